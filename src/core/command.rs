@@ -1,0 +1,90 @@
+//! What people and programs ask of the core. A command is journaled like any event and takes the same gate.
+
+use crate::core::config::Limits;
+use crate::domain::{InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, Text, TimeInForce, VenueId};
+use crate::{wire_enum, wire_struct};
+use std::fmt;
+
+/// What may be sent. Kept by the core, survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum TradingState {
+    /// Anything the limits allow.
+    #[default]
+    Active,
+    /// Only what shrinks a position.
+    Reducing,
+    /// Cancels only.
+    Halted,
+}
+wire_enum!(TradingState { 0 => Active, 1 => Reducing, 2 => Halted });
+
+impl TradingState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TradingState::Active => "active",
+            TradingState::Reducing => "reducing",
+            TradingState::Halted => "halted",
+        }
+    }
+}
+
+impl fmt::Display for TradingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An order wanted, before the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlaceOrder {
+    pub instrument: InstrumentId,
+    /// As asked for, so that a denial can name what no instrument has.
+    pub symbol: Text<24>,
+    pub side: Side,
+    pub kind: OrderType,
+    pub tif: TimeInForce,
+    pub qty: Qty,
+    pub px: Price,
+    /// Denied where it would open or grow a position; its size is cut to the position.
+    pub reduce_only: bool,
+}
+wire_struct!(PlaceOrder { instrument, symbol, side, kind, tif, qty, px, reduce_only });
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Place(PlaceOrder),
+    /// The whole verdict, nothing sent.
+    Validate(PlaceOrder),
+    Cancel(OrderId),
+    CancelAll,
+    /// Cancel the instrument's orders, then flatten its position with a market order.
+    Close(InstrumentId),
+    CloseAll,
+    /// Halt, cancel everything on every venue; flatten too where asked.
+    EmergencyStop {
+        flatten: bool,
+    },
+    /// Also the way back from a halt.
+    SetTradingState(TradingState),
+    /// The engine is going down: no opens, cancel all.
+    Shutdown,
+    SetLimits(Limits),
+    /// Ask the venue what is open, and compare.
+    Reconcile(VenueId),
+}
+wire_enum!(Action {
+    0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
+    5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState(state), 8 => Shutdown, 9 => SetLimits(limits),
+    10 => Reconcile(venue),
+});
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    pub request: RequestId,
+    /// Who asked: `api`, `cli`, `signal`, a person's name.
+    pub who: Text<24>,
+    /// Why, where it was said.
+    pub why: Text<48>,
+    pub action: Action,
+}
+wire_struct!(Command { request, who, why, action });

@@ -1,0 +1,79 @@
+//! The part of the configuration that decisions depend on. It enters the core as events.
+
+use crate::domain::{InstrumentId, Nanos, Qty, StrategyId, Usd};
+use crate::{wire_enum, wire_struct};
+
+/// The limits of the gate. Every one is written out in the shipped configuration; none has a default here.
+/// Percentages are in parts per million (`1 %` is 10 000).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Largest notional of one order.
+    pub order_notional_max: Usd,
+    /// Largest absolute notional of one instrument's position, working orders counted as if filled.
+    pub position_notional_max: Usd,
+    /// Largest gross exposure over equity, in parts per million (`3` is 3 000 000).
+    pub leverage_max_ppm: u64,
+    /// Orders are denied below this equity.
+    pub account_balance_min: Usd,
+    /// Realised plus unrealised plus fees since the day boundary; at the limit trading goes to `reducing`.
+    pub daily_loss_max: Usd,
+    /// Orders are denied once the quote is older than this.
+    pub quote_age_max_ns: Nanos,
+    /// A market order is valued this far beyond the touch, parts per million.
+    pub market_order_margin_ppm: u32,
+    /// Most orders working at once.
+    pub open_orders_max: u32,
+    /// No answer to an order after this: `Unknown`, and the venue is asked.
+    pub ack_timeout_ns: Nanos,
+    /// A venue that says "no such order" is believed only this long after the order was sent.
+    pub not_found_after_ns: Nanos,
+    /// Time between two questions about one unknown order.
+    pub query_interval_ns: Nanos,
+    /// Hour of the day boundary of the daily loss, as an offset from UTC midnight.
+    pub day_offset_ns: Nanos,
+}
+wire_struct!(Limits {
+    order_notional_max,
+    position_notional_max,
+    leverage_max_ppm,
+    account_balance_min,
+    daily_loss_max,
+    quote_age_max_ns,
+    market_order_margin_ppm,
+    open_orders_max,
+    ack_timeout_ns,
+    not_found_after_ns,
+    query_interval_ns,
+    day_offset_ns,
+});
+
+/// A strategy instance and its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StrategyConfig {
+    pub id: StrategyId,
+    pub instrument: InstrumentId,
+    pub kind: StrategyKind,
+}
+wire_struct!(StrategyConfig { id, instrument, kind });
+
+/// The reference strategies. Notionals are dollars of one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrategyKind {
+    /// Long above, flat (or short where the venue lets) below, on two exponential averages of the mid, sampled every `sample_ns`.
+    EmaCross { fast: u32, slow: u32, sample_ns: Nanos, order_notional: Usd },
+    /// A limit-maker order on each side, `offset_ppm` from the mid, requoted when the mid moves `requote_ppm`.
+    Maker { offset_ppm: u32, requote_ppm: u32, order_notional: Usd, inventory_max: Usd },
+    /// An IOC of `qty` at the touch on every `every`th quote, buying and selling in turn: the instrument of latency measurement.
+    Probe { every: u32, qty: Qty },
+}
+wire_enum!(StrategyKind {
+    0 => EmaCross { fast, slow, sample_ns, order_notional },
+    1 => Maker { offset_ppm, requote_ppm, order_notional, inventory_max },
+    2 => Probe { every, qty },
+});
+
+impl Default for StrategyKind {
+    fn default() -> Self {
+        StrategyKind::Probe { every: 0, qty: Qty::ZERO }
+    }
+}

@@ -1,0 +1,268 @@
+//! What comes out of the core: what the outside must do, and what was decided. Both are journaled with their event.
+
+use crate::core::command::TradingState;
+use crate::core::risk::{Approved, DenyReason};
+use crate::domain::{
+    ExecId, InstrumentId, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd, VenueId,
+    VenueOrderId,
+};
+use crate::{wire_enum, wire_struct};
+
+/// Most effects of one event. The largest single cause is "cancel everything": one `CancelAll` an instrument and
+/// venue, not one cancel an order, so this is not reached by any event; `Outbox::push` counts what it would drop.
+pub const OUTBOX_MAX: usize = 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CancelOrder {
+    pub order: OrderId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    /// `NONE` where the ack has not come: the venue is told the client order id instead.
+    pub venue_order_id: VenueOrderId,
+}
+wire_struct!(CancelOrder { order, venue, instrument, venue_order_id });
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueryOrder {
+    pub order: OrderId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+}
+wire_struct!(QueryOrder { order, venue, instrument, side });
+
+/// An order's state after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderUpdate {
+    pub order: OrderId,
+    pub request: RequestId,
+    pub strategy: StrategyId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub status: OrdStatus,
+    pub order_qty: Qty,
+    pub cum_qty: Qty,
+    /// Sum of `last_qty × last_px` over the fills, in units of 10^-(px_scale + qty_scale): average price = this / cum.
+    pub cum_value: i128,
+    pub px: Price,
+    pub venue_order_id: VenueOrderId,
+    /// The venue's code and words where it rejected.
+    pub code: i32,
+    pub text: Text<48>,
+}
+wire_struct!(OrderUpdate {
+    order,
+    request,
+    strategy,
+    venue,
+    instrument,
+    side,
+    status,
+    order_qty,
+    cum_qty,
+    cum_value,
+    px,
+    venue_order_id,
+    code,
+    text,
+});
+
+/// A fill, counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fill {
+    pub order: OrderId,
+    pub strategy: StrategyId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub qty: Qty,
+    pub px: Price,
+    pub exec_id: ExecId,
+    /// Commission valued in dollars.
+    pub fee: Usd,
+    /// Realised by this fill, before fees.
+    pub realised: Usd,
+    /// Net position after it.
+    pub position: Qty,
+}
+wire_struct!(Fill { order, strategy, instrument, side, qty, px, exec_id, fee, realised, position });
+
+/// Something an operator should know. Never a reason to stop by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlarmKind {
+    /// A report that cannot follow the order's state: the venue is asked.
+    ImpossibleReport,
+    /// A report for an instrument or order the core does not know.
+    UnknownInstrument,
+    UnknownOrder,
+    /// An order of somebody else on the account.
+    ForeignOrder,
+    /// An order whose fate is not known.
+    OrderUnknown,
+    /// A commission in an asset without a price.
+    FeeNotValued,
+    /// A number that did not fit.
+    Overflow,
+    /// Daily loss reached its limit.
+    DailyLoss,
+    /// A table is full.
+    TableFull,
+    /// An instrument came back with other scales while something hangs on the old ones.
+    InstrumentChanged,
+    /// The venue counts other fills of an order than we saw: fills are asked for.
+    FillsMissing,
+}
+wire_enum!(AlarmKind {
+    0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
+    5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
+});
+
+/// The answer to a command that is not an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    Done,
+    /// Orders being cancelled, and positions being flattened, by the command.
+    Closing {
+        cancels: u32,
+        flattens: u32,
+    },
+    /// Nothing to do.
+    NothingOpen,
+    NotFound,
+    /// `Validate` passed; the notional at which the order was valued.
+    WouldPass {
+        notional: Usd,
+    },
+}
+wire_enum!(Reply { 0 => Done, 1 => Closing { cancels, flattens }, 2 => NothingOpen, 3 => NotFound, 4 => WouldPass { notional } });
+
+/// `P` is `Approved<NewOrder>` where the core made it, and a plain `NewOrder` where it was read back from a journal:
+/// a gateway takes only the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // lives in a preallocated outbox
+pub enum EffectOf<P> {
+    // For the gateways.
+    Place(P),
+    Cancel(CancelOrder),
+    CancelAll {
+        venue: VenueId,
+        instrument: InstrumentId,
+    },
+    Query(QueryOrder),
+    /// Load open orders, balances and, per `Backfill`, the fills since the last one known; then send `Reconciled`.
+    Reconcile {
+        venue: VenueId,
+    },
+    /// Fills of the instrument with ids from `from` on. Before a `Reconcile`, part of it; alone, at once.
+    Backfill {
+        venue: VenueId,
+        instrument: InstrumentId,
+        from: ExecId,
+    },
+    // Decisions, for readers of the journal.
+    Denied {
+        request: RequestId,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        side: Side,
+        qty: Qty,
+        px: Price,
+        reason: DenyReason,
+    },
+    Accepted {
+        request: RequestId,
+        order: OrderId,
+    },
+    Order(OrderUpdate),
+    Fill(Fill),
+    Trading {
+        state: TradingState,
+    },
+    Alarm {
+        kind: AlarmKind,
+        instrument: InstrumentId,
+        order: OrderId,
+    },
+    Reply {
+        request: RequestId,
+        reply: Reply,
+    },
+}
+
+pub type Effect = EffectOf<Approved<NewOrder>>;
+/// An effect read back from a journal.
+pub type RecordedEffect = EffectOf<NewOrder>;
+
+wire_enum!(RecordedEffect {
+    0 => Place(order), 1 => Cancel(cancel), 2 => CancelAll { venue, instrument }, 3 => Query(query),
+    4 => Reconcile { venue }, 5 => Backfill { venue, instrument, from },
+    6 => Denied { request, strategy, instrument, side, qty, px, reason },
+    7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { state },
+    11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
+});
+
+impl Effect {
+    /// The same effect as a journal keeps it.
+    #[inline]
+    pub fn recorded(&self) -> RecordedEffect {
+        match *self {
+            EffectOf::Place(order) => EffectOf::Place(*order.get()),
+            EffectOf::Cancel(x) => EffectOf::Cancel(x),
+            EffectOf::CancelAll { venue, instrument } => EffectOf::CancelAll { venue, instrument },
+            EffectOf::Query(x) => EffectOf::Query(x),
+            EffectOf::Reconcile { venue } => EffectOf::Reconcile { venue },
+            EffectOf::Backfill { venue, instrument, from } => EffectOf::Backfill { venue, instrument, from },
+            EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
+                EffectOf::Denied { request, strategy, instrument, side, qty, px, reason }
+            }
+            EffectOf::Accepted { request, order } => EffectOf::Accepted { request, order },
+            EffectOf::Order(x) => EffectOf::Order(x),
+            EffectOf::Fill(x) => EffectOf::Fill(x),
+            EffectOf::Trading { state } => EffectOf::Trading { state },
+            EffectOf::Alarm { kind, instrument, order } => EffectOf::Alarm { kind, instrument, order },
+            EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
+        }
+    }
+}
+
+/// Where the core leaves its effects. Allocated once.
+pub struct Outbox {
+    effects: Vec<Effect>,
+    dropped: u64,
+}
+
+impl Outbox {
+    pub fn new() -> Outbox {
+        Outbox { effects: Vec::with_capacity(OUTBOX_MAX), dropped: 0 }
+    }
+
+    #[inline]
+    pub fn push(&mut self, effect: Effect) {
+        if self.effects.len() < OUTBOX_MAX {
+            self.effects.push(effect);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    #[inline]
+    pub fn clear(&mut self) {
+        self.effects.clear();
+    }
+
+    #[inline]
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// Effects that did not fit since the start; anything but zero is a defect.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Outbox::new()
+    }
+}

@@ -1,0 +1,108 @@
+//! What goes into the core. Everything that can change a decision is an event: market data, the venue speaking,
+//! commands, time, and the configuration itself, so that the journal alone replays a day.
+
+use crate::core::command::Command;
+use crate::core::config::{Limits, StrategyConfig};
+use crate::domain::{
+    Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text, TradeTick,
+    VenueId, VenueState,
+};
+use crate::{wire_enum, wire_struct};
+
+/// One event. The sequencer sets `seq` and `ts_ns`; `recv_ns` and `decoded_ns` are the edge's stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// 1, 2, 3, … without gaps, for the life of a journal.
+    pub seq: u64,
+    /// When the core took it: UTC nanoseconds, never going back.
+    pub ts_ns: Nanos,
+    /// When its bytes had been read from the socket (0: not from a socket).
+    pub recv_ns: Nanos,
+    /// When those bytes had been decoded (0: not from a socket).
+    pub decoded_ns: Nanos,
+    pub body: Body,
+}
+wire_struct!(Event { seq, ts_ns, recv_ns, decoded_ns, body });
+
+/// An event before the sequencer numbered it: what feed, gateway and control send to the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    pub recv_ns: Nanos,
+    pub decoded_ns: Nanos,
+    pub body: Body,
+}
+
+impl Input {
+    pub fn new(body: Body) -> Input {
+        Input { recv_ns: 0, decoded_ns: 0, body }
+    }
+    pub fn at(recv_ns: Nanos, body: Body) -> Input {
+        Input { recv_ns, decoded_ns: recv_ns, body }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // every variant is copied into a preallocated ring; boxing would allocate
+pub enum Body {
+    /// A run of the engine begins: links are down, data is stale, unanswered orders are unknown.
+    Start {
+        epoch: u32,
+        run: u32,
+    },
+    Limits(Limits),
+    Strategy(StrategyConfig),
+    Venue {
+        venue: VenueId,
+        name: Text<16>,
+    },
+    Instrument(Instrument),
+    Quote(Quote),
+    Trade(TradeTick),
+    Depth(DepthChunk),
+    Feed {
+        instrument: InstrumentId,
+        state: FeedState,
+    },
+    VenueState {
+        venue: VenueId,
+        state: VenueState,
+    },
+    Exec(ExecReport),
+    Balance(Balance),
+    /// All open orders, balances and missed fills asked for by `Effect::Reconcile` have been sent as events.
+    Reconciled {
+        venue: VenueId,
+    },
+    /// The gateway has written the order to its socket.
+    Sent {
+        order: OrderId,
+        encoded_ns: Nanos,
+        written_ns: Nanos,
+    },
+    /// The gateway did not write the order and never will (link lost, queue full): it does not live at the venue.
+    NotSent {
+        order: OrderId,
+        text: Text<48>,
+    },
+    Command(Command),
+    Tick,
+}
+wire_enum!(Body {
+    0 => Start { epoch, run },
+    1 => Limits(limits),
+    2 => Strategy(strategy),
+    3 => Venue { venue, name },
+    4 => Instrument(instrument),
+    5 => Quote(quote),
+    6 => Trade(trade),
+    7 => Depth(depth),
+    8 => Feed { instrument, state },
+    9 => VenueState { venue, state },
+    10 => Exec(report),
+    11 => Balance(balance),
+    12 => Reconciled { venue },
+    13 => Sent { order, encoded_ns, written_ns },
+    14 => NotSent { order, text },
+    15 => Command(command),
+    16 => Tick,
+});

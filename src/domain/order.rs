@@ -1,0 +1,192 @@
+//! Orders, and the order's life as one table.
+
+use super::{ExecType, InstrumentId, OrderId, Price, Qty, StrategyId, VenueId};
+use crate::{wire_enum, wire_struct};
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Side {
+    #[default]
+    Buy,
+    Sell,
+}
+wire_enum!(Side { 0 => Buy, 1 => Sell });
+
+impl Side {
+    /// +1 for a buy, -1 for a sell.
+    #[inline]
+    pub fn sign(self) -> i64 {
+        match self {
+            Side::Buy => 1,
+            Side::Sell => -1,
+        }
+    }
+    pub fn opposite(self) -> Side {
+        match self {
+            Side::Buy => Side::Sell,
+            Side::Sell => Side::Buy,
+        }
+    }
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Side::Buy => "buy",
+            Side::Sell => "sell",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OrderType {
+    #[default]
+    Market,
+    Limit,
+    /// A limit that is rejected rather than take (Binance `LIMIT_MAKER`).
+    LimitMaker,
+}
+wire_enum!(OrderType { 0 => Market, 1 => Limit, 2 => LimitMaker });
+
+impl OrderType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrderType::Market => "market",
+            OrderType::Limit => "limit",
+            OrderType::LimitMaker => "limit_maker",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeInForce {
+    Day,
+    #[default]
+    Gtc,
+    Ioc,
+    Fok,
+}
+wire_enum!(TimeInForce { 0 => Day, 1 => Gtc, 2 => Ioc, 3 => Fok });
+
+impl TimeInForce {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TimeInForce::Day => "day",
+            TimeInForce::Gtc => "gtc",
+            TimeInForce::Ioc => "ioc",
+            TimeInForce::Fok => "fok",
+        }
+    }
+}
+
+/// An order as the core decided it. Only `core::risk` can approve one, and only approved ones reach a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewOrder {
+    pub order: OrderId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub strategy: StrategyId,
+    pub side: Side,
+    pub kind: OrderType,
+    pub tif: TimeInForce,
+    pub qty: Qty,
+    /// Zero for a market order.
+    pub px: Price,
+}
+wire_struct!(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px });
+
+/// Where an order stands. `Unknown`: sent, and no answer settles it; its exposure and id stay reserved, it is never
+/// sent again, and asking the venue for its client order id resolves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OrdStatus {
+    #[default]
+    PendingNew,
+    New,
+    PartiallyFilled,
+    Filled,
+    PendingCancel,
+    PendingReplace,
+    Canceled,
+    Expired,
+    Rejected,
+    Unknown,
+}
+wire_enum!(OrdStatus {
+    0 => PendingNew, 1 => New, 2 => PartiallyFilled, 3 => Filled, 4 => PendingCancel, 5 => PendingReplace,
+    6 => Canceled, 7 => Expired, 8 => Rejected, 9 => Unknown,
+});
+
+impl OrdStatus {
+    pub const ALL: [OrdStatus; 10] = [
+        OrdStatus::PendingNew,
+        OrdStatus::New,
+        OrdStatus::PartiallyFilled,
+        OrdStatus::Filled,
+        OrdStatus::PendingCancel,
+        OrdStatus::PendingReplace,
+        OrdStatus::Canceled,
+        OrdStatus::Expired,
+        OrdStatus::Rejected,
+        OrdStatus::Unknown,
+    ];
+
+    /// Nothing works at the venue any more.
+    #[inline]
+    pub fn is_closed(self) -> bool {
+        matches!(self, OrdStatus::Filled | OrdStatus::Canceled | OrdStatus::Expired | OrdStatus::Rejected)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrdStatus::PendingNew => "pending_new",
+            OrdStatus::New => "new",
+            OrdStatus::PartiallyFilled => "partially_filled",
+            OrdStatus::Filled => "filled",
+            OrdStatus::PendingCancel => "pending_cancel",
+            OrdStatus::PendingReplace => "pending_replace",
+            OrdStatus::Canceled => "canceled",
+            OrdStatus::Expired => "expired",
+            OrdStatus::Rejected => "rejected",
+            OrdStatus::Unknown => "unknown",
+        }
+    }
+
+    /// The status after an execution report, or `None` where it cannot follow: alarm, then ask the venue.
+    /// `cum` and `leaves` are the order's quantities after the report. Positions do not ask this table: they take
+    /// every fill, each exec id once.
+    #[rustfmt::skip]
+    pub fn after(self, exec: ExecType, cum: Qty, leaves: Qty) -> Option<OrdStatus> {
+        use {ExecType as E, OrdStatus as S};
+        let working = if cum.is_zero() { S::New } else { S::PartiallyFilled };
+        Some(match (self, exec) {
+            // Fills may overtake the ack, arrive in any live state, and complete an order whatever we thought of it.
+            (S::Filled,                                                       E::Trade)          => return None,
+            (S::Canceled | S::Expired | S::Rejected,                          E::Trade)          => if leaves.is_zero() { S::Filled } else { self },
+            (_,                                                               E::Trade) if leaves.is_zero() => S::Filled,
+            (S::PendingCancel | S::PendingReplace,                            E::Trade)          => self,
+            (_,                                                               E::Trade)          => S::PartiallyFilled,
+            // Acks.
+            (S::PendingNew | S::Unknown,                                      E::New)            => working,
+            (S::New | S::PartiallyFilled | S::PendingCancel | S::PendingReplace, E::New)         => self, // doubled, or overtaken by a fill
+            (S::PendingNew | S::Unknown,                                      E::Rejected)       => S::Rejected,
+            (S::PendingReplace | S::New | S::PartiallyFilled | S::PendingCancel, E::Replaced)    => working,
+            // The end.
+            (S::Canceled | S::Expired | S::Rejected | S::Filled, E::Canceled | E::Expired | E::Rejected) => return None,
+            (_,                                                               E::Canceled)       => S::Canceled,
+            (_,                                                               E::Expired)        => S::Expired,
+            // A cancel that failed: the order stands as it stood, or is already gone and the venue is asked.
+            (S::PendingCancel | S::PendingReplace,                            E::CancelRejected) => S::Unknown,
+            // No answer that settles it.
+            (S::PendingNew | S::New | S::PartiallyFilled | S::PendingCancel | S::PendingReplace | S::Unknown, E::Unknown) => S::Unknown,
+            // The venue's own word on an order it has: it works.
+            (S::PendingNew | S::Unknown | S::New | S::PartiallyFilled,        E::Working)        => working,
+            (S::PendingCancel | S::PendingReplace,                            E::Working)        => self,
+            // The venue has never heard of it: definite only after its own time limits, which the core waits for.
+            (S::Unknown,                                                      E::NotFound)       => S::Rejected,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for OrdStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,100 @@
+//! The venue speaking of an order.
+
+use super::{AssetId, ExecId, InstrumentId, Nanos, OrderId, Price, Qty, Side, Text, VenueId, VenueOrderId};
+use crate::{wire_enum, wire_struct};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum ExecType {
+    #[default]
+    New,
+    /// A fill: `last_qty`, `last_px`, `exec_id`, fee and `liquidity` are set.
+    Trade,
+    Canceled,
+    Expired,
+    Rejected,
+    Replaced,
+    /// A cancel was refused: the order is not changed by it.
+    CancelRejected,
+    /// No answer settles the request (time-out, dropped connection, 5xx, the venue's own "status unknown").
+    Unknown,
+    /// Answer to a question: the order is open at the venue.
+    Working,
+    /// Answer to a question: the venue knows no such order.
+    NotFound,
+}
+wire_enum!(ExecType {
+    0 => New, 1 => Trade, 2 => Canceled, 3 => Expired, 4 => Rejected, 5 => Replaced, 6 => CancelRejected,
+    7 => Unknown, 8 => Working, 9 => NotFound,
+});
+
+impl ExecType {
+    pub const ALL: [ExecType; 10] = [
+        ExecType::New,
+        ExecType::Trade,
+        ExecType::Canceled,
+        ExecType::Expired,
+        ExecType::Rejected,
+        ExecType::Replaced,
+        ExecType::CancelRejected,
+        ExecType::Unknown,
+        ExecType::Working,
+        ExecType::NotFound,
+    ];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Liquidity {
+    #[default]
+    None,
+    Maker,
+    Taker,
+}
+wire_enum!(Liquidity { 0 => None, 1 => Maker, 2 => Taker });
+
+/// An execution report. Also the form of an answer to "what became of this order" and, during reconciliation, of
+/// each open order that the venue lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExecReport {
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    /// `OrderId::FOREIGN` where the client order id is not ours: shown, never adopted.
+    pub order: OrderId,
+    pub exec: ExecType,
+    pub side: Side,
+    pub venue_order_id: VenueOrderId,
+    pub exec_id: ExecId,
+    pub last_px: Price,
+    pub last_qty: Qty,
+    /// Filled so far, as the venue counts; zero where the venue does not say (rejects, unknowns).
+    pub cum_qty: Qty,
+    pub order_qty: Qty,
+    pub order_px: Price,
+    /// Commission in units of 10^-8 of `fee_asset`.
+    pub fee: i64,
+    pub fee_asset: AssetId,
+    pub liquidity: Liquidity,
+    /// The venue's error code, 0 where there is none.
+    pub code: i32,
+    pub text: Text<48>,
+    pub ts_event_ns: Nanos,
+}
+wire_struct!(ExecReport {
+    venue,
+    instrument,
+    order,
+    exec,
+    side,
+    venue_order_id,
+    exec_id,
+    last_px,
+    last_qty,
+    cum_qty,
+    order_qty,
+    order_px,
+    fee,
+    fee_asset,
+    liquidity,
+    code,
+    text,
+    ts_event_ns,
+});

@@ -1,0 +1,2 @@
+//! Protocol without I/O: bytes into domain events, domain orders into bytes.
+pub mod binance;
