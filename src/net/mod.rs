@@ -8,6 +8,8 @@
 //! all at once.
 
 pub mod link;
+pub mod mem;
+pub mod ws;
 
 use std::io;
 
