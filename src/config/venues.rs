@@ -203,14 +203,27 @@ pub struct Instrument {
     pub venue: String,
     /// As the venue writes it.
     pub symbol: String,
+    /// The asset bought and sold, and the one it is paid with; held against what the venue says.
+    pub base: String,
+    pub quote: String,
     /// `risk.trading_hours` apply to it.
     pub hours: bool,
 }
 
 impl Instrument {
     pub(super) fn read(s: Section) -> Instrument {
-        let instrument =
-            Instrument { venue: s.text("venue"), symbol: s.text("symbol"), hours: s.flag("trading_hours") };
+        let instrument = Instrument {
+            venue: s.text("venue"),
+            symbol: s.text("symbol"),
+            base: s.text("base"),
+            quote: s.text("quote"),
+            hours: s.flag("trading_hours"),
+        };
+        for (key, name) in [("base", &instrument.base), ("quote", &instrument.quote)] {
+            if name.len() > 12 {
+                s.fault(key, format!("{name:?} is longer than 12 bytes"));
+            }
+        }
         if instrument.symbol.len() > 24 {
             s.fault("symbol", format!("{:?} is longer than 24 bytes", instrument.symbol));
         }

@@ -37,8 +37,8 @@ use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
 use crate::domain::{
-    DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote, RequestId,
-    StrategyId, Text, TradeTick, VenueId, VenueState,
+    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
+    RequestId, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -166,6 +166,7 @@ impl Core {
             Body::Strategy(config) => self.strategies.configure(config),
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
+            Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
         }
     }
 
@@ -398,6 +399,11 @@ impl Core {
     pub fn venues(&self) -> impl Iterator<Item = (VenueId, &str, VenueState)> {
         let named = self.venues.iter().enumerate().filter(|(_, v)| !v.name.is_empty());
         named.map(|(id, v)| (VenueId(id as u8), v.name.as_str(), v.state))
+    }
+    /// The named assets: id and name.
+    pub fn assets(&self) -> impl Iterator<Item = (AssetId, &str)> {
+        let named = self.portfolio.assets().iter().enumerate().filter(|(_, a)| !a.name.is_empty());
+        named.map(|(id, a)| (AssetId(id as u16), a.name.as_str()))
     }
     /// The instrument of a symbol at a venue, or at the first venue that has it.
     pub fn find_instrument(&self, symbol: &str, venue: Option<VenueId>) -> Option<InstrumentId> {

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::positions::Position;
 use crate::domain::{
     AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
-    RequestId, Round, Side, Usd, VenueId, num,
+    RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -130,6 +130,7 @@ impl Totals {
 /// How an asset is valued in dollars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AssetValue {
+    pub name: Text<12>,
     pub is_usd: bool,
     /// The instrument whose bid values it; `InstrumentId::UNKNOWN` where `is_usd`, or where there is none.
     pub priced_by: InstrumentId,
@@ -138,7 +139,7 @@ pub struct AssetValue {
     total: i64,
     value: Usd,
 }
-wire_struct!(AssetValue { is_usd, priced_by, priced, total, value });
+wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value });
 
 pub struct Portfolio {
     insts: Box<[Inst]>,
@@ -176,6 +177,12 @@ impl Portfolio {
 
     pub fn asset(&self, id: AssetId) -> AssetValue {
         self.assets.get(id.index()).copied().unwrap_or_default()
+    }
+
+    pub(super) fn name_asset(&mut self, id: AssetId, name: Text<12>) {
+        if let Some(asset) = self.assets.get_mut(id.index()) {
+            asset.name = name;
+        }
     }
 
     pub(super) fn assets(&self) -> &[AssetValue] {
