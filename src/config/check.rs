@@ -5,8 +5,8 @@ use super::venues::Credentials;
 use super::{Config, StrategyKind};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
 
-/// Most strategies: a strategy's id is a byte, and 0 is the control API.
-const STRATEGIES_MAX: usize = 254;
+/// Most strategies that one core runs.
+const STRATEGIES_MAX: usize = 32;
 
 pub(super) fn across(config: &Config, doc: &Doc) {
     venues(config, doc);

@@ -145,8 +145,9 @@ pub struct Journal {
     pub flush_interval_ns: Nanos,
     /// Events between two checkpoints of the core's state hash.
     pub checkpoint_events: u64,
-    /// Sealed segments older than this are removed; `None` keeps them for ever.
-    pub retention_ns: Option<Nanos>,
+    /// Most sealed segments that are kept; 0 keeps all. An engine restores itself from the first event on, so one
+    /// whose first segments are gone does not start again on this journal.
+    pub segments_max: usize,
     /// Sealed segments are compressed in the background.
     pub compress: bool,
 }
@@ -154,13 +155,10 @@ pub struct Journal {
 impl Journal {
     pub(super) fn read(s: Section) -> Journal {
         let journal = Journal {
-            segment_bytes: s.whole("segment_mib", 1..=4_096) << 20,
+            segment_bytes: s.whole("segment_mib", 1..=1_024) << 20,
             flush_interval_ns: s.millis("flush_interval_ms", 1..=60_000),
             checkpoint_events: s.whole("checkpoint_events", 1_000..=1_000_000_000),
-            retention_ns: match s.whole("retention_days", 0..=36_500) as i64 {
-                0 => None,
-                days => Some(days * 86_400 * 1_000_000_000),
-            },
+            segments_max: s.whole("segments_max", 0..=1_000_000) as usize,
             compress: s.flag("compress"),
         };
         s.finish();
