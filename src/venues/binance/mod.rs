@@ -10,12 +10,12 @@
 
 //pub mod account;
 pub mod decode;
-//pub mod errors;
+pub mod errors;
 //pub mod exchange_info;
 mod json;
 pub mod market;
 //pub mod order_view;
-//pub mod request;
+pub mod request;
 //pub mod response;
 mod scan;
 pub mod sign;
