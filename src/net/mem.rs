@@ -7,7 +7,7 @@
 
 use super::{ByteStream, Endpoint, Listener, Network};
 use crate::domain::Nanos;
-use crate::telemetry::Clock;
+use crate::telemetry::clock::Clock;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};

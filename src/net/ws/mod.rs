@@ -15,7 +15,7 @@ mod tests;
 
 use self::buffer::RecvBuffer;
 use self::frame::{CONTROL_MAX, Fault, HEADER_MAX, Opcode, Role};
-use self::handshake::{HEAD_MAX, Verdict};
+use self::handshake::Verdict;
 use super::{ByteStream, Endpoint, Network};
 use crate::domain::Nanos;
 use std::io;
@@ -149,10 +149,9 @@ pub struct WebSocket {
     /// Fragments of an unfinished message, and whether it is binary.
     assembled: Vec<u8>,
     fragment: Option<bool>,
-    /// Bytes `sent..queued` wait for the socket. As long as its bound, from the start.
-    send: Box<[u8]>,
+    /// Bytes from `sent` on wait for the socket. Has the capacity of its bound from the start.
+    send: Vec<u8>,
     sent: usize,
-    queued: usize,
     rng: fastrand::Rng,
     deadline: Nanos,
     last_recv: Nanos,
@@ -177,9 +176,8 @@ impl WebSocket {
             wanted: 0,
             assembled: Vec::new(),
             fragment: None,
-            send: vec![0; config.send_buffer.max(HEAD_MAX)].into_boxed_slice(),
+            send: Vec::with_capacity(config.send_buffer),
             sent: 0,
-            queued: 0,
             rng: fastrand::Rng::with_seed(seed),
             deadline: 0,
             last_recv: 0,
@@ -206,7 +204,7 @@ impl WebSocket {
         self.rng.fill(&mut nonce);
         self.key = handshake::key(nonce);
         target.clone_into(&mut self.target);
-        self.queue_head(&handshake::request(&host, target, &self.key, headers));
+        self.send.extend_from_slice(&handshake::request(&host, target, &self.key, headers));
         self.state = WsState::Connecting;
         self.deadline = now + self.config.connect_timeout_ns;
         Ok(())
@@ -224,7 +222,7 @@ impl WebSocket {
     pub fn upgrade(&mut self, stream: Box<dyn ByteStream>, peer: &str, key: &str, rest: &[u8], now: Nanos) {
         self.start(stream, Role::Server, peer.to_owned(), now);
         self.recv.append(rest);
-        self.queue_head(&handshake::response(key));
+        self.send.extend_from_slice(&handshake::response(key));
         self.open(now);
     }
 
@@ -239,8 +237,8 @@ impl WebSocket {
         self.wanted = 0;
         self.assembled.clear();
         self.fragment = None;
+        self.send.clear();
         self.sent = 0;
-        self.queued = 0;
         self.last_recv = now;
         self.last_pong = now;
     }
@@ -289,7 +287,7 @@ impl WebSocket {
     /// Bytes that the socket has not taken yet.
     #[inline]
     pub fn pending(&self) -> usize {
-        self.queued - self.sent
+        self.send.len() - self.sent
     }
 
     /// Carries the connection on and hands out the next message, or `None` where none has come whole. It has then
@@ -368,7 +366,7 @@ impl WebSocket {
                 Verdict::Agreed { head, request } => {
                     self.recv.consume(head);
                     if let Some(request) = request {
-                        self.queue_head(&handshake::response(&request.key));
+                        self.send.extend_from_slice(&handshake::response(&request.key));
                         self.target = request.target;
                     }
                     self.open(now);
@@ -519,9 +517,9 @@ impl WebSocket {
     }
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), WsError> {
-        match self.send_frame(opcode, payload.len(), |room| {
-            room[..payload.len()].copy_from_slice(payload);
-            payload.len()
+        match self.send_frame(opcode, payload.len(), |out| {
+            out.extend_from_slice(payload);
+            true
         }) {
             Ok(()) | Err(SendError::NotOpen) => Ok(()),
             Err(SendError::Full { .. }) => {
@@ -535,27 +533,28 @@ impl WebSocket {
     /// Sends one text message: into the send buffer, masked, and at once to the socket. What the socket does not take
     /// waits in the buffer and leaves with a later `poll`.
     pub fn send_text(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.send_text_with(payload.len(), |room| {
-            room[..payload.len()].copy_from_slice(payload);
-            payload.len()
+        self.send_text_with(payload.len(), |out| {
+            out.extend_from_slice(payload);
+            true
         })
     }
 
     pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.open_or(SendError::NotOpen)?;
-        self.send_frame(Opcode::Binary, payload.len(), |room| {
-            room[..payload.len()].copy_from_slice(payload);
-            payload.len()
+        self.send_frame(Opcode::Binary, payload.len(), |out| {
+            out.extend_from_slice(payload);
+            true
         })
     }
 
-    /// As `send_text`, the payload being written by `encode` where it will be sent from: it gets `payload_max` bytes,
-    /// with the header's place in front of them, and says how many it used. One buffer, one write, no copy.
+    /// As `send_text`, the payload being appended by `encode` where it will be sent from, with the header's place in
+    /// front of it: one buffer, one write, no copy. `encode` appends at most `payload_max` bytes, or answers false and
+    /// nothing is sent.
     #[inline]
     pub fn send_text_with(
         &mut self,
         payload_max: usize,
-        encode: impl FnOnce(&mut [u8]) -> usize,
+        encode: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Result<(), SendError> {
         self.open_or(SendError::NotOpen)?;
         self.send_frame(Opcode::Text, payload_max, encode)
@@ -564,16 +563,16 @@ impl WebSocket {
     /// Asks the peer for a sign of life.
     pub fn send_ping(&mut self) -> Result<(), SendError> {
         self.open_or(SendError::NotOpen)?;
-        self.send_frame(Opcode::Ping, 0, |_| 0)
+        self.send_frame(Opcode::Ping, 0, |_| true)
     }
 
     /// Starts the closing handshake. `poll` then waits for the peer's close, for the configured time.
     pub fn close(&mut self, code: u16, now: Nanos) {
         match self.state {
             WsState::Open => {
-                let sent = self.send_frame(Opcode::Close, 2, |room| {
-                    room[..2].copy_from_slice(&code.to_be_bytes());
-                    2
+                let sent = self.send_frame(Opcode::Close, 2, |out| {
+                    out.extend_from_slice(&code.to_be_bytes());
+                    true
                 });
                 match sent {
                     Ok(()) => {
@@ -603,28 +602,32 @@ impl WebSocket {
         &mut self,
         opcode: Opcode,
         payload_max: usize,
-        encode: impl FnOnce(&mut [u8]) -> usize,
+        encode: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Result<(), SendError> {
         if self.stream.is_none() {
             return Err(SendError::NotOpen);
         }
         let pending = self.pending();
-        if pending + HEADER_MAX + payload_max > self.send.len() {
+        if pending + HEADER_MAX + payload_max > self.config.send_buffer {
             return Err(SendError::Full { pending });
         }
-        if self.queued + HEADER_MAX + payload_max > self.send.len() {
-            self.send.copy_within(self.sent..self.queued, 0);
-            self.queued = pending;
+        if self.send.len() + HEADER_MAX + payload_max > self.config.send_buffer {
+            self.send.copy_within(self.sent.., 0);
+            self.send.truncate(pending);
             self.sent = 0;
         }
-        let before = self.queued;
+        let before = self.send.len();
         let start = before + HEADER_MAX;
-        let payload = encode(&mut self.send[start..start + payload_max]).min(payload_max);
-        let mut end = start + payload;
+        self.send.extend_from_slice(&[0; HEADER_MAX]);
+        if !encode(&mut self.send) {
+            self.send.truncate(before);
+            return Ok(());
+        }
+        let payload = self.send.len() - start;
         let mask = match self.role {
             Role::Client => {
                 let mask = self.rng.u32(..).to_ne_bytes();
-                frame::apply_mask(&mut self.send[start..end], mask);
+                frame::apply_mask(&mut self.send[start..], mask);
                 Some(mask)
             }
             Role::Server => None,
@@ -634,10 +637,9 @@ impl WebSocket {
             self.sent = at;
         } else {
             // Other bytes wait in front: close the gap that the shorter header left.
-            self.send.copy_within(at..end, before);
-            end -= at - before;
+            self.send.copy_within(at.., before);
+            self.send.truncate(start + payload - (at - before));
         }
-        self.queued = end;
         match self.write_pending() {
             Ok(()) => Ok(()),
             Err(source) => {
@@ -655,8 +657,8 @@ impl WebSocket {
     #[inline]
     fn write_pending(&mut self) -> io::Result<()> {
         let Some(stream) = self.stream.as_mut() else { return Ok(()) };
-        while self.sent < self.queued {
-            match stream.write(&self.send[self.sent..self.queued]) {
+        while self.sent < self.send.len() {
+            match stream.write(&self.send[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.sent += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -664,17 +666,9 @@ impl WebSocket {
                 Err(e) => return Err(e),
             }
         }
+        self.send.clear();
         self.sent = 0;
-        self.queued = 0;
         Ok(())
-    }
-
-    /// Our half of the handshake: the first bytes of a connection, so the buffer is empty.
-    fn queue_head(&mut self, head: &[u8]) {
-        let len = head.len().min(self.send.len());
-        self.send[..len].copy_from_slice(&head[..len]);
-        self.sent = 0;
-        self.queued = len;
     }
 
     fn drop_stream(&mut self) {

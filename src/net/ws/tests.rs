@@ -3,7 +3,7 @@
 use super::*;
 use crate::net::Listener;
 use crate::net::mem::{LinkPlan, MemHub};
-use crate::telemetry::Clock;
+use crate::telemetry::clock::Clock;
 use proptest::prelude::*;
 use std::io::{Read, Write};
 use tungstenite::Message as TgMessage;
@@ -30,6 +30,7 @@ impl Write for Std {
 }
 
 const STEP: Nanos = 1_000;
+const SEND_BUFFER: usize = 16_000;
 
 struct Rig {
     clock: Clock,
@@ -154,7 +155,8 @@ proptest! {
             let bytes = payload(*len, i as u8);
             if i % 2 == 0 {
                 // The encoder may be given more room than it takes.
-                ws.send_text_with(len + 100, |room| { room[..*len].copy_from_slice(&bytes); *len }).unwrap();
+                ws.send_text_with(len + 100, |out| { out.extend_from_slice(&bytes); true }).unwrap();
+                ws.send_text_with(100, |out| { out.extend_from_slice(b"thought better of it"); false }).unwrap();
             } else {
                 ws.send_binary(&bytes).unwrap();
             }
@@ -394,7 +396,7 @@ fn each_broken_rule_ends_the_connection_and_is_counted_by_kind() {
 #[test]
 fn a_full_send_buffer_refuses_whole_frames_and_loses_none_it_took() {
     let mut rig = rig(3, LinkPlan { buffer: 1000, ..LinkPlan::default() });
-    let config = WsConfig { send_buffer: HEAD_MAX, ..WsConfig::default() };
+    let config = WsConfig { send_buffer: SEND_BUFFER, ..WsConfig::default() };
     let (mut ws, oracle) = rig.client_and_oracle(config);
     let mut oracle = TgSocket::from_raw_socket(
         Std(oracle.into_inner().0),
@@ -410,7 +412,7 @@ fn a_full_send_buffer_refuses_whole_frames_and_loses_none_it_took() {
             match ws.send_binary(&text) {
                 Ok(()) => next += 1,
                 Err(SendError::Full { pending }) => {
-                    assert!(pending > HEAD_MAX - 400);
+                    assert!(pending > SEND_BUFFER - 400);
                     refused += 1;
                 }
                 Err(error) => panic!("{error}"),
