@@ -4,3 +4,5 @@
 
 pub mod names;
 pub mod sequencer;
+pub mod thread;
+pub mod wait;
