@@ -55,7 +55,7 @@ fn a_file_cut_at_any_byte_keeps_exactly_the_records_before() {
     let records = records(&whole);
     assert_eq!(records.len(), 14);
     let end = records[13].1;
-    for cut in records[9].0..end {
+    for cut in records[12].0..end {
         // Cut off, as by a copy that stopped; and zeroed, as by a machine that lost power.
         for truncated in [true, false] {
             let mut bytes = whole.clone();
