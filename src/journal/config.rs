@@ -5,7 +5,7 @@ use super::format::{HEADER_BYTES, RECORD_BYTES_MAX, TAIL_RESERVE};
 use crate::domain::Nanos;
 
 /// Smallest segment: an empty one takes any record, with room for a checkpoint and the seal.
-pub const SEGMENT_BYTES_MIN: u64 = 512 * 1024;
+pub const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
 /// Largest segment: a compressed one is unpacked into memory by a reader.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 

@@ -42,13 +42,7 @@ pub mod tamper;
 mod writer;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests_damage;
-#[cfg(test)]
-mod tests_kill;
-#[cfg(test)]
-mod tests_log;
+mod tests;
 
 pub use config::{JournalConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use error::{JournalError, JournalFull, ReadError};

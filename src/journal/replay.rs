@@ -183,15 +183,15 @@ fn words(effect: Option<RecordedEffect>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, Toy};
+    use super::super::tests::support::{self, Toy};
     use super::super::{Journal, JournalError, tamper};
     use super::*;
 
     fn toy_journal(dir: &Path, events: u64) -> u64 {
-        let (mut journal, _flusher, _) = Journal::open(dir, testing::small()).unwrap();
+        let (mut journal, _flusher, _) = Journal::open(dir, support::small()).unwrap();
         let (mut toy, mut out) = (Toy::default(), Outbox::new());
         for seq in 1..=events {
-            let event = testing::quote(seq);
+            let event = support::quote(seq);
             out.clear();
             toy.apply(&event, &mut out);
             journal.append(&event, event.ts_ns + 5, out.effects()).unwrap();
@@ -210,7 +210,7 @@ mod tests {
         let summary = replay(dir.path(), &mut Toy::default(), |_| {}).unwrap();
         assert_eq!((summary.events, summary.checkpoints, summary.state_hash), (105, 11, hash));
         assert_eq!((summary.first_seq, summary.last_seq), (1, 105));
-        assert_eq!((summary.first_ts_ns, summary.last_ts_ns), (testing::quote(1).ts_ns, testing::quote(105).ts_ns));
+        assert_eq!((summary.first_ts_ns, summary.last_ts_ns), (support::quote(1).ts_ns, support::quote(105).ts_ns));
         assert_eq!(summary.effects, (1..=105).filter(|seq| seq % 3 == 0).count() as u64 * 2);
     }
 
@@ -218,15 +218,15 @@ mod tests {
     fn restoring_comes_back_to_the_end_and_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let hash = toy_journal(dir.path(), 50);
-        let (mut journal, _flusher, recovered) = Journal::open(dir.path(), testing::small()).unwrap();
+        let (mut journal, _flusher, recovered) = Journal::open(dir.path(), support::small()).unwrap();
         let mut toy = Toy::default();
         let restored = restore(dir.path(), &recovered, &mut toy, |_| {}).unwrap();
         assert_eq!((restored.last_seq, toy.state_hash()), (50, hash));
-        assert_eq!(restored.last_ts_ns, testing::quote(50).ts_ns);
-        journal.append(&testing::quote(51), 0, &[]).unwrap();
+        assert_eq!(restored.last_ts_ns, support::quote(50).ts_ns);
+        journal.append(&support::quote(51), 0, &[]).unwrap();
 
         let empty = tempfile::tempdir().unwrap();
-        let (_journal, _flusher, recovered) = Journal::open(empty.path(), testing::small()).unwrap();
+        let (_journal, _flusher, recovered) = Journal::open(empty.path(), support::small()).unwrap();
         assert_eq!(restore(empty.path(), &recovered, &mut Toy::default(), |_| {}).unwrap().events, 0);
     }
 

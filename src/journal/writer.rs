@@ -4,7 +4,9 @@ use super::config::JournalConfig;
 use super::error::{JournalError, JournalFull};
 use super::files::Lock;
 use super::flusher::JournalFlusher;
-use super::format::{HEADER_BYTES, Header, SEAL_BYTES, TAIL_RESERVE, encode_checkpoint, encode_event, encode_seal};
+use super::format::{
+    HEADER_BYTES, Header, RECORD_BYTES_MAX, SEAL_BYTES, TAIL_RESERVE, encode_checkpoint, encode_event, encode_seal,
+};
 use super::recover::{Recovered, recover};
 use super::segment::Segment;
 use crate::core::effect::{Effect, OUTBOX_MAX, RecordedEffect};
@@ -42,7 +44,6 @@ pub struct Journal {
     /// Where the next record goes.
     at: usize,
     epoch: u32,
-    segment_bytes: u64,
     last_seq: u64,
     checkpoint_every: u64,
     since_checkpoint: u64,
@@ -70,7 +71,6 @@ impl Journal {
             segment: segment.clone(),
             at: opened.at,
             epoch: opened.recovered.epoch,
-            segment_bytes: config.segment_bytes,
             last_seq: opened.recovered.last_seq,
             checkpoint_every: config.checkpoint_every,
             since_checkpoint: 0,
@@ -151,11 +151,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Bytes that certainly still fit. The runtime stops new orders while the reports of the open ones still do: a
-    /// quote takes 110, an order with its decisions about 400.
-    pub fn room(&self) -> usize {
-        let prepared = if self.prepared.is_empty() { 0 } else { self.segment_bytes as usize - HEADER_BYTES };
-        (self.segment.len() - self.at + prepared).saturating_sub(2 * TAIL_RESERVE)
+    /// Whether any one record certainly fits, with a checkpoint after it. The engine takes nothing while it does not.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.at + RECORD_BYTES_MAX + TAIL_RESERVE <= self.segment.len() || !self.prepared.is_empty()
     }
 
     /// Lets `encode` write a record at the end and shows it; false where it did not fit.

@@ -1,15 +1,15 @@
 //! The log as writer, flusher and reader see it: round trips, rotation, tailing, compression, a full disk, the bytes.
 
-use super::files::{compressed_path, list, next_path, raw_path};
-use super::format::{RECORD_BYTES_MAX, RECORD_HEAD, encode_event};
-use super::testing::{accepted, arb_effect, arb_event, event, quote, small};
-use super::*;
+use super::support::{accepted, arb_effect, arb_event, event, quote, small};
 use crate::agent::Agent;
 use crate::core::config::{StrategyConfig, StrategyKind};
 use crate::core::effect::{Effect, EffectOf, Fill, OUTBOX_MAX, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::domain::wire::Wire;
 use crate::domain::*;
+use crate::journal::files::{compressed_path, list, next_path, raw_path};
+use crate::journal::format::{RECORD_BYTES_MAX, RECORD_HEAD, encode_event};
+use crate::journal::*;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -40,7 +40,7 @@ fn write(journal: &mut Journal, flusher: &mut JournalFlusher, from: u64, to: u64
 }
 
 /// Quotes that fill a little more than one of the smallest segments.
-const ONE_SEGMENT: u64 = 5_000;
+const ONE_SEGMENT: u64 = 10_000;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -101,7 +101,7 @@ fn every_variant_is_generated() {
 #[test]
 fn the_largest_event_with_the_most_of_the_largest_effects_fits() {
     let mut runner = TestRunner::deterministic();
-    let mut room = vec![0; 1 << 20];
+    let mut room = vec![0; 2 << 20];
     let mut size =
         |event: &Event, effects: &[RecordedEffect]| encode_event(&mut room, event, 0, effects.iter().copied()).unwrap();
     let tick = event(1, Body::Tick);
@@ -113,7 +113,7 @@ fn the_largest_event_with_the_most_of_the_largest_effects_fits() {
     }
     // The generators reach the longest texts and the fullest depth, within a few bytes.
     let worst = event_max + (effect_max + 16) * OUTBOX_MAX;
-    assert!(worst > 130_000 && worst < RECORD_BYTES_MAX, "{event_max} {effect_max} {worst}");
+    assert!(worst > 500_000 && worst < RECORD_BYTES_MAX, "{event_max} {effect_max} {worst}");
 }
 
 #[test]
@@ -304,11 +304,11 @@ fn a_full_journal_says_so_and_works_again_when_there_is_room() {
     let (mut journal, mut flusher, _) = Journal::open(dir.path(), small()).unwrap();
     let mut seq = 0;
     let full = loop {
-        let room = journal.room();
+        let room = journal.has_room();
         match journal.append(&quote(seq + 1), 0, &[accepted(1)]) {
             Ok(()) => seq += 1,
             Err(full) => {
-                assert!(room < 256, "{room} bytes were promised");
+                assert!(!room, "room was promised");
                 break full;
             }
         }
@@ -326,6 +326,7 @@ fn a_full_journal_says_so_and_works_again_when_there_is_room() {
     flusher.do_work(2);
     assert_eq!(journal.append(&quote(seq + 1), 0, &[]), Err(full), "a failed try is repeated only after a while");
     flusher.do_work(1_000_000_000);
+    assert!(journal.has_room());
     journal.append(&quote(seq + 1), 0, &[]).unwrap();
     assert_eq!(read(dir.path(), 1).len() as u64, seq + 1, "nothing of the refused appends was left behind");
 }

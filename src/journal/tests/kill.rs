@@ -1,8 +1,8 @@
 //! `kill -9` at a random moment: everything whose append had returned is there, and nothing half.
 
-use super::testing::{accepted, quote, small};
-use super::*;
+use super::support::{accepted, quote, small};
 use crate::agent::Agent;
+use crate::journal::*;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -41,7 +41,7 @@ fn what_was_appended_survives_a_kill_at_any_moment() {
     let mut survived = 0;
     for kill in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "journal::tests_kill::child_of_the_kill_test", "--nocapture"])
+            .args(["--exact", "journal::tests::kill::child_of_the_kill_test", "--nocapture"])
             .env(DIR, dir.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

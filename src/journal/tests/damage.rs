@@ -1,10 +1,10 @@
 //! Damage: files cut at every byte, every single byte changed, segments missing, foreign or newer files.
 
-use super::files::{list, raw_path};
-use super::format::{HEADER_BYTES, Header, parse};
-use super::testing::{accepted, quote, small};
-use super::*;
+use super::support::{accepted, quote, small};
 use crate::agent::Agent;
+use crate::journal::files::{list, raw_path};
+use crate::journal::format::{HEADER_BYTES, Header, parse};
+use crate::journal::*;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ fn a_change_of_any_single_byte_is_found() {
 /// Three segments: `(first_seq, path)` of each.
 fn three_segments(dir: &Path) -> Vec<PathBuf> {
     let (mut journal, mut flusher, _) = Journal::open(dir, small()).unwrap();
-    for seq in 1..=10_000 {
+    for seq in 1..=20_000 {
         if journal.append(&quote(seq), 0, &[]).is_err() {
             flusher.do_work(0);
             journal.append(&quote(seq), 0, &[]).unwrap();

@@ -1,6 +1,5 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use super::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use crate::core::command::{Action, Command, PlaceOrder, TradingState};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
@@ -9,10 +8,11 @@ use crate::core::effect::{
 use crate::core::event::{Body, Event};
 use crate::core::risk::{DenyReason, Unevaluable};
 use crate::domain::*;
+use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
 
 /// The smallest segments, no compression, no waiting for the disk.
-pub(super) fn small() -> JournalConfig {
+pub(in crate::journal) fn small() -> JournalConfig {
     JournalConfig {
         segment_bytes: SEGMENT_BYTES_MIN,
         touch_ahead_bytes: 64 * 1024,
@@ -23,7 +23,7 @@ pub(super) fn small() -> JournalConfig {
 }
 
 /// An event whose every number follows from its sequence.
-pub(super) fn quote(seq: u64) -> Event {
+pub(in crate::journal) fn quote(seq: u64) -> Event {
     let n = seq as i64;
     let quote = Quote {
         instrument: InstrumentId((seq % 7) as u16),
@@ -37,19 +37,19 @@ pub(super) fn quote(seq: u64) -> Event {
     event(seq, Body::Quote(quote))
 }
 
-pub(super) fn event(seq: u64, body: Body) -> Event {
+pub(in crate::journal) fn event(seq: u64, body: Body) -> Event {
     let ts_ns = 1_723_075_200_000_000_000 + seq as i64 * 1_000;
     Event { seq, ts_ns, recv_ns: ts_ns - 300, decoded_ns: ts_ns - 100, body }
 }
 
 /// An effect that follows from `n`; such that a test's writer can hand it to `append`.
-pub(super) fn accepted<P>(n: u64) -> EffectOf<P> {
+pub(in crate::journal) fn accepted<P>(n: u64) -> EffectOf<P> {
     EffectOf::Accepted { request: RequestId(n), order: OrderId(n * 64) }
 }
 
 /// Decides two things on every third event, and remembers all it saw.
 #[derive(Default)]
-pub(super) struct Toy {
+pub(in crate::journal) struct Toy {
     pub seen: u64,
     /// An event at which it forgets the second.
     pub wrong_at: Option<u64>,
@@ -74,7 +74,7 @@ impl Replayed for Toy {
     }
 }
 
-// Generators. Each `prop_oneof` below names every variant; `every_variant_is_generated` in `tests_log` counts them.
+// Generators. Each `prop_oneof` below names every variant; `every_variant_is_generated` in `log` counts them.
 
 fn text<const N: usize>() -> BoxedStrategy<Text<N>> {
     "[ -~é]{0,60}".prop_map(|s| Text::new(&s)).boxed()
@@ -301,7 +301,7 @@ fn command() -> impl Strategy<Value = Command> {
     })
 }
 
-pub(super) fn arb_body() -> impl Strategy<Value = Body> {
+pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
     let feed_state = prop_oneof![Just(FeedState::Disconnected), Just(FeedState::Gap), Just(FeedState::Live)];
     let venue_state = prop_oneof![Just(VenueState::Down), Just(VenueState::Syncing), Just(VenueState::Ready)];
     prop_oneof![
@@ -309,6 +309,7 @@ pub(super) fn arb_body() -> impl Strategy<Value = Body> {
         limits().prop_map(Body::Limits),
         strategy_config().prop_map(Body::Strategy),
         (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
+        (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
         instrument().prop_map(Body::Instrument),
         (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
             Body::Quote(Quote {
@@ -346,7 +347,7 @@ pub(super) fn arb_body() -> impl Strategy<Value = Body> {
 }
 
 /// An event of any kind; its sequence is for the caller to set.
-pub(super) fn arb_event() -> impl Strategy<Value = Event> {
+pub(in crate::journal) fn arb_event() -> impl Strategy<Value = Event> {
     (any::<(i64, i64, i64)>(), arb_body()).prop_map(|((ts_ns, recv_ns, decoded_ns), body)| Event {
         seq: 0,
         ts_ns,
@@ -376,10 +377,10 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         (usd(), usd(), usd()).prop_map(|(notional, min, max)| D::VenueNotional { notional, min, max }),
         (usd(), usd()).prop_map(|(notional, max)| D::OrderNotionalAboveMax { notional, max }),
         any::<(u32, u32)>().prop_map(|(open, max)| D::OpenOrdersAboveMax { open, max }),
-        (usd(), usd()).prop_map(|(needed, available)| D::BalanceTooLow { needed, available }),
+        (text(), dec(), dec()).prop_map(|(asset, needed, available)| D::BalanceTooLow { asset, needed, available }),
         (usd(), usd()).prop_map(|(equity, min)| D::AccountBelowMin { equity, min }),
         (usd(), usd()).prop_map(|(notional, max)| D::PositionNotionalAboveMax { notional, max }),
-        any::<(u64, u64)>().prop_map(|(leverage_ppm, max_ppm)| D::LeverageAboveMax { leverage_ppm, max_ppm }),
+        (dec(), dec()).prop_map(|(leverage, max)| D::LeverageAboveMax { leverage, max }),
         (usd(), usd()).prop_map(|(loss, max)| D::DailyLossReached { loss, max }),
         Just(D::NotReducing),
         what.prop_map(D::CannotEvaluate),
@@ -422,11 +423,12 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::TableFull,
         A::InstrumentChanged,
         A::FillsMissing,
+        A::NotFlattened,
     ])
 }
 
 /// An effect of any kind, orders included.
-pub(super) fn arb_effect() -> impl Strategy<Value = RecordedEffect> {
+pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> {
     use EffectOf as E;
     let reply = prop_oneof![
         Just(Reply::Done),
@@ -451,11 +453,8 @@ pub(super) fn arb_effect() -> impl Strategy<Value = RecordedEffect> {
         (order_id(), venue_id(), instrument_id(), side())
             .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),
         venue_id().prop_map(|venue| E::Reconcile { venue }),
-        (venue_id(), instrument_id(), exec_id()).prop_map(|(venue, instrument, from)| E::Backfill {
-            venue,
-            instrument,
-            from
-        }),
+        (venue_id(), instrument_id(), exec_id(), any::<i64>())
+            .prop_map(|(venue, instrument, from, since_ns)| E::Backfill { venue, instrument, from, since_ns }),
         (any::<(u64, u8)>(), instrument_id(), side(), qty(), px(), deny_reason()).prop_map(
             |(n, instrument, side, qty, px, reason)| {
                 let (request, strategy) = (RequestId(n.0), StrategyId(n.1));
