@@ -11,15 +11,15 @@
 //pub mod account;
 pub mod decode;
 pub mod errors;
-//pub mod exchange_info;
+pub mod exchange_info;
 mod json;
 pub mod market;
 //pub mod order_view;
 pub mod request;
-//pub mod response;
+pub mod response;
 mod scan;
 pub mod sign;
-//pub mod snapshot;
+pub mod snapshot;
 pub mod symbols;
 #[cfg(test)]
 mod testing;
