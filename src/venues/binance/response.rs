@@ -217,7 +217,7 @@ fn rate_limits(scan: &mut Scan) -> Option<RateCounts> {
     let mut first_limit = true;
     while scan.element(&mut first_limit)? {
         let mut count = RateCount { kind: RateKind::Other, ..RateCount::default() };
-        let (mut unit, mut number) = (Some(0), 0);
+        let (mut unit, mut number) = (None, 0);
         scan.lit(b"{")?;
         let mut first = true;
         while let Some(key) = scan.key(&mut first)? {
