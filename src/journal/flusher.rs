@@ -316,10 +316,12 @@ impl Agent for JournalFlusher {
 }
 
 impl Drop for JournalFlusher {
-    /// An orderly stop leaves everything on the disk.
+    /// An orderly stop leaves everything on the disk, unless that is left to the kernel.
     fn drop(&mut self) {
         self.follow();
-        if let Err(e) = self.name_current().and_then(|_| self.sync()) {
+        let named = self.name_current();
+        let done = named.and_then(|_| if self.config.flush_interval_ns > 0 { self.sync() } else { Ok(()) });
+        if let Err(e) = done {
             tracing::error!("{e}");
         }
     }

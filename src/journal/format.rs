@@ -25,7 +25,7 @@ use crate::domain::wire::{Reader, Wire, Writer};
 
 /// The version of the layout, of every `Wire` type in it, and of their order.
 pub const FORMAT_VERSION: u32 = 1;
-/// Largest record: the largest event with `OUTBOX_MAX` of the largest effect takes 530 KiB (a test adds it up).
+/// Largest record: the largest event with `OUTBOX_MAX` of the largest effect takes 360 KiB (a test adds it up).
 pub const RECORD_BYTES_MAX: usize = 640 * 1024;
 
 pub(super) const MAGIC: [u8; 8] = *b"TOLLGATE";
