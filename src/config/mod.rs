@@ -1,1 +1,90 @@
-//! The configuration file.
+//! The configuration: TOML in, plain values out, or every fault at once.
+//!
+//! Owns: the types of each section, their bounds, the checks between sections, and messages an operator can act on.
+//! Must not know: the rest of the crate but `domain`. The runtime turns these values into what the rooms take.
+//!
+//! Every key is required unless its type says `Option`, and no limit has a default: an operator has always chosen it.
+//! An unknown key is a refusal to start, because a mistyped limit is a missing one. `toml`'s syntax tree is walked by
+//! hand and not through `serde`: serde stops at the first fault, and takes numbers through a binary float. Secrets
+//! never stand in the text; it says only where they are.
+
+mod check;
+mod engine;
+mod fault;
+mod reader;
+mod risk;
+mod strategies;
+mod venues;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
+pub use fault::{ConfigError, Fault, Faults};
+pub use risk::{Risk, TradingHours};
+pub use strategies::{Strategy, StrategyKind};
+pub use venues::{Credentials, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind};
+
+use reader::{Doc, Section};
+use std::path::Path;
+use toml::de::DeTable;
+
+/// A configuration without a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub engine: Engine,
+    pub threads: Vec<Thread>,
+    pub channels: Channels,
+    pub journal: Journal,
+    pub control: Control,
+    /// At least one, names unique; a venue's id is its place here.
+    pub venues: Vec<Venue>,
+    /// At least one, each venue and symbol once; an instrument's id is its place here.
+    pub instruments: Vec<Instrument>,
+    /// `None` where no simulated venue runs inside the daemon.
+    pub sim: Option<Sim>,
+    /// May be empty: then only people and programs trade. A strategy's id is its place here plus one.
+    pub strategies: Vec<Strategy>,
+    pub risk: Risk,
+    pub log: Log,
+    pub telemetry: Telemetry,
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are left as they stand: they mean the working directory.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Config::parse(&text).map_err(|faults| ConfigError::Faulty { path: path.to_owned(), faults })
+    }
+
+    /// Checks a text; all its faults at once, in the order of the text. Where it is not TOML, only that is said.
+    pub fn parse(text: &str) -> Result<Config, Faults> {
+        let doc = Doc::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            for error in errors {
+                doc.fault_at(error.span().unwrap_or(0..0), "", format!("not TOML: {}", error.message()));
+            }
+            return doc.finish().and(Err(Faults(Vec::new())));
+        }
+        let root = Section::root(&doc, &table);
+        let config = Config {
+            engine: Engine::read(root.section("engine")),
+            threads: root.sections("threads").into_iter().map(Thread::read).collect(),
+            channels: Channels::read(root.section("channels")),
+            journal: Journal::read(root.section("journal")),
+            control: Control::read(root.section("control")),
+            venues: root.sections("venues").into_iter().map(Venue::read).collect(),
+            instruments: root.sections("instruments").into_iter().map(Instrument::read).collect(),
+            sim: root.section_opt("sim").and_then(Sim::read),
+            strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
+            risk: Risk::read(root.section("risk")),
+            log: Log::read(root.section("log")),
+            telemetry: Telemetry::read(root.section("telemetry")),
+        };
+        root.finish();
+        check::across(&config, &doc);
+        doc.finish().map(|()| config)
+    }
+}

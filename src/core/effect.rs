@@ -3,14 +3,14 @@
 use crate::core::command::TradingState;
 use crate::core::risk::{Approved, DenyReason};
 use crate::domain::{
-    ExecId, InstrumentId, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd, VenueId,
-    VenueOrderId,
+    ExecId, InstrumentId, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd,
+    VenueId, VenueOrderId,
 };
 use crate::{wire_enum, wire_struct};
 
-/// Most effects of one event. The largest single cause is "cancel everything": one `CancelAll` an instrument and
-/// venue, not one cancel an order, so this is not reached by any event; `Outbox::push` counts what it would drop.
-pub const OUTBOX_MAX: usize = 1024;
+/// Most effects of one event. The largest single cause is "cancel everything": a cancel and an order update for each
+/// of `LIVE_MAX` orders, and then a flatten of each instrument, stay below it; `Outbox::push` counts what it would drop.
+pub const OUTBOX_MAX: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CancelOrder {
@@ -111,10 +111,13 @@ pub enum AlarmKind {
     InstrumentChanged,
     /// The venue counts other fills of an order than we saw: fills are asked for.
     FillsMissing,
+    /// A position could not be closed: the rest is below the venue's smallest order, or its orders keep failing.
+    NotFlattened,
 }
 wire_enum!(AlarmKind {
     0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
     5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
+    11 => NotFlattened,
 });
 
 /// The answer to a command that is not an order.
@@ -153,11 +156,13 @@ pub enum EffectOf<P> {
     Reconcile {
         venue: VenueId,
     },
-    /// Fills of the instrument with ids from `from` on. Before a `Reconcile`, part of it; alone, at once.
+    /// Part of the `Reconcile` that follows it: fills of the instrument with ids from `from` on, or, where `from` is
+    /// `ExecId::NONE` (no fill of ours is known yet), those since `since_ns`.
     Backfill {
         venue: VenueId,
         instrument: InstrumentId,
         from: ExecId,
+        since_ns: Nanos,
     },
     // Decisions, for readers of the journal.
     Denied {
@@ -195,7 +200,7 @@ pub type RecordedEffect = EffectOf<NewOrder>;
 
 wire_enum!(RecordedEffect {
     0 => Place(order), 1 => Cancel(cancel), 2 => CancelAll { venue, instrument }, 3 => Query(query),
-    4 => Reconcile { venue }, 5 => Backfill { venue, instrument, from },
+    4 => Reconcile { venue }, 5 => Backfill { venue, instrument, from, since_ns },
     6 => Denied { request, strategy, instrument, side, qty, px, reason },
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
@@ -211,7 +216,9 @@ impl Effect {
             EffectOf::CancelAll { venue, instrument } => EffectOf::CancelAll { venue, instrument },
             EffectOf::Query(x) => EffectOf::Query(x),
             EffectOf::Reconcile { venue } => EffectOf::Reconcile { venue },
-            EffectOf::Backfill { venue, instrument, from } => EffectOf::Backfill { venue, instrument, from },
+            EffectOf::Backfill { venue, instrument, from, since_ns } => {
+                EffectOf::Backfill { venue, instrument, from, since_ns }
+            }
             EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
                 EffectOf::Denied { request, strategy, instrument, side, qty, px, reason }
             }

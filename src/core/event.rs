@@ -4,8 +4,8 @@
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
 use crate::domain::{
-    Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text, TradeTick,
-    VenueId, VenueState,
+    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text,
+    TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -54,6 +54,11 @@ pub enum Body {
     Venue {
         venue: VenueId,
         name: Text<16>,
+    },
+    /// An asset's id and name; ids stay the same for the life of a journal.
+    Asset {
+        asset: AssetId,
+        name: Text<12>,
     },
     Instrument(Instrument),
     Quote(Quote),
@@ -105,4 +110,5 @@ wire_enum!(Body {
     14 => NotSent { order, text },
     15 => Command(command),
     16 => Tick,
+    17 => Asset { asset, name },
 });

@@ -1,6 +1,419 @@
-//! The core.
+//! The core: a deterministic state machine. An event goes in, effects come out.
+//!
+//! Owns: every decision. Orders, positions, balances, books, trading state, the gate, the strategies.
+//! Must not know: all but `domain`; `std::{net, fs, thread, time}`; floats in money; randomly ordered maps. It reads no
+//! clock, and allocates nothing after `Core::new` but the tables of an instrument when it is first defined.
+
+pub mod account;
+pub mod book;
 pub mod command;
+mod commands;
 pub mod config;
 pub mod effect;
 pub mod event;
+mod exec;
+mod hash;
+pub mod orders;
+pub mod portfolio;
+pub mod positions;
 pub mod risk;
+pub mod strategy;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod venue;
+
+use account::Account;
+use book::Book;
+use command::{PlaceOrder, TradingState};
+use config::Limits;
+use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
+use event::{Body, Event};
+use orders::{Order, Orders};
+use portfolio::Portfolio;
+use risk::{DenyReason, RULES, Scene, Verdict};
+use strategy::{Intent, Intents, Strategies};
+use table::{Key, RecentSet, mix};
+
+use crate::domain::{
+    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
+    RequestId, StrategyId, Text, TradeTick, VenueId, VenueState,
+};
+
+/// Fills remembered, so that one that comes twice counts once.
+const FILLS_REMEMBERED: usize = 65_536;
+
+/// Orders one event can make; an order id has room for this many.
+const ORDERS_PER_EVENT: u64 = 64;
+
+/// Who wants an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source {
+    request: RequestId,
+    strategy: StrategyId,
+}
+
+/// A fill's identity: exec ids are unique within an instrument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FillKey(InstrumentId, ExecId);
+
+impl Key for FillKey {
+    fn spread(self) -> u64 {
+        mix(self.1.lo ^ self.1.hi.rotate_left(31) ^ u64::from(self.0.0) << 48)
+    }
+}
+
+/// A configured venue, as the core knows it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Venue {
+    name: Text<16>,
+    state: VenueState,
+    /// Someone should ask the venue for everything again, at the next tick.
+    reconcile_due: bool,
+    /// When the last `Reconcile` was asked for.
+    reconcile_ns: Nanos,
+}
+
+/// What happened, counted. Shown by status; part of no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    pub quotes: u64,
+    pub trades: u64,
+    pub depth: u64,
+    pub placed: u64,
+    pub fills: u64,
+    pub fills_doubled: u64,
+    pub rejected: u64,
+    pub unknown: u64,
+    pub denied: [u64; RULES.len()],
+}
+
+/// See the module.
+pub struct Core {
+    seq: u64,
+    now: Nanos,
+    epoch: u32,
+    run: u32,
+    made: u64,
+    limits: Limits,
+    limits_set: bool,
+    trading: TradingState,
+    /// Going down: nothing opens until the next start.
+    shutting_down: bool,
+    /// An emergency stop flattens first and halts then.
+    halt_when_flat: bool,
+    venues: [Venue; MAX_VENUES],
+    account: Account,
+    portfolio: Portfolio,
+    orders: Orders,
+    fills_seen: RecentSet<FillKey>,
+    books: Vec<Book>,
+    strategies: Strategies,
+    intents: Intents,
+    counters: Counters,
+}
+
+impl Core {
+    /// A core that has seen nothing. Without limits it denies everything.
+    pub fn new() -> Core {
+        Core {
+            seq: 0,
+            now: 0,
+            epoch: 0,
+            run: 0,
+            made: 0,
+            limits: Limits::default(),
+            limits_set: false,
+            trading: TradingState::Active,
+            shutting_down: false,
+            halt_when_flat: false,
+            venues: [Venue::default(); MAX_VENUES],
+            account: Account::new(),
+            portfolio: Portfolio::new(),
+            orders: Orders::new(),
+            fills_seen: RecentSet::new(FILLS_REMEMBERED),
+            books: Vec::with_capacity(MAX_INSTRUMENTS),
+            strategies: Strategies::new(),
+            intents: Intents::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Applies one event and leaves in `out` what the outside must now do.
+    ///
+    /// Equal states given equal events leave equal effects. A bad order is an answer (`Denied`), not an error.
+    pub fn on_event(&mut self, event: &Event, out: &mut Outbox) {
+        assert!(event.seq == self.seq + 1, "events arrive without gaps");
+        self.seq = event.seq;
+        self.now = event.ts_ns;
+        self.made = 0;
+        match &event.body {
+            Body::Quote(quote) => self.on_quote(quote, out),
+            Body::Trade(trade) => self.on_trade(trade),
+            Body::Depth(chunk) => self.on_depth(chunk),
+            Body::Exec(report) => self.on_exec(report, out),
+            Body::Balance(balance) => self.on_balance(balance),
+            Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
+            Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
+            Body::Command(command) => self.on_command(command, out),
+            Body::Tick => self.on_tick(out),
+            Body::Feed { instrument, state } => self.on_feed(*instrument, *state),
+            Body::VenueState { venue, state } => self.on_venue_state(*venue, *state, out),
+            Body::Reconciled { venue } => self.on_reconciled(*venue, out),
+            Body::Start { epoch, run } => self.on_start(*epoch, *run, out),
+            Body::Limits(limits) => self.set_limits(limits),
+            Body::Strategy(config) => self.strategies.configure(config),
+            Body::Venue { venue, name } => self.on_venue(*venue, *name),
+            Body::Instrument(def) => self.on_instrument(def, out),
+            Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
+        }
+    }
+
+    fn on_quote(&mut self, quote: &Quote, out: &mut Outbox) {
+        let now = self.now;
+        let Some(inst) = self.portfolio.get_mut(quote.instrument) else { return };
+        inst.quote = *quote;
+        inst.quote_ns = now;
+        self.counters.quotes += 1;
+        self.portfolio.revalue(quote.instrument);
+        self.watch_loss(out);
+        self.run_strategies(quote.instrument, out);
+    }
+
+    fn on_trade(&mut self, trade: &TradeTick) {
+        if self.portfolio.get(trade.instrument).is_some() {
+            self.counters.trades += 1;
+        }
+    }
+
+    fn on_depth(&mut self, chunk: &DepthChunk) {
+        if let Some(book) = self.books.get_mut(chunk.instrument.index()) {
+            book.apply(chunk);
+            self.counters.depth += u64::from(chunk.last);
+        }
+    }
+
+    /// Lets the strategies of an instrument look at its quote, and puts what they want through the gate.
+    #[inline]
+    fn run_strategies(&mut self, instrument: InstrumentId, out: &mut Outbox) {
+        if self.strategies.is_empty() || self.shutting_down || self.trading == TradingState::Halted {
+            return;
+        }
+        let Some(inst) = self.portfolio.get(instrument) else { return };
+        self.intents.clear();
+        self.strategies.on_quote(self.now, inst, &self.orders, &mut self.intents);
+        for n in 0..self.intents.len() {
+            let Some((strategy, intent)) = self.intents.get(n) else { break };
+            match intent {
+                Intent::Place(order) => {
+                    let source = Source { request: RequestId(0), strategy };
+                    let placed = self.place(&order, source, out);
+                    self.strategies.on_answer(strategy, order.side, placed, self.now);
+                }
+                Intent::Cancel(order) => {
+                    self.cancel(order, out);
+                }
+            }
+        }
+    }
+
+    /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
+    fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
+        let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+        match self.verdict(order, id, source.strategy) {
+            Ok(verdict) => {
+                self.made += 1;
+                self.send(&verdict, source, out);
+                Some(id)
+            }
+            Err(reason) => {
+                self.counters.denied[reason.rank()] += 1;
+                out.push(EffectOf::Denied {
+                    request: source.request,
+                    strategy: source.strategy,
+                    instrument: order.instrument,
+                    side: order.side,
+                    qty: order.qty,
+                    px: order.px,
+                    reason,
+                });
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+        let inst = self.portfolio.get(order.instrument);
+        let scene = Scene {
+            now: self.now,
+            limits: &self.limits,
+            trading: if self.shutting_down || !self.limits_set { TradingState::Halted } else { self.trading },
+            inst,
+            venue: inst.and_then(|i| self.venues.get(i.def.venue.index())).map(|v| v.state).unwrap_or_default(),
+            account: &self.account,
+            totals: &self.portfolio.totals,
+            open_orders: self.orders.live_count(),
+            table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
+        };
+        risk::gate(&scene, order, id, strategy)
+    }
+
+    fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
+        let new = *verdict.order.get();
+        let order = Order {
+            id: new.order,
+            request: source.request,
+            strategy: source.strategy,
+            venue: new.venue,
+            instrument: new.instrument,
+            side: new.side,
+            kind: new.kind,
+            tif: new.tif,
+            qty: new.qty,
+            px: new.px,
+            value_px: verdict.value_px,
+            decided_ns: self.now,
+            asked_ns: self.now,
+            ..Order::default()
+        };
+        self.orders.insert(order);
+        self.portfolio.work(new.instrument, new.side, new.qty.0);
+        self.hold(new.order);
+        self.portfolio.revalue(new.instrument);
+        self.counters.placed += 1;
+        out.push(Effect::Place(verdict.order));
+        out.push(EffectOf::Accepted { request: source.request, order: new.order });
+        self.tell(new.order, 0, Text::default(), out);
+    }
+
+    /// Brings what the order holds of the balance in line with what of it still works.
+    fn hold(&mut self, id: OrderId) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        let Some(inst) = self.portfolio.get(order.instrument) else { return };
+        let leaves = order.leaves();
+        let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
+        let held = if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, value_px, leaves, inst) };
+        let asset = match order.side {
+            crate::domain::Side::Buy => inst.def.quote,
+            crate::domain::Side::Sell => inst.def.base,
+        };
+        // The gate has valued the whole order in the same way, so a part of it fits.
+        let held = held.unwrap_or(order.reserved);
+        let change = held - std::mem::replace(&mut order.reserved, held);
+        self.account.reserve(order.venue, asset, change);
+    }
+
+    /// Leaves the order's present state for the readers of the journal.
+    fn tell(&self, id: OrderId, code: i32, text: Text<48>, out: &mut Outbox) {
+        if let Some(o) = self.orders.get(id) {
+            out.push(EffectOf::Order(OrderUpdate {
+                order: o.id,
+                request: o.request,
+                strategy: o.strategy,
+                venue: o.venue,
+                instrument: o.instrument,
+                side: o.side,
+                status: o.status,
+                order_qty: o.qty,
+                cum_qty: o.cum,
+                cum_value: o.cum_value,
+                px: o.px,
+                venue_order_id: o.venue_order_id,
+                code,
+                text,
+            }));
+        }
+    }
+
+    /// Moves an order to a new status; what no longer works is given back.
+    fn set_status(&mut self, id: OrderId, status: OrdStatus) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        if order.status == status {
+            return;
+        }
+        let before = order.leaves();
+        order.status = status;
+        let (instrument, side, after) = (order.instrument, order.side, order.leaves());
+        if before != after {
+            self.portfolio.work(instrument, side, after.0 - before.0);
+        }
+        if status.is_closed() {
+            self.hold(id);
+            self.orders.retire(id);
+            self.portfolio.revalue(instrument);
+        }
+        if status == OrdStatus::Unknown {
+            self.counters.unknown += 1;
+        }
+    }
+
+    fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {
+        out.push(EffectOf::Alarm { kind, instrument, order });
+    }
+
+    // What readers of the state may see.
+
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+    /// Which start of this journal it is, from 1.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+    pub fn trading(&self) -> TradingState {
+        self.trading
+    }
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.portfolio
+    }
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+    pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.books.get(instrument.index())
+    }
+    pub fn strategies(&self) -> &Strategies {
+        &self.strategies
+    }
+    /// The configured venues: id, name, state.
+    pub fn venues(&self) -> impl Iterator<Item = (VenueId, &str, VenueState)> {
+        let named = self.venues.iter().enumerate().filter(|(_, v)| !v.name.is_empty());
+        named.map(|(id, v)| (VenueId(id as u8), v.name.as_str(), v.state))
+    }
+    /// The named assets: id and name.
+    pub fn assets(&self) -> impl Iterator<Item = (AssetId, &str)> {
+        let named = self.portfolio.assets().iter().enumerate().filter(|(_, a)| !a.name.is_empty());
+        named.map(|(id, a)| (AssetId(id as u16), a.name.as_str()))
+    }
+    /// The instrument of a symbol at a venue, or at the first venue that has it.
+    pub fn find_instrument(&self, symbol: &str, venue: Option<VenueId>) -> Option<InstrumentId> {
+        let mut found = self.portfolio.defined().filter(|i| i.def.symbol.as_str() == symbol);
+        found.find(|i| venue.is_none_or(|v| v == i.def.venue)).map(|i| i.def.id)
+    }
+}
+
+impl Default for Core {
+    fn default() -> Self {
+        Core::new()
+    }
+}

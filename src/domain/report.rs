@@ -17,7 +17,8 @@ pub enum ExecType {
     CancelRejected,
     /// No answer settles the request (time-out, dropped connection, 5xx, the venue's own "status unknown").
     Unknown,
-    /// Answer to a question: the order is open at the venue.
+    /// Answer to a question: the venue has the order, `cum_qty` of it filled. One that is wholly filled answers this
+    /// too, with `cum_qty = order_qty`: its fills come as `Trade`s, from the stream or a backfill.
     Working,
     /// Answer to a question: the venue knows no such order.
     NotFound,

@@ -1,1 +1,6 @@
-//! Threads and wiring.
+//! Threads, pinning, channels, the sequencer, start and stop order, signals, systemd readiness and watchdog.
+//!
+//! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
+
+pub mod names;
+pub mod sequencer;

@@ -1,8 +1,29 @@
-//! The gate.
+//! The gate: every order of strategy, API, operator, stop, close-all is made by the core and approved here.
+//!
+//! Owns: the rules, one file each, in the order of `DenyReason`; the only constructor of `Approved`.
+//! Must not know: who asks. A rule that cannot be evaluated denies.
+//! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
-use crate::core::command::TradingState;
-use crate::domain::{Dec, Usd};
-use crate::wire_enum;
+mod balance;
+mod daily_loss;
+mod deny;
+mod filters;
+mod fresh;
+mod leverage;
+mod open_orders;
+mod order_notional;
+mod position_notional;
+mod ready;
+mod state;
+
+pub(crate) use balance::reserve;
+pub use deny::{DenyReason, RULES, Unevaluable};
+
+use crate::core::account::Account;
+use crate::core::command::{PlaceOrder, TradingState};
+use crate::core::config::Limits;
+use crate::core::portfolio::{Inst, Totals};
+use crate::domain::{Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
 
 /// A value that the gate has passed. Made only here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,72 +36,106 @@ impl<T> Approved<T> {
     }
 }
 
-/// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DenyReason {
-    #[error("trading is {0}")]
-    TradingNotActive(TradingState),
-    #[error("no such instrument is configured")]
-    UnknownInstrument,
-    #[error("the venue does not take orders for the instrument now")]
-    InstrumentNotTrading,
-    #[error("the venue is not ready: connection, private stream or reconciliation is missing")]
-    VenueNotReady,
-    #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
-    QuoteStale { age_ms: u64, age_max_ms: u64 },
-    #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
-    LotSize { qty: Dec, min: Dec, max: Dec, step: Dec },
-    #[error("price {px} breaks the venue's price filter (min {min}, max {max}, tick {tick})")]
-    PriceFilter { px: Dec, min: Dec, max: Dec, tick: Dec },
-    #[error("notional {notional} is outside the venue's {min} to {max}")]
-    VenueNotional { notional: Usd, min: Usd, max: Usd },
-    #[error("order notional {notional} is above {max}")]
-    OrderNotionalAboveMax { notional: Usd, max: Usd },
-    #[error("{open} orders are open, at most {max} are allowed")]
-    OpenOrdersAboveMax { open: u32, max: u32 },
-    #[error("balance {available} is below the {needed} that the order needs")]
-    BalanceTooLow { needed: Usd, available: Usd },
-    #[error("equity {equity} is below the minimum {min}")]
-    AccountBelowMin { equity: Usd, min: Usd },
-    #[error("position notional would be {notional}, above {max}")]
-    PositionNotionalAboveMax { notional: Usd, max: Usd },
-    #[error("leverage would be {leverage_ppm} ppm, above {max_ppm} ppm")]
-    LeverageAboveMax { leverage_ppm: u64, max_ppm: u64 },
-    #[error("loss of the day {loss} has reached {max}")]
-    DailyLossReached { loss: Usd, max: Usd },
-    #[error("the order would not reduce a position")]
-    NotReducing,
-    #[error("{0:?} cannot be evaluated")]
-    CannotEvaluate(Unevaluable),
+/// What the rules may look at.
+pub struct Scene<'a> {
+    pub now: Nanos,
+    pub limits: &'a Limits,
+    pub trading: TradingState,
+    pub inst: Option<&'a Inst>,
+    pub venue: VenueState,
+    pub account: &'a Account,
+    pub totals: &'a Totals,
+    pub open_orders: usize,
+    pub table_full: bool,
 }
 
-/// What a rule lacked.
+/// The order under the rules, with what most of them need worked out once.
+pub struct Candidate<'a> {
+    pub order: &'a PlaceOrder,
+    pub inst: &'a Inst,
+    /// Price that the order is valued at: its limit, or the touch and the configured margin beyond it.
+    pub value_px: Price,
+    pub notional: Usd,
+    /// It can only shrink the position, working orders counted.
+    pub reduces: bool,
+}
+
+/// What the gate found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unevaluable {
-    Overflow,
-    NoPrice,
-    NoAccount,
-    QuoteAssetNotUsd,
-    OrderTableFull,
+pub struct Verdict {
+    pub order: Approved<NewOrder>,
+    pub value_px: Price,
+    pub notional: Usd,
 }
-wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull });
 
-wire_enum!(DenyReason {
-    0 => TradingNotActive(state),
-    1 => UnknownInstrument,
-    2 => InstrumentNotTrading,
-    3 => VenueNotReady,
-    4 => QuoteStale { age_ms, age_max_ms },
-    5 => LotSize { qty, min, max, step },
-    6 => PriceFilter { px, min, max, tick },
-    7 => VenueNotional { notional, min, max },
-    8 => OrderNotionalAboveMax { notional, max },
-    9 => OpenOrdersAboveMax { open, max },
-    10 => BalanceTooLow { needed, available },
-    11 => AccountBelowMin { equity, min },
-    12 => PositionNotionalAboveMax { notional, max },
-    13 => LeverageAboveMax { leverage_ppm, max_ppm },
-    14 => DailyLossReached { loss, max },
-    15 => NotReducing,
-    16 => CannotEvaluate(what),
-});
+/// Holds an order against every rule, in rank. The first that holds is the answer.
+#[inline]
+pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+    state::halted(scene)?;
+    let inst = scene.inst.ok_or(DenyReason::UnknownInstrument)?;
+    let reduces = only_reduces(inst, order);
+    state::reducing(scene, inst, order, reduces)?;
+    ready::check(scene, inst)?;
+    fresh::check(scene, inst)?;
+    let value_px = value_px(scene, inst, order)?;
+    let notional =
+        inst.notional(value_px, order.qty, Round::Up).ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
+    let candidate = Candidate { order, inst, value_px, notional, reduces };
+    filters::check(&candidate)?;
+    if !reduces {
+        growth(scene, &candidate)?;
+    }
+    balance::check(scene, &candidate)?;
+    if scene.table_full {
+        return Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull));
+    }
+    let order = Approved(NewOrder {
+        order: id,
+        venue: inst.def.venue,
+        instrument: order.instrument,
+        strategy,
+        side: order.side,
+        kind: order.kind,
+        tif: order.tif,
+        qty: order.qty,
+        px: order.px,
+    });
+    Ok(Verdict { order, value_px, notional })
+}
+
+/// The rules that exist to stop growth; an order that only reduces does not meet them.
+#[inline]
+fn growth(scene: &Scene, candidate: &Candidate) -> Result<(), DenyReason> {
+    if scene.totals.broken {
+        return Err(DenyReason::CannotEvaluate(Unevaluable::Overflow));
+    }
+    order_notional::check(scene, candidate)?;
+    open_orders::check(scene)?;
+    balance::account_min(scene)?;
+    position_notional::check(scene, candidate)?;
+    leverage::check(scene, candidate)?;
+    daily_loss::check(scene)
+}
+
+/// Opposite to the position, and with the orders already working on that side not more than it.
+#[inline]
+fn only_reduces(inst: &Inst, order: &PlaceOrder) -> bool {
+    let net = inst.position.net.0;
+    let (against, working) = match order.side {
+        Side::Sell => (net > 0, inst.working.sell.0),
+        Side::Buy => (net < 0, inst.working.buy.0),
+    };
+    against && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
+}
+
+/// Market orders are valued beyond the touch by the configured margin, both sides at the dearer price.
+#[inline]
+fn value_px(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> Result<Price, DenyReason> {
+    if order.kind != OrderType::Market {
+        return Ok(order.px);
+    }
+    let margin = i64::from(scene.limits.market_order_margin_ppm);
+    crate::domain::num::mul_div(inst.quote.ask_px.0, 1_000_000 + margin, 1_000_000, Round::Up)
+        .map(Price)
+        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))
+}

@@ -1,0 +1,159 @@
+//! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
+
+use super::reader::Doc;
+use super::venues::Credentials;
+use super::{Config, StrategyKind};
+use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
+
+/// Most strategies that one core runs.
+const STRATEGIES_MAX: usize = 32;
+
+pub(super) fn across(config: &Config, doc: &Doc) {
+    venues(config, doc);
+    instruments(config, doc);
+    threads(config, doc);
+    risk(config, doc);
+    strategies(config, doc);
+}
+
+fn venues(config: &Config, doc: &Doc) {
+    count(doc, "venues", "venue", config.venues.len(), 1, MAX_VENUES);
+    for (i, venue) in config.venues.iter().enumerate() {
+        if !venue.name.is_empty() && config.venues[..i].iter().any(|other| other.name == venue.name) {
+            doc.fault(&format!("venues[{i}].name"), format!("{:?} is used twice", venue.name));
+        }
+        let key = format!("venues[{i}].account");
+        if venue.credentials == Credentials::Sim && config.sim.is_none() && doc.sound(&[&key, "sim.enabled"]) {
+            doc.fault(&key, "\"sim\" needs a [sim] section with enabled = true");
+        }
+    }
+    let sims = config.venues.iter().filter(|venue| venue.credentials == Credentials::Sim).count();
+    if config.sim.is_some() && sims != 1 && !config.venues.is_empty() {
+        doc.fault(
+            "sim.enabled",
+            format!("the simulated venue serves one venue with account = \"sim\", {sims} have it"),
+        );
+    }
+}
+
+fn instruments(config: &Config, doc: &Doc) {
+    count(doc, "instruments", "instrument", config.instruments.len(), 1, MAX_INSTRUMENTS);
+    for (i, instrument) in config.instruments.iter().enumerate() {
+        known_venue(config, doc, &format!("instruments[{i}].venue"), &instrument.venue);
+        let same = |other: &&super::Instrument| other.venue == instrument.venue && other.symbol == instrument.symbol;
+        if !instrument.symbol.is_empty() && config.instruments[..i].iter().find(same).is_some() {
+            doc.fault(
+                &format!("instruments[{i}].symbol"),
+                format!("{:?} stands twice for {:?}", instrument.symbol, instrument.venue),
+            );
+        }
+    }
+}
+
+fn known_venue(config: &Config, doc: &Doc, key: &str, name: &str) {
+    if !name.is_empty() && !config.venues.iter().any(|venue| venue.name == name) {
+        let names: Vec<&str> = config.venues.iter().map(|venue| venue.name.as_str()).collect();
+        doc.fault(key, format!("{name:?} is not a configured venue ({})", names.join(", ")));
+    }
+}
+
+/// Every agent stands on exactly one thread.
+fn threads(config: &Config, doc: &Doc) {
+    let mut wanted = vec!["feed".to_owned(), "core".to_owned(), "journal".to_owned()];
+    wanted.extend(
+        config.venues.iter().filter(|venue| !venue.name.is_empty()).map(|venue| format!("gateway-{}", venue.name)),
+    );
+    if config.sim.is_some() {
+        wanted.push("sim".to_owned());
+    }
+    let mut placed: Vec<&str> = Vec::new();
+    let mut cores: Vec<usize> = Vec::new();
+    for (i, thread) in config.threads.iter().enumerate() {
+        if !thread.name.is_empty() && config.threads[..i].iter().any(|other| other.name == thread.name) {
+            doc.fault(&format!("threads[{i}].name"), format!("{:?} is used twice", thread.name));
+        }
+        if let Some(core) = thread.core {
+            if cores.contains(&core) {
+                doc.fault(&format!("threads[{i}].core"), format!("core {core} has another thread already"));
+            }
+            cores.push(core);
+        }
+        for agent in thread.agents.iter().filter(|agent| !agent.is_empty()) {
+            if !wanted.contains(agent) {
+                doc.fault(
+                    &format!("threads[{i}].agents"),
+                    format!("{agent:?} is not an agent here ({})", wanted.join(", ")),
+                );
+            } else if placed.contains(&agent.as_str()) {
+                doc.fault(&format!("threads[{i}].agents"), format!("{agent:?} is on a thread already"));
+            }
+            placed.push(agent);
+        }
+    }
+    for agent in wanted.iter().filter(|agent| !placed.contains(&agent.as_str())) {
+        doc.fault("threads", format!("no thread turns {agent:?}"));
+    }
+}
+
+fn risk(config: &Config, doc: &Doc) {
+    let risk = &config.risk;
+    let ordered = |low: (&str, Usd), high: (&str, Usd)| {
+        let (low_key, high_key) = (format!("risk.{}", low.0), format!("risk.{}", high.0));
+        if low.1 > high.1 && doc.sound(&[&low_key, &high_key]) {
+            doc.fault(&low_key, format!("{} is above {} = {}", low.1, high.0, high.1));
+        }
+    };
+    let position = ("position_notional_max_usd", risk.position_notional_max);
+    ordered(("order_notional_max_usd", risk.order_notional_max), position);
+    ordered(position, ("correlated_exposure_max_usd", risk.correlated_exposure_max));
+    let not_found = "risk.not_found_after_ms";
+    if risk.not_found_after_ns < risk.ack_timeout_ns && doc.sound(&[not_found, "risk.ack_timeout_ms"]) {
+        doc.fault(not_found, "is below ack_timeout_ms: a late order would be taken for one that never arrived");
+    }
+    for (i, venue) in config.venues.iter().enumerate() {
+        let key = format!("venues[{i}].recv_window_ms");
+        if risk.not_found_after_ns <= venue.recv_window_ns && doc.sound(&[not_found, &key]) {
+            doc.fault(
+                &key,
+                "must be below risk.not_found_after_ms: until then a late order may still be taken by the venue",
+            );
+        }
+    }
+}
+
+fn strategies(config: &Config, doc: &Doc) {
+    count(doc, "strategies", "strategy", config.strategies.len(), 0, STRATEGIES_MAX);
+    for (i, strategy) in config.strategies.iter().enumerate() {
+        known_venue(config, doc, &format!("strategies[{i}].venue"), &strategy.venue);
+        let on_it = |instrument: &&super::Instrument| {
+            instrument.venue == strategy.venue && instrument.symbol == strategy.symbol
+        };
+        if !strategy.symbol.is_empty() && config.instruments.iter().find(on_it).is_none() {
+            doc.fault(
+                &format!("strategies[{i}].symbol"),
+                format!("{:?} is not an instrument of {:?}", strategy.symbol, strategy.venue),
+            );
+        }
+        let (key, limit) = (format!("strategies[{i}].order_notional_usd"), "risk.order_notional_max_usd");
+        if strategy.order_notional().is_some_and(|notional| notional > config.risk.order_notional_max)
+            && doc.sound(&[&key, limit])
+        {
+            doc.fault(&key, "is above risk.order_notional_max_usd: every order would be denied");
+        }
+        let (key, limit) = (format!("strategies[{i}].inventory_max_usd"), "risk.position_notional_max_usd");
+        if let StrategyKind::Maker { inventory_max, .. } = strategy.kind
+            && inventory_max > config.risk.position_notional_max
+            && doc.sound(&[&key, limit])
+        {
+            doc.fault(&key, "is above risk.position_notional_max_usd");
+        }
+    }
+}
+
+fn count(doc: &Doc, key: &str, what: &str, count: usize, min: usize, max: usize) {
+    if count < min {
+        doc.fault(key, format!("at least one {what} is needed"));
+    } else if count > max {
+        doc.fault(key, format!("{count} are more than the {max} that one engine trades"));
+    }
+}

@@ -1,0 +1,103 @@
+//! The limits of the gate, as an operator writes them.
+
+use super::reader::Section;
+use super::strategies::USD_MAX;
+use crate::domain::{Nanos, Usd};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
+/// Hours in which instruments that say so are traded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradingHours {
+    pub start: Time,
+    pub end: Time,
+    pub timezone: TimeZone,
+}
+
+/// Every limit. Percentages are in parts per million (`1 %` is 10 000).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Risk {
+    /// Assets held at one dollar each; upper case.
+    pub usd_assets: Vec<String>,
+    pub order_notional_max: Usd,
+    pub position_notional_max: Usd,
+    /// `3` is 3 000 000.
+    pub leverage_max_ppm: u64,
+    pub correlated_exposure_max: Usd,
+    pub account_balance_min: Usd,
+    pub daily_loss_max: Usd,
+    /// The day of the daily loss begins this long after midnight UTC.
+    pub day_offset_ns: Nanos,
+    pub stop_loss_ppm: u32,
+    pub take_profit_ppm: u32,
+    pub risk_per_trade_ppm: u32,
+    pub trading_hours: TradingHours,
+    pub quote_age_max_ns: Nanos,
+    pub market_order_margin_ppm: u32,
+    pub open_orders_max: u32,
+    pub ack_timeout_ns: Nanos,
+    pub not_found_after_ns: Nanos,
+    pub query_interval_ns: Nanos,
+}
+
+impl Risk {
+    pub(super) fn read(s: Section) -> Risk {
+        let usd = |key| Usd(s.decimal_above_zero(key, Usd::SCALE, USD_MAX));
+        let risk = Risk {
+            usd_assets: s.texts("usd_assets"),
+            order_notional_max: usd("order_notional_max_usd"),
+            position_notional_max: usd("position_notional_max_usd"),
+            leverage_max_ppm: s.decimal_above_zero("leverage_max", 6, 100) as u64,
+            correlated_exposure_max: usd("correlated_exposure_max_usd"),
+            account_balance_min: Usd(s.decimal("account_balance_min_usd", Usd::SCALE, USD_MAX)),
+            daily_loss_max: usd("daily_loss_max_usd"),
+            day_offset_ns: since_midnight(clock(&s, "day_start_utc")),
+            stop_loss_ppm: s.percent_above_zero("stop_loss_pct", 100),
+            take_profit_ppm: s.percent_above_zero("take_profit_pct", 1_000),
+            risk_per_trade_ppm: s.percent_above_zero("risk_per_trade_pct", 100),
+            trading_hours: TradingHours::read(s.section("trading_hours")),
+            quote_age_max_ns: s.millis("quote_age_max_ms", 1..=600_000),
+            market_order_margin_ppm: s.percent("market_order_margin_pct", 50),
+            open_orders_max: s.whole("open_orders_max", 1..=1_000) as u32,
+            ack_timeout_ns: s.millis("ack_timeout_ms", 10..=60_000),
+            not_found_after_ns: s.millis("not_found_after_ms", 10..=600_000),
+            query_interval_ns: s.millis("query_interval_ms", 10..=600_000),
+        };
+        if risk.usd_assets.iter().any(|asset| !asset.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())) {
+            s.fault("usd_assets", "assets are written as the venue does, in A-Z and 0-9");
+        }
+        s.finish();
+        risk
+    }
+}
+
+impl TradingHours {
+    fn read(s: Section) -> TradingHours {
+        let (start, end) = (clock(&s, "start"), clock(&s, "end"));
+        if start >= end && s.sound(&["start", "end"]) {
+            s.fault("start", "must be before end");
+        }
+        let name = s.text("timezone");
+        let timezone = TimeZone::get(&name);
+        if let (Err(error), false) = (&timezone, name.is_empty()) {
+            s.fault("timezone", format!("{name:?} is not a time zone such as \"America/New_York\": {error}"));
+        }
+        s.finish();
+        TradingHours { start, end, timezone: timezone.unwrap_or(TimeZone::UTC) }
+    }
+}
+
+/// A time of day written `HH:MM`.
+fn clock(s: &Section, key: &'static str) -> Time {
+    let text = s.text(key);
+    let digits = |part: &str| if part.len() == 2 { part.parse::<i8>().ok() } else { None };
+    let time = text.split_once(':').and_then(|(hour, minute)| Time::new(digits(hour)?, digits(minute)?, 0, 0).ok());
+    if time.is_none() && !text.is_empty() {
+        s.fault(key, format!("{text:?} is not a time of day such as \"09:30\""));
+    }
+    time.unwrap_or_default()
+}
+
+fn since_midnight(time: Time) -> Nanos {
+    (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 * 1_000_000_000
+}

@@ -1,0 +1,285 @@
+//! Configurations that load, and ones that must not, each with its exact words.
+
+use super::*;
+use crate::domain::{Dec, Usd};
+
+const SHIPPED: &str = include_str!("../../config/tollgate.toml");
+
+/// What is said of the shipped configuration after some replacements; empty where it loads.
+fn faults(edits: &[(&str, &str)]) -> String {
+    let mut text = SHIPPED.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "the shipped configuration no longer contains {from:?}");
+        text = text.replacen(from, to, 1);
+    }
+    match Config::parse(&text) {
+        Ok(_) => String::new(),
+        Err(faults) => faults.0.iter().map(|fault| format!("{}: {}\n", fault.key, fault.message)).collect(),
+    }
+}
+
+#[test]
+fn every_shipped_file_loads() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            if let Err(error) = Config::load(&path) {
+                panic!("{error}");
+            }
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 2, "tollgate.toml and dedicated.toml ship");
+}
+
+#[test]
+fn the_shipped_limits_are_the_ones_that_were_asked_for() {
+    let config = Config::parse(SHIPPED).unwrap();
+    let risk = &config.risk;
+    assert_eq!(risk.daily_loss_max, Usd::dollars(1_000));
+    assert_eq!(risk.position_notional_max, Usd::dollars(10_000));
+    assert_eq!(risk.leverage_max_ppm, 3_000_000);
+    assert_eq!(risk.correlated_exposure_max, Usd::dollars(50_000));
+    assert_eq!(risk.order_notional_max, Usd::dollars(5_000));
+    assert_eq!(risk.account_balance_min, Usd::dollars(1_000));
+    assert_eq!((risk.stop_loss_ppm, risk.take_profit_ppm, risk.risk_per_trade_ppm), (20_000, 40_000, 10_000));
+    let hours = &risk.trading_hours;
+    assert_eq!((hours.start.hour(), hours.end.hour()), (9, 16));
+    assert_eq!(hours.timezone.iana_name(), Some("America/New_York"));
+    assert_eq!(config.strategies.len(), 2);
+    assert_eq!(config.journal.segment_bytes, 64 << 20);
+    assert_eq!(config.threads[0].wait, Wait::Park { max_ns: 1_000_000 });
+}
+
+#[test]
+fn decimals_are_exact_however_they_are_written() {
+    for (written, want) in [
+        ("5_000", 500_000_000_000),
+        ("2.5", 250_000_000),
+        ("\"2.5\"", 250_000_000),
+        ("0.1", 10_000_000),
+        ("1_0.000_000_01", 1_000_000_001),
+        // 0.1 + 2^53: no binary float holds it.
+        ("9_007_199.254_740_99", 900_719_925_474_099),
+    ] {
+        let edits = [
+            ("order_notional_max_usd = 5_000", &*format!("order_notional_max_usd = {written}")),
+            ("position_notional_max_usd = 10_000", "position_notional_max_usd = 10_000_000"),
+            ("correlated_exposure_max_usd = 50_000", "correlated_exposure_max_usd = 10_000_000"),
+            ("order_notional_usd = 500", "order_notional_usd = 0.1"),
+            ("order_notional_usd = 500", "order_notional_usd = 0.1"),
+        ];
+        let text = edits.iter().fold(SHIPPED.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+        assert_eq!(Config::parse(&text).unwrap().risk.order_notional_max, Usd(want), "{written}");
+    }
+    let probe = "kind = \"probe\"\nevery = 10\nqty = 0.00150\n";
+    let text = SHIPPED.replacen("kind = \"ema_cross\"\n", probe, 1);
+    let text = ["fast = 5\n", "slow = 20\n", "sample_ms = 250\n", "order_notional_usd = 500\n"]
+        .iter()
+        .fold(text, |text, line| text.replacen(line, "", 1));
+    let strategy = &Config::parse(&text).unwrap().strategies[0];
+    assert_eq!(strategy.kind, StrategyKind::Probe { every: 10, qty: Dec { value: 15, scale: 4 } });
+}
+
+#[test]
+fn a_fault_is_said_in_these_words() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "daily_loss_max_usd = 1_000",
+            "dayly_loss_max_usd = 1_000",
+            "risk.daily_loss_max_usd: is missing and has no default\n\
+             risk.dayly_loss_max_usd: no such key; did you mean daily_loss_max_usd?\n",
+        ),
+        (
+            "seed = 1",
+            "seed = 1\nzebra = 1",
+            "sim.zebra: no such key; known here: balances, enabled, files, listen, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
+        ),
+        ("leverage_max = 3", "leverage_max = 0", "risk.leverage_max: 0 must be above 0 and at most 100\n"),
+        ("leverage_max = 3", "leverage_max = -1", "risk.leverage_max: -1 must be above 0 and at most 100\n"),
+        (
+            "leverage_max = 3",
+            "leverage_max = nan",
+            "risk.leverage_max: nan: not a decimal number (digits, optionally a point and digits)\n",
+        ),
+        (
+            "leverage_max = 3",
+            "leverage_max = 3e0",
+            "risk.leverage_max: 3e0: not a decimal number (digits, optionally a point and digits)\n",
+        ),
+        ("leverage_max = 3", "leverage_max = 0x3", "risk.leverage_max: must be a decimal number, is the number 0x3\n"),
+        (
+            "leverage_max = 3",
+            "leverage_max = 1.1234567",
+            "risk.leverage_max: 1.1234567: more decimal places than the 6 that are kept\n",
+        ),
+        ("leverage_max = 3", "leverage_max = true", "risk.leverage_max: must be a decimal number, is true\n"),
+        (
+            "order_notional_max_usd = 5_000",
+            "order_notional_max_usd = 99999999999999999999",
+            "risk.order_notional_max_usd: 99999999999999999999 must be above 0 and at most 1000000000\n",
+        ),
+        (
+            "order_notional_max_usd = 5_000",
+            "order_notional_max_usd = 20_000",
+            "risk.order_notional_max_usd: 20000.00000000 is above position_notional_max_usd = 10000.00000000\n",
+        ),
+        (
+            "open_orders_max = 64",
+            "open_orders_max = 64.0",
+            "risk.open_orders_max: must be a whole number from 1 to 1000, is the number 64.0\n",
+        ),
+        ("open_orders_max = 64", "open_orders_max = 0", "risk.open_orders_max: 0 is outside 1 to 1000\n"),
+        ("open_orders_max = 64", "open_orders_max = -5", "risk.open_orders_max: -5 is outside 1 to 1000\n"),
+        (
+            "not_found_after_ms = 15_000",
+            "not_found_after_ms = 5_000",
+            "venues[0].recv_window_ms: must be below risk.not_found_after_ms: until then a late order may still be taken by the venue\n",
+        ),
+        ("end = \"16:00\"", "end = \"08:00\"", "risk.trading_hours.start: must be before end\n"),
+        (
+            "end = \"16:00\"",
+            "end = \"4pm\"",
+            "risk.trading_hours.end: \"4pm\" is not a time of day such as \"09:30\"\n",
+        ),
+        ("mode = \"paper\"", "mode = \"live\"", "engine.mode: \"live\" is none of \"paper\"\n"),
+        (
+            "agents = [\"feed\"]",
+            "agents = [\"core\"]",
+            "threads: no thread turns \"feed\"\nthreads[1].agents: \"core\" is on a thread already\n",
+        ),
+        (
+            "agents = [\"sim\"]",
+            "agents = [\"simm\"]",
+            "threads: no thread turns \"sim\"\nthreads[4].agents: \"simm\" is not an agent here (feed, core, journal, gateway-binance, sim)\n",
+        ),
+        ("wait = \"park\"", "wait = \"spin\"", "threads[0].park_max_us: means nothing unless wait = \"park\"\n"),
+        (
+            "wait = \"park\"",
+            "wait = \"pork\"",
+            "threads[0].wait: \"pork\" is none of \"spin\", \"yield\", \"park\"; did you mean \"park\"?\n",
+        ),
+        (
+            "listen = \"127.0.0.1:3000\"",
+            "listen = \"0.0.0.0:3000\"",
+            "control.listen: 0.0.0.0:3000 can be reached from other machines, and the API knows no login: use 127.0.0.1\n",
+        ),
+        (
+            "listen = \"127.0.0.1:3000\"",
+            "listen = \"localhost\"",
+            "control.listen: \"localhost\" is not an address and port such as \"127.0.0.1:3000\"\n",
+        ),
+        (
+            "streams = [\"quote\",",
+            "streams = [",
+            "venues[0].streams: must contain \"quote\": without quotes every order is denied as stale\n",
+        ),
+        (
+            "enabled = true",
+            "enabled = false",
+            "threads[4].agents: \"sim\" is not an agent here (feed, core, journal, gateway-binance)\nvenues[0].account: \"sim\" needs a [sim] section with enabled = true\n",
+        ),
+        (
+            "account = \"sim\"",
+            "account = \"sim\"\nrest_url = \"http://x\"",
+            "venues[0].rest_url: means nothing with account = \"sim\": the simulated venue hands it over\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"recording\"",
+            "sim.files: is missing and has no default\nsim.speed: is missing and has no default\n",
+        ),
+        (
+            "symbol = \"ETHUSDT\"",
+            "symbol = \"BTCUSDT\"",
+            "instruments[1].symbol: \"BTCUSDT\" stands twice for \"binance\"\nstrategies[1].symbol: \"ETHUSDT\" is not an instrument of \"binance\"\n",
+        ),
+        (
+            "trading_hours = false",
+            "trading_hours = true",
+            "instruments[0].trading_hours: this version has no rule that keeps trading hours, so an instrument that needs them is not traded\n",
+        ),
+        ("fast = 5", "fast = 20", "strategies[0].fast: 20 must be below slow = 20\n"),
+        (
+            "order_notional_usd = 500",
+            "order_notional_usd = 5_001",
+            "strategies[0].order_notional_usd: is above risk.order_notional_max_usd: every order would be denied\n",
+        ),
+        (
+            "filter = \"info\"",
+            "filter = \"=,=\"",
+            "log.filter: \"=,=\" is not a log filter such as \"info\": invalid filter directive\n",
+        ),
+        ("[log]", "[logs]", "log: is missing and has no default\nlogs: no such key; did you mean log?\n"),
+        ("USDT = 100_000", "USDT = -1", "sim.balances.USDT: -1 is outside 0 to 10000000000\n"),
+    ];
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|(from, to, want)| (from, to, want, faults(&[(from, to)])))
+        .filter(|(_, _, want, said)| **want != said.as_str())
+        .map(|(from, to, want, said)| format!("{from} -> {to}\nwanted:\n{want}said:\n{said}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_account_by_keys_needs_addresses_and_places_of_secrets() {
+    let keys = |lines: &str| {
+        let account = format!("account = \"keys\"\n{lines}");
+        faults(&[
+            ("account = \"sim\"", &account),
+            ("enabled = true", "enabled = false"),
+            ("agents = [\"sim\"]", "agents = []"),
+        ])
+    };
+    let addresses = "rest_url = \"https://a\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://c/ws-api/v3\"\n";
+    let empty_thread = "threads[4].agents: a thread without agents has nothing to do\n";
+    assert_eq!(keys(&format!("{addresses}api_key_env = \"K\"\nsecret_file = \"s\"\n")), empty_thread);
+    assert_eq!(
+        keys("rest_url = \"ftp://a\"\nstream_url = \"wss://u:p@b\"\napi_key_env = \"K\"\napi_key_file = \"k\"\n"),
+        format!(
+            "{empty_thread}venues[0].ws_api_url: is missing and has no default\n\
+             venues[0].secret_env: is missing: give it or secret_file\n\
+             venues[0].rest_url: \"ftp://a\" must begin with http:// or https:// and name a host\n\
+             venues[0].stream_url: must not carry a user name or password\n\
+             venues[0].api_key_env: give api_key_env or api_key_file, not both\n"
+        )
+    );
+}
+
+#[test]
+fn all_faults_are_said_at_once_with_their_places() {
+    let text =
+        "[engine]\nname = \"\"\nmode = \"paper\"\ndata_dir = 7\n  tick_interval_ms = 0\nstop_timeout_ms = 5_000\n";
+    let said = Config::parse(text).unwrap_err().to_string();
+    for line in [
+        "  2:8: engine.name: must not be empty",
+        "  4:12: engine.data_dir: must be a string in quotes, is the number 7",
+        "  5:22: engine.tick_interval_ms: 0 is outside 1 to 1000",
+        "  1:1: risk: is missing and has no default",
+        "  1:1: venues: at least one venue is needed",
+    ] {
+        assert!(said.lines().any(|l| l == line), "{line:?} is not said in:\n{said}");
+    }
+    assert!(said.starts_with("14 faults\n"), "{said}");
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_place() {
+    let said = Config::parse("[engine]\nname = \n").unwrap_err().to_string();
+    assert_eq!(said, "1 fault\n  2:8: not TOML: string values must be quoted, expected literal string");
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    assert_eq!(SecretSource::File(path.clone()).read().unwrap(), "s3cret");
+    std::fs::write(&path, "\n").unwrap();
+    assert!(matches!(SecretSource::File(path).read(), Err(SecretError::Empty(_))));
+    let error = SecretSource::Env("TOLLGATE_TEST_NO_SUCH".into()).read().unwrap_err();
+    assert_eq!(error.to_string(), "environment variable TOLLGATE_TEST_NO_SUCH is not set, or is not UTF-8");
+}

@@ -1,0 +1,321 @@
+//! Where and what is traded, and the simulated venue inside the daemon.
+
+use super::reader::Section;
+use crate::domain::Nanos;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The protocol a venue speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VenueKind {
+    /// Binance Spot.
+    Binance,
+}
+
+/// A kind of market data to subscribe to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// Best bid and ask. Needed: the gate values orders by it.
+    Quote,
+    Trade,
+    /// The L2 book.
+    Depth,
+}
+
+/// Where one secret text is found. Its value never stands in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; a relative path is below systemd's `$CREDENTIALS_DIRECTORY`, where that is set.
+    File(PathBuf),
+}
+
+/// Why a secret could not be had. Never shows any of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("environment variable {0} is not set, or is not UTF-8")]
+    Env(String),
+    #[error("failed to read the secret in {}: {source}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the secret in {0} is empty")]
+    Empty(SecretSource),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretSource::Env(name) => write!(f, "environment variable {name}"),
+            SecretSource::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}
+
+impl SecretSource {
+    /// Reads it, without the line end that files carry.
+    pub fn read(&self) -> Result<String, SecretError> {
+        let text = match self {
+            SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
+            SecretSource::File(path) => {
+                let path = match std::env::var_os("CREDENTIALS_DIRECTORY") {
+                    Some(directory) => Path::new(&directory).join(path),
+                    None => path.clone(),
+                };
+                std::fs::read_to_string(&path).map_err(|source| SecretError::File { path, source })?
+            }
+        };
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() { Err(SecretError::Empty(self.clone())) } else { Ok(text.to_owned()) }
+    }
+}
+
+/// Whose account is traded, and at which addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// The simulated venue inside the daemon hands over its addresses, key and secret in memory.
+    Sim,
+    /// A server that speaks the venue's protocol.
+    Keys { rest_url: String, stream_url: String, ws_api_url: String, api_key: SecretSource, secret: SecretSource },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Venue {
+    pub name: String,
+    pub kind: VenueKind,
+    pub credentials: Credentials,
+    pub streams: Vec<Stream>,
+    /// Levels of a book's REST snapshot, a side.
+    pub depth_snapshot_levels: u32,
+    /// How long the venue may take to act on a signed request before it must refuse it.
+    pub recv_window_ns: Nanos,
+    pub connect_timeout_ns: Nanos,
+    /// For REST requests.
+    pub request_timeout_ns: Nanos,
+    /// A market-data socket without data for this long is dead, whatever its pings say.
+    pub read_timeout_ns: Nanos,
+    /// First and longest wait before a connection is tried again; it doubles in between, with jitter.
+    pub reconnect_min_ns: Nanos,
+    pub reconnect_max_ns: Nanos,
+    /// A longer WebSocket message closes its connection.
+    pub frame_max_bytes: usize,
+}
+
+/// Longest venue name: what the core keeps, and what fits a thread name after `gateway-`.
+const VENUE_NAME_MAX: usize = 16;
+
+impl Venue {
+    pub(super) fn read(s: Section) -> Venue {
+        let venue = Venue {
+            name: s.text("name"),
+            kind: s.word("kind", &[("binance", VenueKind::Binance)]).unwrap_or(VenueKind::Binance),
+            credentials: Credentials::read(&s),
+            streams: s
+                .words("streams", &[("quote", Stream::Quote), ("trade", Stream::Trade), ("depth", Stream::Depth)]),
+            depth_snapshot_levels: s.whole("depth_snapshot_levels", 5..=5_000) as u32,
+            recv_window_ns: s.millis("recv_window_ms", 1..=60_000),
+            connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
+            request_timeout_ns: s.millis("request_timeout_ms", 10..=60_000),
+            read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
+            reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
+            reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
+            frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
+        };
+        if venue.name.len() > VENUE_NAME_MAX
+            || !venue.name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        {
+            s.fault("name", format!("{:?} must be at most {VENUE_NAME_MAX} of a-z, 0-9 and -", venue.name));
+        }
+        if s.sound(&["streams"]) && !venue.streams.contains(&Stream::Quote) {
+            s.fault("streams", "must contain \"quote\": without quotes every order is denied as stale");
+        }
+        if venue.reconnect_min_ns > venue.reconnect_max_ns && s.sound(&["reconnect_min_ms", "reconnect_max_ms"]) {
+            s.fault("reconnect_min_ms", "is above reconnect_max_ms");
+        }
+        s.finish();
+        venue
+    }
+}
+
+impl Credentials {
+    fn read(s: &Section) -> Credentials {
+        let keyed = match s.word("account", &[("sim", false), ("keys", true)]) {
+            Some(keyed) => keyed,
+            // The word is at fault; which keys it wants is not known, so the ones that are there are taken as known.
+            None => s.has("rest_url"),
+        };
+        if keyed {
+            return Credentials::Keys {
+                rest_url: url(s, "rest_url", &["http://", "https://"]),
+                stream_url: url(s, "stream_url", &["ws://", "wss://"]),
+                ws_api_url: url(s, "ws_api_url", &["ws://", "wss://"]),
+                api_key: SecretSource::at(s, "api_key_env", "api_key_file"),
+                secret: SecretSource::at(s, "secret_env", "secret_file"),
+            };
+        }
+        for key in ["rest_url", "stream_url", "ws_api_url", "api_key_env", "api_key_file", "secret_env", "secret_file"]
+        {
+            s.forbid(key, "means nothing with account = \"sim\": the simulated venue hands it over");
+        }
+        Credentials::Sim
+    }
+}
+
+impl SecretSource {
+    fn at(s: &Section, env: &'static str, file: &'static str) -> SecretSource {
+        match (s.text_opt(env), s.text_opt(file)) {
+            (Some(name), None) => SecretSource::Env(name),
+            (None, Some(path)) => SecretSource::File(path.into()),
+            (given, _) => {
+                let message = if given.is_some() {
+                    format!("give {env} or {file}, not both")
+                } else {
+                    format!("is missing: give it or {file}")
+                };
+                s.fault(env, message);
+                SecretSource::Env(String::new())
+            }
+        }
+    }
+}
+
+/// An absolute address with one of some schemes, without a trailing slash and without a secret in it.
+fn url(s: &Section, key: &'static str, schemes: &[&str]) -> String {
+    let url = s.text(key);
+    if url.is_empty() {
+        return url;
+    }
+    match schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) {
+        Some(rest) if rest.contains('@') => s.fault(key, "must not carry a user name or password"),
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => {}
+        _ => s.fault(key, format!("{url:?} must begin with {} and name a host", schemes.join(" or "))),
+    }
+    url.trim_end_matches('/').to_owned()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instrument {
+    /// A venue's name; checked to exist.
+    pub venue: String,
+    /// As the venue writes it.
+    pub symbol: String,
+    /// The asset bought and sold, and the one it is paid with; held against what the venue says.
+    pub base: String,
+    pub quote: String,
+    /// `risk.trading_hours` apply to it.
+    pub hours: bool,
+}
+
+impl Instrument {
+    pub(super) fn read(s: Section) -> Instrument {
+        let instrument = Instrument {
+            venue: s.text("venue"),
+            symbol: s.text("symbol"),
+            base: s.text("base"),
+            quote: s.text("quote"),
+            hours: s.flag("trading_hours"),
+        };
+        for (key, name) in [("base", &instrument.base), ("quote", &instrument.quote)] {
+            if name.len() > 12 {
+                s.fault(key, format!("{name:?} is longer than 12 bytes"));
+            }
+        }
+        if instrument.symbol.len() > 24 {
+            s.fault("symbol", format!("{:?} is longer than 24 bytes", instrument.symbol));
+        }
+        if instrument.hours {
+            s.fault(
+                "trading_hours",
+                "this version has no rule that keeps trading hours, so an instrument that needs them is not traded",
+            );
+        }
+        s.finish();
+        instrument
+    }
+}
+
+/// How fast recordings are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// Times the recorded speed, in thousandths (1 000 is as recorded).
+    Permille(u64),
+    /// As fast as they are read.
+    Max,
+}
+
+/// Where the simulated market comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SimSource {
+    /// Made up from the seed.
+    Synthetic,
+    Recording {
+        files: Vec<PathBuf>,
+        speed: Speed,
+    },
+}
+
+/// The simulated venue inside the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sim {
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub seed: u64,
+    pub source: SimSource,
+    /// Asset and opening balance in units of 10^-8, in the order of the assets.
+    pub balances: Vec<(String, i64)>,
+    /// The account's ledger, that survives a restart; `None` begins anew each time.
+    pub state_file: Option<PathBuf>,
+    pub maker_fee_ppm: u32,
+    pub taker_fee_ppm: u32,
+}
+
+impl Sim {
+    /// `None` where it is not enabled; its keys are checked all the same.
+    pub(super) fn read(s: Section) -> Option<Sim> {
+        let enabled = s.flag("enabled");
+        let listen = s.text("listen");
+        let address = listen.parse::<SocketAddr>();
+        if !listen.is_empty() && !address.as_ref().is_ok_and(|address| address.ip().is_loopback()) {
+            s.fault("listen", format!("{listen:?} must be a loopback address and port such as \"127.0.0.1:0\""));
+        }
+        let recorded = s.word("source", &[("synthetic", false), ("recording", true)]);
+        let source = if recorded.unwrap_or(s.has("files")) {
+            let files: Vec<PathBuf> = s.texts("files").into_iter().map(PathBuf::from).collect();
+            if files.is_empty() && s.sound(&["files"]) {
+                s.fault("files", "name at least one recording");
+            }
+            SimSource::Recording { files, speed: Speed::read(&s) }
+        } else {
+            for key in ["files", "speed"] {
+                s.forbid(key, "means nothing unless source = \"recording\"");
+            }
+            SimSource::Synthetic
+        };
+        let balances = s.section("balances");
+        let sim = Sim {
+            listen: address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
+            seed: s.whole("seed", 0..=i64::MAX as u64),
+            source,
+            balances: balances.decimals(8, 10_000_000_000),
+            state_file: s.text_opt("state_file").map(PathBuf::from),
+            maker_fee_ppm: s.percent("maker_fee_pct", 10),
+            taker_fee_ppm: s.percent("taker_fee_pct", 10),
+        };
+        s.finish();
+        enabled.then_some(sim)
+    }
+}
+
+impl Speed {
+    fn read(s: &Section) -> Speed {
+        if s.is_text("speed", "max") {
+            Speed::Max
+        } else {
+            Speed::Permille(s.decimal_above_zero("speed", 3, 1_000_000) as u64)
+        }
+    }
+}

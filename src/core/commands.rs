@@ -1,0 +1,139 @@
+//! What people and programs ask. Every command is answered, every order among them takes the gate.
+
+use super::command::{Action, Command, PlaceOrder, TradingState};
+use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
+use super::orders::Order;
+use super::{Core, Source};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
+
+impl Core {
+    pub(super) fn on_command(&mut self, command: &Command, out: &mut Outbox) {
+        let request = command.request;
+        let reply = match command.action {
+            Action::Place(order) => {
+                // Answered by `Accepted` or `Denied`.
+                self.place(&order, Source { request, strategy: StrategyId(0) }, out);
+                return;
+            }
+            Action::Validate(order) => return self.validate(&order, request, out),
+            Action::Cancel(order) => {
+                if self.cancel(order, out) {
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
+            }
+            Action::CancelAll => closing(self.cancel_where(|_| true, out), 0),
+            Action::Close(instrument) => {
+                if self.portfolio.get(instrument).is_none() {
+                    Reply::NotFound
+                } else {
+                    let (cancels, open) = self.begin_close(instrument, request, out);
+                    closing(cancels, u32::from(open))
+                }
+            }
+            Action::CloseAll => self.close_all(request, out),
+            Action::EmergencyStop { flatten } => {
+                if flatten {
+                    self.halt_when_flat = true;
+                    self.set_trading(TradingState::Reducing, out);
+                    self.close_all(request, out)
+                } else {
+                    self.halt_when_flat = false;
+                    self.set_trading(TradingState::Halted, out);
+                    closing(self.cancel_where(|_| true, out), 0)
+                }
+            }
+            Action::SetTradingState(state) => {
+                self.halt_when_flat = false;
+                self.set_trading(state, out);
+                Reply::Done
+            }
+            Action::Shutdown => {
+                self.shutting_down = true;
+                closing(self.cancel_where(|_| true, out), 0)
+            }
+            Action::SetLimits(limits) => {
+                self.set_limits(&limits);
+                Reply::Done
+            }
+            Action::Reconcile(venue) => {
+                if self.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready) {
+                    self.reconcile(venue, out);
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
+            }
+        };
+        out.push(EffectOf::Reply { request, reply });
+        // What has nothing to wait for goes on at once.
+        self.go_on_closing(out);
+    }
+
+    fn close_all(&mut self, request: RequestId, out: &mut Outbox) -> Reply {
+        let (mut cancels, mut flattens) = (0, 0);
+        for n in 0..self.books.len() {
+            let (cancelled, open) = self.begin_close(InstrumentId(n as u16), request, out);
+            cancels += cancelled;
+            flattens += u32::from(open);
+        }
+        closing(cancels, flattens)
+    }
+
+    fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
+        match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
+            Ok(verdict) => {
+                out.push(EffectOf::Reply { request, reply: Reply::WouldPass { notional: verdict.notional } });
+            }
+            Err(reason) => out.push(EffectOf::Denied {
+                request,
+                strategy: StrategyId(0),
+                instrument: order.instrument,
+                side: order.side,
+                qty: order.qty,
+                px: order.px,
+                reason,
+            }),
+        }
+    }
+
+    /// Cancels an order. False where there is none to cancel. Cancels pass every trading state.
+    pub(super) fn cancel(&mut self, id: OrderId, out: &mut Outbox) -> bool {
+        let now = self.now;
+        let Some(order) = self.orders.get_mut(id).filter(|o| !o.status.is_closed()) else { return false };
+        if order.status == OrdStatus::PendingCancel {
+            return true;
+        }
+        order.asked_ns = now;
+        let cancel = CancelOrder {
+            order: id,
+            venue: order.venue,
+            instrument: order.instrument,
+            venue_order_id: order.venue_order_id,
+        };
+        out.push(EffectOf::Cancel(cancel));
+        // An unknown order stays unknown until the venue has spoken of it; the cancel may well settle it.
+        if order.status != OrdStatus::Unknown {
+            self.set_status(id, OrdStatus::PendingCancel);
+            self.tell(id, 0, Text::default(), out);
+        }
+        true
+    }
+
+    /// Cancels our orders that `which` names. Foreign orders are not ours to cancel.
+    pub(super) fn cancel_where(&mut self, which: impl Fn(&Order) -> bool, out: &mut Outbox) -> u32 {
+        let (mut n, mut cancelled) = (0, 0);
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            if self.orders.get(id).is_some_and(&which) && self.cancel(id, out) {
+                cancelled += 1;
+            }
+        }
+        cancelled
+    }
+}
+
+fn closing(cancels: u32, flattens: u32) -> Reply {
+    if cancels == 0 && flattens == 0 { Reply::NothingOpen } else { Reply::Closing { cancels, flattens } }
+}

@@ -1,0 +1,229 @@
+//! The venue speaking of orders: reports, fills, what was sent and what was not.
+
+use super::effect::{AlarmKind, EffectOf, Fill, Outbox};
+use super::portfolio::Portfolio;
+use super::{Core, FillKey};
+use crate::domain::{
+    Balance, ExecId, ExecReport, ExecType, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
+};
+
+impl Core {
+    pub(super) fn on_exec(&mut self, report: &ExecReport, out: &mut Outbox) {
+        if self.portfolio.get(report.instrument).is_none() {
+            return self.alarm(AlarmKind::UnknownInstrument, report.instrument, report.order, out);
+        }
+        if report.order == OrderId::FOREIGN {
+            // Shown, never adopted.
+            if report.exec == ExecType::Working || report.exec == ExecType::New {
+                self.alarm(AlarmKind::ForeignOrder, report.instrument, report.order, out);
+            }
+            return;
+        }
+        if report.exec == ExecType::Trade {
+            return self.on_fill(report, out);
+        }
+        let Some(order) = self.orders.get_mut(report.order) else {
+            return self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out);
+        };
+        if !report.venue_order_id.is_none() {
+            order.venue_order_id = report.venue_order_id;
+        }
+        if matches!(report.exec, ExecType::Working | ExecType::New) {
+            order.seen = true;
+        }
+        // The venue has filled more than we were told: those fills must come before anything is believed to be over.
+        let fills_missing = report.cum_qty > order.cum
+            && matches!(report.exec, ExecType::Working | ExecType::Canceled | ExecType::Expired);
+        let status = order.status;
+        if report.exec == ExecType::NotFound {
+            return self.on_not_found(report.order, out);
+        }
+        let cum = order.cum;
+        let leaves = Qty(order.qty.0 - cum.0);
+        match status.after(report.exec, cum, leaves) {
+            Some(next) => {
+                if report.exec == ExecType::Rejected {
+                    self.counters.rejected += 1;
+                }
+                if next == OrdStatus::Unknown && status != OrdStatus::Unknown {
+                    self.ask(report.order, out);
+                    self.alarm(AlarmKind::OrderUnknown, report.instrument, report.order, out);
+                }
+                self.set_status(report.order, next);
+                if next != status || report.code != 0 {
+                    self.tell(report.order, report.code, report.text, out);
+                }
+            }
+            // The end, told twice (by the reply and by the stream), is no news.
+            None if status.is_closed() && !report.exec.reopens() => {}
+            None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
+        }
+        if fills_missing {
+            self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
+            self.venues[report.venue.index().min(self.venues.len() - 1)].reconcile_due = true;
+        }
+    }
+
+    /// A fill counts once, by exec id, whatever the order's state.
+    fn on_fill(&mut self, report: &ExecReport, out: &mut Outbox) {
+        if !self.fills_seen.insert(FillKey(report.instrument, report.exec_id)) {
+            self.counters.fills_doubled += 1;
+            return;
+        }
+        let valued = self.portfolio.value_fee(report.instrument, report.fee_asset, report.fee, report.last_px);
+        if valued.is_none() {
+            self.alarm(AlarmKind::FeeNotValued, report.instrument, report.order, out);
+        }
+        let (fee, base_fee) = valued.unwrap_or_default();
+        let signed = report.side.sign() * report.last_qty.0;
+        let Some(realised) = self.portfolio.fill(report.instrument, signed, report.last_px, base_fee, fee) else {
+            self.portfolio.totals.broken = true;
+            return self.alarm(AlarmKind::Overflow, report.instrument, report.order, out);
+        };
+        self.counters.fills += 1;
+        let mut position = Qty::ZERO;
+        if let Some(inst) = self.portfolio.get_mut(report.instrument) {
+            inst.last_exec = inst.last_exec.max(report.exec_id);
+            position = inst.position.net;
+        }
+        self.move_balances(report);
+        let mut strategy = Default::default();
+        match self.orders.get_mut(report.order) {
+            Some(order) => {
+                strategy = order.strategy;
+                let before = order.leaves();
+                order.cum = Qty(order.cum.0.saturating_add(report.last_qty.0));
+                let value = i128::from(report.last_qty.0) * i128::from(report.last_px.0);
+                order.cum_value = order.cum_value.saturating_add(value);
+                if !report.venue_order_id.is_none() {
+                    order.venue_order_id = report.venue_order_id;
+                }
+                order.seen = true;
+                let (status, side) = (order.status, order.side);
+                let over = order.cum > order.qty;
+                let leaves = Qty((order.qty.0 - order.cum.0).max(0));
+                // What filled no longer works.
+                let change = order.leaves().0 - before.0;
+                self.portfolio.work(report.instrument, side, change);
+                match status.after(ExecType::Trade, Qty(1), leaves) {
+                    Some(next) => {
+                        self.hold(report.order);
+                        self.close_or_keep(report.order, next);
+                    }
+                    None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
+                }
+                if over {
+                    self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out);
+                }
+            }
+            None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
+        }
+        self.portfolio.revalue(report.instrument);
+        self.strategies.on_fill(strategy, report.side, report.last_qty, base_fee);
+        out.push(EffectOf::Fill(Fill {
+            order: report.order,
+            strategy,
+            instrument: report.instrument,
+            side: report.side,
+            qty: report.last_qty,
+            px: report.last_px,
+            exec_id: report.exec_id,
+            fee,
+            realised,
+            position,
+        }));
+        self.tell(report.order, 0, Text::default(), out);
+        self.watch_loss(out);
+    }
+
+    /// As `set_status`, where the working quantity has already been brought up to date by the fill.
+    fn close_or_keep(&mut self, id: OrderId, next: OrdStatus) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        let was_closed = order.status.is_closed();
+        order.status = next;
+        if next.is_closed() && !was_closed {
+            self.hold(id);
+            self.orders.retire(id);
+        }
+    }
+
+    /// What the fill moved, until the venue says so itself. While the venue is being reconciled its own statement,
+    /// which has these fills in it, is the only one that counts.
+    fn move_balances(&mut self, report: &ExecReport) {
+        let venue = report.venue;
+        if self.venues.get(venue.index()).map(|v| v.state) != Some(VenueState::Ready) {
+            return;
+        }
+        let Some(inst) = self.portfolio.get(report.instrument) else { return };
+        let (base, quote) = (inst.def.base, inst.def.quote);
+        let Some((bought, paid)) = amounts(&self.portfolio, report) else {
+            self.portfolio.totals.broken = true;
+            return;
+        };
+        let (base_change, quote_change) = match report.side {
+            Side::Buy => (bought, -paid),
+            Side::Sell => (-bought, paid),
+        };
+        self.portfolio.shift(&mut self.account, venue, base, base_change);
+        self.portfolio.shift(&mut self.account, venue, quote, quote_change);
+        if report.fee != 0 {
+            self.portfolio.shift(&mut self.account, venue, report.fee_asset, -report.fee);
+        }
+    }
+
+    pub(super) fn on_balance(&mut self, balance: &Balance) {
+        match self.account.state(balance) {
+            Some(change) => self.portfolio.shift_asset(balance.asset, change),
+            None => self.portfolio.totals.broken = true,
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, id: OrderId, written_ns: Nanos) {
+        if let Some(order) = self.orders.get_mut(id) {
+            order.asked_ns = order.asked_ns.max(written_ns);
+        }
+    }
+
+    /// The gateway never wrote it: it does not live at the venue, and what it held is free.
+    pub(super) fn on_not_sent(&mut self, id: OrderId, text: Text<48>, out: &mut Outbox) {
+        let Some(order) = self.orders.get(id) else { return };
+        if order.status == OrdStatus::PendingNew || order.status == OrdStatus::PendingCancel {
+            self.counters.rejected += 1;
+            self.set_status(id, OrdStatus::Rejected);
+            self.tell(id, 0, text, out);
+        }
+    }
+
+    /// "No such order" is believed only when the venue has had the time to hear of it and to say so.
+    fn on_not_found(&mut self, id: OrderId, out: &mut Outbox) {
+        let Some(order) = self.orders.get(id) else { return };
+        let settled = self.now - order.decided_ns > self.limits.not_found_after_ns;
+        if order.status.is_closed() || !settled {
+            return;
+        }
+        // Acknowledged once and gone now: it ended while nobody listened, and its fills came with the backfill.
+        let next = if order.venue_order_id.is_none() { OrdStatus::Rejected } else { OrdStatus::Canceled };
+        self.set_status(id, next);
+        self.tell(id, 0, Text::new("the venue knows no such order"), out);
+    }
+}
+
+/// Base quantity and quote value of a fill, in units of 10^-8.
+fn amounts(portfolio: &Portfolio, report: &ExecReport) -> Option<(i64, i64)> {
+    let def = &portfolio.get(report.instrument)?.def;
+    let bought = num::rescale(i128::from(report.last_qty.0), def.qty_scale, 8, Round::Down)?;
+    let value = i128::from(report.last_qty.0) * i128::from(report.last_px.0);
+    Some((bought, num::rescale(value, def.px_scale + def.qty_scale, 8, Round::Up)?))
+}
+
+impl ExecType {
+    /// A report that says an order works: after its end, that is a contradiction and not an echo.
+    fn reopens(self) -> bool {
+        matches!(self, ExecType::Working | ExecType::Replaced)
+    }
+}
+
+/// The exec id after `last`, from which a backfill asks.
+pub(super) fn following(last: ExecId) -> ExecId {
+    if last == ExecId::NONE { last } else { ExecId { hi: last.hi, lo: last.lo.saturating_add(1) } }
+}

@@ -1,0 +1,72 @@
+//! One number for the whole state: two cores that agree on it would decide alike.
+
+use super::Core;
+use super::table::mix;
+use crate::domain::Side;
+use crate::domain::wire::{Wire, Writer};
+
+struct Hasher {
+    hash: u64,
+    buf: [u8; 1024],
+}
+
+impl Hasher {
+    fn add(&mut self, value: &impl Wire) {
+        let mut buf = self.buf;
+        let mut w = Writer::new(&mut buf);
+        value.put(&mut w);
+        // The largest hashed value, an instrument, is a third of the buffer; a longer one would be hashed as its prefix.
+        let len = w.finish().unwrap_or(buf.len());
+        for piece in buf[..len].chunks(8) {
+            let mut word = [0u8; 8];
+            word[..piece.len()].copy_from_slice(piece);
+            self.hash = mix(self.hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_add(len as u64);
+        }
+    }
+}
+
+impl Core {
+    /// Hash of everything a decision can depend on.
+    pub fn state_hash(&self) -> u64 {
+        let mut h = Hasher { hash: 0x746f_6c6c_6761_7465, buf: [0; 1024] };
+        h.add(&self.seq);
+        h.add(&self.now);
+        h.add(&self.epoch);
+        h.add(&self.run);
+        h.add(&self.limits);
+        h.add(&self.limits_set);
+        h.add(&self.trading);
+        h.add(&self.shutting_down);
+        h.add(&self.halt_when_flat);
+        for venue in &self.venues {
+            h.add(&venue.name);
+            h.add(&venue.state);
+            h.add(&venue.reconcile_due);
+            h.add(&venue.reconcile_ns);
+        }
+        h.add(&self.portfolio.totals);
+        for inst in self.portfolio.defined() {
+            h.add(inst);
+        }
+        for asset in self.portfolio.assets() {
+            h.add(asset);
+        }
+        for (venue, asset, holding) in self.account.known() {
+            h.add(&venue);
+            h.add(&asset);
+            h.add(holding);
+        }
+        for order in self.orders.live().chain(self.orders.closed()) {
+            h.add(order);
+        }
+        for book in &self.books {
+            h.add(&book.is_whole());
+            h.add(&book.update_id());
+            for level in book.side(Side::Buy).chain(book.side(Side::Sell)) {
+                h.add(level);
+            }
+        }
+        self.strategies.each_state(|state| h.add(state));
+        h.hash
+    }
+}

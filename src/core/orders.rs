@@ -1,0 +1,203 @@
+//! The order table.
+//!
+//! Owns: every live order, and the last closed ones (a fill may come after the end).
+//! Invariants:
+//! - `cum + leaves = qty` while live; `leaves = 0` once closed.
+//! - A closed order never becomes live again.
+
+use super::table::FixedMap;
+use crate::domain::{
+    InstrumentId, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, TimeInForce, VenueId,
+    VenueOrderId,
+};
+use crate::wire_struct;
+use std::collections::VecDeque;
+
+/// Most orders live at once. The gate denies the next one.
+pub const LIVE_MAX: usize = 1024;
+/// Closed orders that are remembered for late fills; the oldest is forgotten first.
+pub const CLOSED_MAX: usize = 8192;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Order {
+    pub id: OrderId,
+    pub request: RequestId,
+    pub strategy: StrategyId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub kind: OrderType,
+    pub tif: TimeInForce,
+    pub qty: Qty,
+    pub px: Price,
+    pub status: OrdStatus,
+    pub cum: Qty,
+    /// Sum of fill quantity times price, in units of 10^-(px_scale + qty_scale).
+    pub cum_value: i128,
+    /// Held of the balance for what still works, in units of 10^-8 of the asset that the order pays with.
+    pub reserved: i64,
+    /// Price that a market order is valued at; `px` for the others.
+    pub value_px: Price,
+    pub venue_order_id: VenueOrderId,
+    pub decided_ns: Nanos,
+    /// When the last request about it (place, cancel, query) was made.
+    pub asked_ns: Nanos,
+    /// The venue has named it since the last `Reconcile` began.
+    pub seen: bool,
+    pub(super) live_at: u32,
+}
+wire_struct!(Order {
+    id,
+    request,
+    strategy,
+    venue,
+    instrument,
+    side,
+    kind,
+    tif,
+    qty,
+    px,
+    status,
+    cum,
+    cum_value,
+    reserved,
+    value_px,
+    venue_order_id,
+    decided_ns,
+    asked_ns,
+    seen,
+    live_at,
+});
+
+impl Order {
+    /// Still working, or taken to be.
+    #[inline]
+    pub fn leaves(&self) -> Qty {
+        if self.status.is_closed() { Qty::ZERO } else { Qty((self.qty.0 - self.cum.0).max(0)) }
+    }
+}
+
+pub struct Orders {
+    slots: Vec<Order>,
+    index: FixedMap<OrderId, u32>,
+    live: Vec<u32>,
+    closed: VecDeque<u32>,
+}
+
+impl Orders {
+    pub fn new() -> Orders {
+        let all = LIVE_MAX + CLOSED_MAX;
+        Orders {
+            slots: Vec::with_capacity(all),
+            index: FixedMap::new(all),
+            live: Vec::with_capacity(LIVE_MAX),
+            closed: VecDeque::with_capacity(CLOSED_MAX + 1),
+        }
+    }
+
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.live.len() >= LIVE_MAX
+    }
+
+    #[inline]
+    pub fn live_count(&self) -> usize {
+        self.live.len()
+    }
+
+    #[inline]
+    pub fn get(&self, id: OrderId) -> Option<&Order> {
+        self.index.get(id).map(|at| &self.slots[at as usize])
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
+        self.index.get(id).map(|at| &mut self.slots[at as usize])
+    }
+
+    /// The live orders, in no particular but always the same order.
+    pub fn live(&self) -> impl Iterator<Item = &Order> {
+        self.live.iter().map(|at| &self.slots[*at as usize])
+    }
+
+    /// The id of the `n`th live order, for loops that change the table as they go.
+    #[inline]
+    pub fn live_id(&self, n: usize) -> Option<OrderId> {
+        self.live.get(n).map(|at| self.slots[*at as usize].id)
+    }
+
+    /// The remembered closed orders, oldest first.
+    pub fn closed(&self) -> impl Iterator<Item = &Order> {
+        self.closed.iter().map(|at| &self.slots[*at as usize])
+    }
+
+    /// Adds a live order; false where the table is full.
+    pub fn insert(&mut self, mut order: Order) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        order.live_at = self.live.len() as u32;
+        let at = if self.slots.len() < LIVE_MAX + CLOSED_MAX {
+            self.slots.push(order);
+            (self.slots.len() - 1) as u32
+        } else {
+            // The table is as long as it gets and not full of live orders, so there is a closed one.
+            let Some(at) = self.closed.pop_front() else { return false };
+            self.index.remove(self.slots[at as usize].id);
+            self.slots[at as usize] = order;
+            at
+        };
+        self.live.push(at);
+        self.index.insert(order.id, at)
+    }
+
+    /// Takes an order whose status has become closed off the live list.
+    pub fn retire(&mut self, id: OrderId) {
+        let Some(at) = self.index.get(id) else { return };
+        let place = self.slots[at as usize].live_at as usize;
+        if self.live.get(place) != Some(&at) {
+            return;
+        }
+        self.live.swap_remove(place);
+        if let Some(moved) = self.live.get(place) {
+            self.slots[*moved as usize].live_at = place as u32;
+        }
+        self.closed.push_back(at);
+    }
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Orders::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(id: u64) -> Order {
+        Order { id: OrderId(id), qty: Qty(10), ..Order::default() }
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_closed_orders_make_room() {
+        let mut orders = Orders::new();
+        for id in 1..=LIVE_MAX as u64 {
+            assert!(orders.insert(order(id)));
+        }
+        assert!(!orders.insert(order(9_999_999)), "full of live orders");
+        // Churn far beyond the memory of closed orders: live ones survive, the oldest closed are forgotten.
+        for id in 1..20_000u64 {
+            let victim = if id == 1 { 2 } else { 100_000 + id - 1 };
+            orders.get_mut(OrderId(victim)).unwrap().status = OrdStatus::Canceled;
+            orders.retire(OrderId(victim));
+            assert!(orders.insert(order(100_000 + id)));
+        }
+        assert_eq!(orders.live_count(), LIVE_MAX);
+        assert!(orders.get(OrderId(1)).is_some());
+        assert!(orders.get(OrderId(2)).is_none());
+        assert_eq!(orders.get(OrderId(119_998)).map(|o| o.leaves()), Some(Qty::ZERO));
+        assert_eq!(orders.closed().count(), CLOSED_MAX);
+    }
+}

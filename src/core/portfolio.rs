@@ -1,0 +1,381 @@
+//! Everything per instrument, and the sums over all of them, kept current on each quote and fill.
+//!
+//! A quote changes one instrument's marks, so each sum takes the difference of that instrument's old and new share:
+//! the cost of a quote does not depend on how many positions there are.
+
+use super::account::Account;
+use super::positions::Position;
+use crate::domain::{
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
+    RequestId, Round, Side, Text, Usd, VenueId, num,
+};
+use crate::wire_struct;
+
+/// Quantities still working, each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Working {
+    pub buy: Qty,
+    pub sell: Qty,
+}
+wire_struct!(Working { buy, sell });
+
+/// A close in progress: opens are barred until it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Closing {
+    pub active: bool,
+    pub request: RequestId,
+    /// Flattening orders sent so far.
+    pub attempts: u8,
+}
+wire_struct!(Closing { active, request, attempts });
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Inst {
+    pub defined: bool,
+    pub def: Instrument,
+    pub feed: FeedState,
+    pub quote: Quote,
+    /// When the core took the quote; 0: none since the run began.
+    pub quote_ns: Nanos,
+    pub position: Position,
+    pub working: Working,
+    pub closing: Closing,
+    /// The greatest exec id of a fill of ours: backfills ask from the next one.
+    pub last_exec: ExecId,
+    /// Share of the sums below.
+    unrealised: Usd,
+    realised: Usd,
+    exposure: Usd,
+}
+wire_struct!(Inst {
+    defined,
+    def,
+    feed,
+    quote,
+    quote_ns,
+    position,
+    working,
+    closing,
+    last_exec,
+    unrealised,
+    realised,
+    exposure,
+});
+
+impl Inst {
+    /// Price at which the net quantity could be closed now.
+    #[inline]
+    pub fn exit_px(&self) -> Price {
+        if self.position.net.0 >= 0 { self.quote.bid_px } else { self.quote.ask_px }
+    }
+
+    /// The greatest absolute quantity that the position can come to if working orders fill, with `buy` and `sell` more.
+    #[inline]
+    pub fn worst_qty(&self, buy: i64, sell: i64) -> Option<Qty> {
+        let long = self.position.net.0.checked_add(self.working.buy.0)?.checked_add(buy)?;
+        let short = self.position.net.0.checked_sub(self.working.sell.0)?.checked_sub(sell)?;
+        Some(Qty(long.checked_abs()?.max(short.checked_abs()?)))
+    }
+
+    pub fn notional(&self, px: Price, qty: Qty, round: Round) -> Option<Usd> {
+        num::notional(px, qty, self.def.px_scale, self.def.qty_scale, round)
+    }
+
+    pub fn unrealised(&self) -> Usd {
+        self.unrealised
+    }
+
+    pub fn realised(&self) -> Usd {
+        self.realised
+    }
+
+    /// Worst-case gross exposure: the position with working orders counted as if filled, at the dearer touch.
+    pub fn exposure(&self) -> Usd {
+        self.exposure
+    }
+}
+
+/// Sums over all instruments and assets, in dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub unrealised: Usd,
+    pub realised: Usd,
+    pub fees: Usd,
+    /// Sum of `Inst::exposure`.
+    pub exposure: Usd,
+    /// Balances of all venues valued at their exit prices.
+    pub equity: Usd,
+    /// `pnl` at the last day boundary.
+    pub day_start_pnl: Usd,
+    pub day: i64,
+    /// A number did not fit somewhere: growth is denied until it is looked into.
+    pub broken: bool,
+}
+wire_struct!(Totals { unrealised, realised, fees, exposure, equity, day_start_pnl, day, broken });
+
+impl Totals {
+    /// Realised plus unrealised less fees, since the journal began.
+    #[inline]
+    pub fn pnl(&self) -> Usd {
+        self.realised.saturating_add(self.unrealised).saturating_sub(self.fees)
+    }
+
+    /// The same since the day boundary.
+    #[inline]
+    pub fn day_pnl(&self) -> Usd {
+        self.pnl().saturating_sub(self.day_start_pnl)
+    }
+}
+
+/// How an asset is valued in dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AssetValue {
+    pub name: Text<12>,
+    pub is_usd: bool,
+    /// The instrument whose bid values it; `InstrumentId::UNKNOWN` where `is_usd`, or where there is none.
+    pub priced_by: InstrumentId,
+    pub priced: bool,
+    /// Over all venues, units of 10^-8.
+    total: i64,
+    value: Usd,
+}
+wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value });
+
+pub struct Portfolio {
+    insts: Box<[Inst]>,
+    assets: Box<[AssetValue]>,
+    pub totals: Totals,
+}
+
+impl Portfolio {
+    pub fn new() -> Portfolio {
+        Portfolio {
+            insts: vec![Inst::default(); MAX_INSTRUMENTS].into_boxed_slice(),
+            assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// `None` for an instrument that nobody defined.
+    #[inline]
+    pub fn get(&self, id: InstrumentId) -> Option<&Inst> {
+        self.insts.get(id.index()).filter(|inst| inst.defined)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: InstrumentId) -> Option<&mut Inst> {
+        self.insts.get_mut(id.index()).filter(|inst| inst.defined)
+    }
+
+    pub fn defined(&self) -> impl Iterator<Item = &Inst> {
+        self.insts.iter().filter(|inst| inst.defined)
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Inst> {
+        self.insts.iter_mut().filter(|inst| inst.defined)
+    }
+
+    pub fn asset(&self, id: AssetId) -> AssetValue {
+        self.assets.get(id.index()).copied().unwrap_or_default()
+    }
+
+    pub(super) fn name_asset(&mut self, id: AssetId, name: Text<12>) {
+        if let Some(asset) = self.assets.get_mut(id.index()) {
+            asset.name = name;
+        }
+    }
+
+    pub(super) fn assets(&self) -> &[AssetValue] {
+        &self.assets
+    }
+
+    /// Takes a definition. False where it came back with other scales while a position or order hangs on the old
+    /// ones: the old definition stays, halted.
+    pub fn define(&mut self, def: &Instrument) -> bool {
+        let Some(inst) = self.insts.get_mut(def.id.index()) else { return false };
+        let rescaled = inst.defined && (inst.def.px_scale, inst.def.qty_scale) != (def.px_scale, def.qty_scale);
+        let hanging = inst.position != Position::default() || inst.working != Working::default();
+        if rescaled && hanging {
+            inst.def.status = crate::domain::InstrumentStatus::Halted;
+            return false;
+        }
+        if rescaled {
+            inst.quote = Quote::default();
+            inst.quote_ns = 0;
+        }
+        inst.defined = true;
+        inst.def = *def;
+        if def.quote_is_usd {
+            if let Some(quote) = self.assets.get_mut(def.quote.index()) {
+                quote.is_usd = true;
+            }
+            if let Some(base) = self.assets.get_mut(def.base.index())
+                && !base.is_usd
+                && !base.priced
+            {
+                base.priced = true;
+                base.priced_by = def.id;
+            }
+        }
+        self.revalue_asset(def.quote);
+        self.revalue_asset(def.base);
+        true
+    }
+
+    /// Takes a change of an asset's balance over all venues.
+    pub fn shift_asset(&mut self, asset: AssetId, change: i64) {
+        match self.assets.get_mut(asset.index()) {
+            Some(value) => match value.total.checked_add(change) {
+                Some(total) => value.total = total,
+                None => self.totals.broken = true,
+            },
+            None => return,
+        }
+        self.revalue_asset(asset);
+    }
+
+    #[inline]
+    fn revalue_asset(&mut self, id: AssetId) {
+        let Some(asset) = self.assets.get(id.index()) else { return };
+        let value = if asset.is_usd {
+            Some(Usd(asset.total))
+        } else if asset.priced && asset.total != 0 {
+            let inst = &self.insts[asset.priced_by.index()];
+            num::rescale(
+                i128::from(asset.total) * i128::from(inst.quote.bid_px.0),
+                8 + inst.def.px_scale,
+                Usd::SCALE,
+                Round::Down,
+            )
+            .map(Usd)
+        } else {
+            Some(Usd::ZERO)
+        };
+        let Some(value) = value else {
+            self.totals.broken = true;
+            return;
+        };
+        let old = std::mem::replace(&mut self.assets[id.index()].value, value);
+        self.totals.equity = self.totals.equity.saturating_add(value).saturating_sub(old);
+    }
+
+    /// Brings the sums up to the instrument's quote, position and working orders.
+    #[inline]
+    pub fn revalue(&mut self, id: InstrumentId) {
+        let Some(inst) = self.insts.get_mut(id.index()) else { return };
+        let def = &inst.def;
+        let shares = (|| {
+            let unrealised = if inst.position.net.is_zero() || inst.quote_px_missing() {
+                inst.unrealised_when_unpriced()
+            } else {
+                inst.position.unrealised_usd(inst.exit_px(), def)?
+            };
+            let worst = inst.worst_qty(0, 0)?;
+            let exposure = if worst.is_zero() {
+                Usd::ZERO
+            } else {
+                num::notional(inst.quote.ask_px, worst, def.px_scale, def.qty_scale, Round::Up)?
+            };
+            Some((unrealised, exposure))
+        })();
+        let Some((unrealised, exposure)) = shares else {
+            self.totals.broken = true;
+            return;
+        };
+        let totals = &mut self.totals;
+        totals.unrealised = totals.unrealised.saturating_add(unrealised).saturating_sub(inst.unrealised);
+        totals.exposure = totals.exposure.saturating_add(exposure).saturating_sub(inst.exposure);
+        inst.unrealised = unrealised;
+        inst.exposure = exposure;
+        let base = inst.def.base;
+        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {
+            self.revalue_asset(base);
+        }
+    }
+
+    /// Takes a fill into the position: `signed_qty` at `px`, and a commission of `base_fee` (instrument scale) out of
+    /// what was bought, worth `fee` dollars. Returns the profit it realised, or `None` where a number did not fit.
+    pub fn fill(&mut self, id: InstrumentId, signed_qty: i64, px: Price, base_fee: i64, fee: Usd) -> Option<Usd> {
+        let inst = self.insts.get_mut(id.index())?;
+        let mut position = inst.position;
+        position.apply(signed_qty, px)?;
+        if base_fee != 0 {
+            position.apply(-base_fee, px)?;
+        }
+        position.fees = position.fees.checked_add(fee)?;
+        let realised = position.realised_usd(&inst.def)?;
+        let change = realised.checked_sub(inst.realised)?;
+        inst.position = position;
+        inst.realised = realised;
+        self.totals.realised = self.totals.realised.saturating_add(change);
+        self.totals.fees = self.totals.fees.saturating_add(fee);
+        Some(change)
+    }
+
+    /// Changes what works of an instrument.
+    #[inline]
+    pub fn work(&mut self, id: InstrumentId, side: Side, change: i64) {
+        if let Some(inst) = self.insts.get_mut(id.index()) {
+            let working = match side {
+                Side::Buy => &mut inst.working.buy,
+                Side::Sell => &mut inst.working.sell,
+            };
+            working.0 = working.0.saturating_add(change);
+        }
+    }
+
+    /// The commission in dollars, and the part of it that came out of the base quantity (instrument scale).
+    /// `None` where the asset cannot be valued.
+    pub fn value_fee(&self, id: InstrumentId, asset: AssetId, fee: i64, px: Price) -> Option<(Usd, i64)> {
+        let inst = self.get(id)?;
+        if fee == 0 || asset == AssetId::NONE {
+            return Some((Usd::ZERO, 0));
+        }
+        if asset == inst.def.base {
+            let base = num::rescale(i128::from(fee), 8, inst.def.qty_scale, Round::Up)?;
+            return Some((inst.notional(px, Qty(base), Round::Up)?, base));
+        }
+        let value = self.asset(asset);
+        if value.is_usd {
+            return Some((Usd(fee), 0));
+        }
+        if !value.priced {
+            return None;
+        }
+        let by = self.get(value.priced_by)?;
+        if by.quote.ask_px.is_zero() {
+            return None;
+        }
+        let usd =
+            num::rescale(i128::from(fee) * i128::from(by.quote.ask_px.0), 8 + by.def.px_scale, Usd::SCALE, Round::Up)?;
+        Some((Usd(usd), 0))
+    }
+
+    /// The balance of an asset at a venue moved by a fill.
+    pub fn shift(&mut self, account: &mut Account, venue: VenueId, asset: AssetId, change: i64) {
+        if account.shift(venue, asset, change).is_none() {
+            self.totals.broken = true;
+            return;
+        }
+        self.shift_asset(asset, change);
+    }
+}
+
+impl Inst {
+    #[inline]
+    fn quote_px_missing(&self) -> bool {
+        self.quote.bid_px.is_zero() || self.quote.ask_px.is_zero()
+    }
+
+    /// A position without a price keeps its last value; a flat one has none.
+    #[inline]
+    fn unrealised_when_unpriced(&self) -> Usd {
+        if self.position.net.is_zero() { Usd::ZERO } else { self.unrealised }
+    }
+}
+
+impl Default for Portfolio {
+    fn default() -> Self {
+        Portfolio::new()
+    }
+}

@@ -1,0 +1,131 @@
+//! The gate's answers.
+
+use crate::core::command::TradingState;
+use crate::domain::{Dec, Text, Usd};
+use crate::wire_enum;
+
+/// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DenyReason {
+    #[error("trading is {0}: only what it allows is sent; resume when the cause is settled")]
+    TradingNotActive(TradingState),
+    #[error("no such instrument is configured")]
+    UnknownInstrument,
+    #[error("the order would not reduce the position")]
+    NotReducing,
+    #[error("the venue does not take orders for the instrument now")]
+    InstrumentNotTrading,
+    #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
+    VenueNotReady,
+    #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
+    QuoteStale { age_ms: u64, age_max_ms: u64 },
+    #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
+    LotSize { qty: Dec, min: Dec, max: Dec, step: Dec },
+    #[error("price {px} breaks the venue's price filter (min {min}, max {max}, tick {tick})")]
+    PriceFilter { px: Dec, min: Dec, max: Dec, tick: Dec },
+    #[error("notional {notional} is outside the venue's {min} to {max}")]
+    VenueNotional { notional: Usd, min: Usd, max: Usd },
+    #[error("order notional {notional} USD is above {max} USD")]
+    OrderNotionalAboveMax { notional: Usd, max: Usd },
+    #[error("{open} orders are open, at most {max} are allowed")]
+    OpenOrdersAboveMax { open: u32, max: u32 },
+    #[error("equity {equity} USD is below the minimum of {min} USD")]
+    AccountBelowMin { equity: Usd, min: Usd },
+    #[error("position notional would be {notional} USD, above {max} USD")]
+    PositionNotionalAboveMax { notional: Usd, max: Usd },
+    #[error("leverage would be {leverage}, above {max}")]
+    LeverageAboveMax { leverage: Dec, max: Dec },
+    #[error("the loss of the day, {loss} USD, has reached {max} USD")]
+    DailyLossReached { loss: Usd, max: Usd },
+    #[error("the order needs {needed} {asset}, {available} is available")]
+    BalanceTooLow { asset: Text<12>, needed: Dec, available: Dec },
+    #[error("cannot be evaluated, so it is denied: {0}")]
+    CannotEvaluate(Unevaluable),
+}
+
+/// What a rule lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unevaluable {
+    #[error("a number does not fit")]
+    Overflow,
+    #[error("there is no usable price")]
+    NoPrice,
+    #[error("the venue has not stated the account's balances")]
+    NoAccount,
+    #[error("the quote asset is not valued in dollars")]
+    QuoteAssetNotUsd,
+    #[error("the order table is full")]
+    OrderTableFull,
+}
+wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull });
+
+wire_enum!(DenyReason {
+    0 => TradingNotActive(state),
+    1 => UnknownInstrument,
+    2 => NotReducing,
+    3 => InstrumentNotTrading,
+    4 => VenueNotReady,
+    5 => QuoteStale { age_ms, age_max_ms },
+    6 => LotSize { qty, min, max, step },
+    7 => PriceFilter { px, min, max, tick },
+    8 => VenueNotional { notional, min, max },
+    9 => OrderNotionalAboveMax { notional, max },
+    10 => OpenOrdersAboveMax { open, max },
+    11 => AccountBelowMin { equity, min },
+    12 => PositionNotionalAboveMax { notional, max },
+    13 => LeverageAboveMax { leverage, max },
+    14 => DailyLossReached { loss, max },
+    15 => BalanceTooLow { asset, needed, available },
+    16 => CannotEvaluate(what),
+});
+
+/// The codes, by rank: what the API answers, what counters are named after.
+pub const RULES: [&str; 17] = [
+    "TRADING_NOT_ACTIVE",
+    "UNKNOWN_INSTRUMENT",
+    "NOT_REDUCING",
+    "INSTRUMENT_NOT_TRADING",
+    "VENUE_NOT_READY",
+    "QUOTE_STALE",
+    "LOT_SIZE",
+    "PRICE_FILTER",
+    "VENUE_NOTIONAL",
+    "ORDER_NOTIONAL_ABOVE_MAX",
+    "OPEN_ORDERS_ABOVE_MAX",
+    "ACCOUNT_BELOW_MIN",
+    "POSITION_NOTIONAL_ABOVE_MAX",
+    "LEVERAGE_ABOVE_MAX",
+    "DAILY_LOSS_REACHED",
+    "BALANCE_TOO_LOW",
+    "CANNOT_EVALUATE",
+];
+
+impl DenyReason {
+    /// The rule's rank, an index into `RULES`.
+    #[inline]
+    pub fn rank(&self) -> usize {
+        match self {
+            DenyReason::TradingNotActive(_) => 0,
+            DenyReason::UnknownInstrument => 1,
+            DenyReason::NotReducing => 2,
+            DenyReason::InstrumentNotTrading => 3,
+            DenyReason::VenueNotReady => 4,
+            DenyReason::QuoteStale { .. } => 5,
+            DenyReason::LotSize { .. } => 6,
+            DenyReason::PriceFilter { .. } => 7,
+            DenyReason::VenueNotional { .. } => 8,
+            DenyReason::OrderNotionalAboveMax { .. } => 9,
+            DenyReason::OpenOrdersAboveMax { .. } => 10,
+            DenyReason::AccountBelowMin { .. } => 11,
+            DenyReason::PositionNotionalAboveMax { .. } => 12,
+            DenyReason::LeverageAboveMax { .. } => 13,
+            DenyReason::DailyLossReached { .. } => 14,
+            DenyReason::BalanceTooLow { .. } => 15,
+            DenyReason::CannotEvaluate(_) => 16,
+        }
+    }
+
+    pub fn code(&self) -> &'static str {
+        RULES[self.rank()]
+    }
+}

@@ -1,0 +1,22 @@
+//! Notional of the instrument's position, working orders and this one counted as if filled.
+
+use super::{Candidate, DenyReason, Scene, Unevaluable};
+use crate::domain::{Round, Side};
+
+#[inline]
+pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
+    let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
+    let worst = match c.order.side {
+        Side::Buy => c.inst.worst_qty(c.order.qty.0, 0),
+        Side::Sell => c.inst.worst_qty(0, c.order.qty.0),
+    }
+    .ok_or(overflow)?;
+    // At the price that values the order or the market, whichever is dearer.
+    let px = c.value_px.max(c.inst.quote.ask_px);
+    let notional = c.inst.notional(px, worst, Round::Up).ok_or(overflow)?;
+    let max = scene.limits.position_notional_max;
+    if notional > max {
+        return Err(DenyReason::PositionNotionalAboveMax { notional, max });
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Trading state: halted sends nothing, reducing sends only what shrinks a position. A position being closed takes
+//! no opens either.
+
+use super::{DenyReason, Scene};
+use crate::core::command::{PlaceOrder, TradingState};
+use crate::core::portfolio::Inst;
+
+#[inline]
+pub(super) fn halted(scene: &Scene) -> Result<(), DenyReason> {
+    if scene.trading == TradingState::Halted { Err(DenyReason::TradingNotActive(scene.trading)) } else { Ok(()) }
+}
+
+#[inline]
+pub(super) fn reducing(scene: &Scene, inst: &Inst, order: &PlaceOrder, reduces: bool) -> Result<(), DenyReason> {
+    if reduces {
+        return Ok(());
+    }
+    if scene.trading == TradingState::Reducing {
+        return Err(DenyReason::TradingNotActive(scene.trading));
+    }
+    if order.reduce_only || inst.closing.active {
+        return Err(DenyReason::NotReducing);
+    }
+    Ok(())
+}

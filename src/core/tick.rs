@@ -1,0 +1,158 @@
+//! What time brings: answers that did not come, closes that go on, the day boundary, the loss limit.
+
+use super::command::{PlaceOrder, TradingState};
+use super::effect::{AlarmKind, EffectOf, Outbox};
+use super::{Core, Source};
+use crate::domain::{
+    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, TimeInForce, Usd,
+    VenueId, VenueState,
+};
+
+/// Flattening orders of one close before it is given up and an alarm is raised.
+const CLOSE_ATTEMPTS_MAX: u8 = 10;
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
+impl Core {
+    pub(super) fn on_tick(&mut self, out: &mut Outbox) {
+        self.turn_day();
+        self.chase_answers(out);
+        self.go_on_closing(out);
+        for n in 0..self.venues.len() {
+            let venue = &self.venues[n];
+            if venue.reconcile_due && venue.state == VenueState::Ready {
+                self.reconcile(VenueId(n as u8), out);
+            }
+        }
+        self.watch_loss(out);
+    }
+
+    fn turn_day(&mut self) {
+        let day = (self.now - self.limits.day_offset_ns).div_euclid(DAY_NS);
+        let totals = &mut self.portfolio.totals;
+        if day > totals.day {
+            totals.day = day;
+            totals.day_start_pnl = totals.pnl();
+        }
+    }
+
+    /// Orders and cancels without an answer become unknown, and unknown ones are asked for again.
+    fn chase_answers(&mut self, out: &mut Outbox) {
+        let mut n = 0;
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            let Some(order) = self.orders.get(id) else { continue };
+            let waited = self.now - order.asked_ns;
+            let instrument = order.instrument;
+            let ready = self.venues.get(order.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
+            match order.status {
+                OrdStatus::PendingNew | OrdStatus::PendingCancel | OrdStatus::PendingReplace
+                    if waited > self.limits.ack_timeout_ns =>
+                {
+                    self.set_status(id, OrdStatus::Unknown);
+                    self.tell(id, 0, Text::new("no answer in time"), out);
+                    self.alarm(AlarmKind::OrderUnknown, instrument, id, out);
+                    if ready {
+                        self.ask(id, out);
+                    }
+                }
+                OrdStatus::Unknown if ready && waited > self.limits.query_interval_ns => self.ask(id, out),
+                _ => {}
+            }
+        }
+    }
+
+    /// Closes go on: when nothing works any more, the position is flattened; when it is flat, the close ends.
+    pub(super) fn go_on_closing(&mut self, out: &mut Outbox) {
+        let mut closing = false;
+        for n in 0..self.books.len() {
+            let id = InstrumentId(n as u16);
+            let Some(inst) = self.portfolio.get(id).filter(|i| i.closing.active) else { continue };
+            let works = !inst.working.buy.is_zero() || !inst.working.sell.is_zero();
+            if works || self.orders.live().any(|o| o.instrument == id) {
+                closing = true;
+                continue;
+            }
+            let net = inst.position.net;
+            let qty = inst.def.floor_to_lot(net.abs());
+            let value = inst.notional(inst.exit_px(), qty, Round::Down).unwrap_or(Usd::ZERO);
+            let unsellable = qty.is_zero() || value < inst.def.notional_min || qty < inst.def.qty_min;
+            if net.is_zero() || (unsellable && inst.quote_ns != 0) || inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
+                if inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
+                    self.alarm(AlarmKind::NotFlattened, id, OrderId::FOREIGN, out);
+                }
+                if let Some(inst) = self.portfolio.get_mut(id) {
+                    inst.closing.active = false;
+                }
+                continue;
+            }
+            closing = true;
+            self.flatten(id, out);
+        }
+        if !closing && self.halt_when_flat {
+            self.halt_when_flat = false;
+            self.set_trading(TradingState::Halted, out);
+        }
+    }
+
+    /// One market order against the whole position. Through the gate, like every other. A balance that commissions
+    /// have made smaller than the position bounds it.
+    fn flatten(&mut self, id: InstrumentId, out: &mut Outbox) {
+        let venue_ready = |core: &Core, venue: VenueId| core.venues[venue.index()].state == VenueState::Ready;
+        let Some(inst) = self.portfolio.get(id) else { return };
+        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 {
+            return;
+        }
+        let net = inst.position.net;
+        let mut qty = net.abs();
+        if net.0 > 0 {
+            let available = self.account.get(inst.def.venue, inst.def.base).available();
+            let scaled = crate::domain::num::rescale(i128::from(available), 8, inst.def.qty_scale, Round::Down);
+            qty = qty.min(Qty(scaled.unwrap_or(0).max(0)));
+        }
+        let order = PlaceOrder {
+            instrument: id,
+            symbol: inst.def.symbol,
+            side: if net.0 > 0 { Side::Sell } else { Side::Buy },
+            kind: OrderType::Market,
+            tif: TimeInForce::Gtc,
+            qty: inst.def.floor_to_lot(qty),
+            px: Default::default(),
+            reduce_only: true,
+        };
+        let request = inst.closing.request;
+        if let Some(inst) = self.portfolio.get_mut(id) {
+            inst.closing.attempts += 1;
+        }
+        // The request was answered when the close began; its orders carry it so that its asker can follow them.
+        self.place(&order, Source { request, strategy: StrategyId(0) }, out);
+    }
+
+    /// The limit of the day's loss, watched on every quote and fill: at it, only reducing orders pass.
+    #[inline]
+    pub(super) fn watch_loss(&mut self, out: &mut Outbox) {
+        if self.trading == TradingState::Active
+            && self.limits_set
+            && -self.portfolio.totals.day_pnl().0 >= self.limits.daily_loss_max.0
+        {
+            self.alarm(AlarmKind::DailyLoss, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
+            self.set_trading(TradingState::Reducing, out);
+        }
+    }
+
+    pub(super) fn set_trading(&mut self, state: TradingState, out: &mut Outbox) {
+        if self.trading != state {
+            self.trading = state;
+            out.push(EffectOf::Trading { state });
+        }
+    }
+
+    /// Begins to close an instrument: opens are barred, its orders cancelled, its position flattened when they are gone.
+    /// Returns how many cancels went out and whether there is a position.
+    pub(super) fn begin_close(&mut self, id: InstrumentId, request: RequestId, out: &mut Outbox) -> (u32, bool) {
+        let Some(inst) = self.portfolio.get_mut(id) else { return (0, false) };
+        inst.closing = super::portfolio::Closing { active: true, request, attempts: 0 };
+        let open = !inst.position.net.is_zero();
+        (self.cancel_where(|o| o.instrument == id, out), open)
+    }
+}

@@ -1,0 +1,162 @@
+//! Starts, definitions, links coming and going, and reconciliation.
+
+use super::Core;
+use super::book::Book;
+use super::command::TradingState;
+use super::config::Limits;
+use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
+use super::exec::following;
+use crate::domain::{ExecId, FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
+
+impl Core {
+    /// A run begins: nothing of the last one's links is known any more, and what was asked and not answered is unknown.
+    pub(super) fn on_start(&mut self, epoch: u32, run: u32, out: &mut Outbox) {
+        self.epoch = epoch;
+        self.run = run;
+        self.shutting_down = false;
+        for venue in &mut self.venues {
+            venue.state = VenueState::Down;
+            venue.reconcile_due = false;
+        }
+        for inst in self.portfolio.all_mut() {
+            inst.feed = FeedState::Disconnected;
+            inst.quote_ns = 0;
+        }
+        for book in &mut self.books {
+            book.invalidate();
+        }
+        self.strategies.reset();
+        let mut n = 0;
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            self.forget_answer(id, out);
+        }
+        // A halt outlives the run; a flatten that was under way goes on once the venue is back.
+        if self.halt_when_flat && self.trading == TradingState::Active {
+            self.trading = TradingState::Reducing;
+        }
+    }
+
+    /// An order waiting for an answer that cannot come any more becomes unknown; it is asked for at reconciliation.
+    fn forget_answer(&mut self, id: OrderId, out: &mut Outbox) {
+        let waiting = self.orders.get(id).is_some_and(|o| {
+            matches!(o.status, OrdStatus::PendingNew | OrdStatus::PendingCancel | OrdStatus::PendingReplace)
+        });
+        if waiting {
+            self.set_status(id, OrdStatus::Unknown);
+            self.tell(id, 0, Text::default(), out);
+        }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.limits = *limits;
+        self.limits_set = true;
+    }
+
+    pub(super) fn on_venue(&mut self, venue: VenueId, name: Text<16>) {
+        if let Some(slot) = self.venues.get_mut(venue.index()) {
+            slot.name = name;
+        }
+    }
+
+    pub(super) fn on_instrument(&mut self, def: &Instrument, out: &mut Outbox) {
+        if def.id.index() >= crate::domain::MAX_INSTRUMENTS {
+            return self.alarm(AlarmKind::TableFull, def.id, OrderId::FOREIGN, out);
+        }
+        // A book is a large table: it is made when its instrument is, which is before trading starts.
+        while self.books.len() <= def.id.index() {
+            self.books.push(Book::new());
+        }
+        if !self.portfolio.define(def) {
+            self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
+        }
+    }
+
+    pub(super) fn on_feed(&mut self, instrument: InstrumentId, state: FeedState) {
+        if let Some(inst) = self.portfolio.get_mut(instrument) {
+            inst.feed = state;
+            if state == FeedState::Disconnected {
+                // A quote from before the break may be gone.
+                inst.quote_ns = 0;
+            }
+        }
+        if state != FeedState::Live
+            && let Some(book) = self.books.get_mut(instrument.index())
+        {
+            book.invalidate();
+        }
+    }
+
+    pub(super) fn on_venue_state(&mut self, venue: VenueId, state: VenueState, out: &mut Outbox) {
+        let Some(slot) = self.venues.get_mut(venue.index()) else { return };
+        slot.state = state;
+        if state == VenueState::Syncing {
+            self.reconcile(venue, out);
+        }
+    }
+
+    /// Asks the venue for everything: fills since the last one known, open orders, balances.
+    pub(super) fn reconcile(&mut self, venue: VenueId, out: &mut Outbox) {
+        let Some(slot) = self.venues.get_mut(venue.index()) else { return };
+        slot.reconcile_due = false;
+        slot.reconcile_ns = self.now;
+        let mut n = 0;
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            if let Some(order) = self.orders.get_mut(id)
+                && order.venue == venue
+            {
+                order.seen = false;
+            }
+        }
+        for inst in self.portfolio.defined().filter(|i| i.def.venue == venue) {
+            let oldest = self.orders.live().filter(|o| o.instrument == inst.def.id).map(|o| o.decided_ns).min();
+            if inst.last_exec == ExecId::NONE && oldest.is_none() {
+                continue;
+            }
+            out.push(EffectOf::Backfill {
+                venue,
+                instrument: inst.def.id,
+                from: following(inst.last_exec),
+                // A minute for the difference between the clocks.
+                since_ns: oldest.unwrap_or(self.now) - 60_000_000_000,
+            });
+        }
+        out.push(EffectOf::Reconcile { venue });
+    }
+
+    /// The venue has said all it has. An order of ours that it did not name is asked for by its id.
+    pub(super) fn on_reconciled(&mut self, venue: VenueId, out: &mut Outbox) {
+        let Some(since) = self.venues.get(venue.index()).map(|v| v.reconcile_ns) else { return };
+        let mut n = 0;
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            let Some(order) = self.orders.get(id) else { continue };
+            // One that was decided while the answers were on their way could not be in them.
+            if order.venue != venue || order.seen || order.decided_ns >= since {
+                continue;
+            }
+            let instrument = order.instrument;
+            if order.status != OrdStatus::Unknown {
+                self.set_status(id, OrdStatus::Unknown);
+                self.tell(id, 0, Text::default(), out);
+                self.alarm(AlarmKind::OrderUnknown, instrument, id, out);
+            }
+            self.ask(id, out);
+        }
+    }
+
+    /// Asks the venue what became of an order.
+    pub(super) fn ask(&mut self, id: OrderId, out: &mut Outbox) {
+        let now = self.now;
+        if let Some(order) = self.orders.get_mut(id) {
+            order.asked_ns = now;
+            out.push(EffectOf::Query(QueryOrder {
+                order: id,
+                venue: order.venue,
+                instrument: order.instrument,
+                side: order.side,
+            }));
+        }
+    }
+}
