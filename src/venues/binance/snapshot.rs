@@ -5,7 +5,6 @@ use super::json::{self, JsonScratch};
 use super::market::{parse_levels, scan_levels};
 use super::scan::Scan;
 use crate::domain::Level;
-use simd_json::prelude::*;
 
 /// Most levels a side that the venue sends.
 pub const MAX_SNAPSHOT_LEVELS: usize = 5000;
