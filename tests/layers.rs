@@ -45,7 +45,7 @@ const HOUSE: &[Row] = &[
     Row { folder: "domain",      only: Some(&[]),                                   never: &[],                                 words: PURE },
     Row { folder: "core",        only: Some(&["domain"]),                           never: &[],                                 words: PURE },
     Row { folder: "agent",       only: Some(&["domain"]),                           never: &[],                                 words: SOCKETS },
-    Row { folder: "net",         only: Some(&["domain", "agent"]),                  never: &[],                                 words: &[] },
+    Row { folder: "net",         only: Some(&["domain", "agent", "telemetry::clock"]), never: &[],                                 words: &[] },
     Row { folder: "feed",        only: None,                                        never: &["gateway", "api", "journal"],      words: &["tokio", "axum"] },
     Row { folder: "gateway",     only: None,                                        never: &["feed", "api"],                    words: &["tokio", "axum"] },
     Row { folder: "venues",      only: None,                                        never: &["core", "api", "journal"],         words: SOCKETS },

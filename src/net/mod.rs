@@ -2,12 +2,15 @@
 //!
 //! Owns: the `Network` that an agent is handed (real sockets through mio, or in-memory pipes under a virtual
 //! clock), TLS, WebSocket framing, and the `Rest` seam for cold HTTP requests.
-//! Must not know: venues, orders, prices. The rest of the crate but `domain` ids of time.
+//! Must not know: venues, orders, prices. The rest of the crate but `domain`'s time and the process's clock, under
+//! which sockets in memory and time-outs run.
 //!
 //! Added to the design's list of folders: feed, gateway and sim all need sockets, and a test needs to replace them
 //! all at once.
 
 pub mod link;
+pub mod mem;
+pub mod ws;
 
 use std::io;
 

@@ -2,5 +2,6 @@
 //!
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
+mod log;
 pub mod names;
 pub mod sequencer;

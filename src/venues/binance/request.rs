@@ -1,0 +1,477 @@
+//! WebSocket API requests (§17), written and signed straight into the caller's buffer.
+//!
+//! A request's `params` are written in the order of their names, so that the JSON and the payload to be signed (§5.2:
+//! sorted, raw) grow side by side, and `apiKey`, which every payload begins with, is hashed once at the start.
+
+use super::SCALE;
+use super::sign::{PrefixSigner, Signer};
+use crate::domain::decimal::{self, MAX_LEN};
+use crate::domain::{NewOrder, OrderId, OrderType, Side, TimeInForce, VenueOrderId};
+
+/// No request is longer; a buffer with this capacity never grows.
+pub const MAX_REQUEST_LEN: usize = 1024;
+
+/// Length of `RequestTag`'s text.
+pub const TAG_LEN: usize = 17;
+
+/// What a request was for: the first letter of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    Place,
+    Cancel,
+    CancelAll,
+    OrderStatus,
+    Subscribe,
+    Time,
+    Ping,
+    Account,
+    OpenOrders,
+    Trades,
+}
+
+impl RequestKind {
+    fn letter(self) -> u8 {
+        match self {
+            RequestKind::Place => b'p',
+            RequestKind::Cancel => b'c',
+            RequestKind::CancelAll => b'a',
+            RequestKind::OrderStatus => b'q',
+            RequestKind::Subscribe => b'u',
+            RequestKind::Time => b't',
+            RequestKind::Ping => b'g',
+            RequestKind::Account => b'b',
+            RequestKind::OpenOrders => b'o',
+            RequestKind::Trades => b'm',
+        }
+    }
+
+    fn from_letter(letter: u8) -> Option<RequestKind> {
+        Some(match letter {
+            b'p' => RequestKind::Place,
+            b'c' => RequestKind::Cancel,
+            b'a' => RequestKind::CancelAll,
+            b'q' => RequestKind::OrderStatus,
+            b'u' => RequestKind::Subscribe,
+            b't' => RequestKind::Time,
+            b'g' => RequestKind::Ping,
+            b'b' => RequestKind::Account,
+            b'o' => RequestKind::OpenOrders,
+            b'm' => RequestKind::Trades,
+            _ => return None,
+        })
+    }
+}
+
+/// The id of a request: a letter and sixteen hex digits, so that the answer says what it answers without a table.
+/// `value` is the order id for what concerns one order, and whatever the caller counts for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestTag {
+    pub kind: RequestKind,
+    pub value: u64,
+}
+
+impl RequestTag {
+    pub fn new(kind: RequestKind, value: u64) -> RequestTag {
+        RequestTag { kind, value }
+    }
+
+    pub fn order(self) -> OrderId {
+        OrderId(self.value)
+    }
+
+    #[inline]
+    pub fn text(self) -> [u8; TAG_LEN] {
+        let mut text = [0u8; TAG_LEN];
+        text[0] = self.kind.letter();
+        text[1..].copy_from_slice(&hex16(self.value));
+        text
+    }
+
+    /// `None` where the text is not an id of ours.
+    #[inline]
+    pub fn parse(text: &[u8]) -> Option<RequestTag> {
+        let (letter, digits) = text.split_first()?;
+        let digits: &[u8; 16] = digits.try_into().ok()?;
+        let mut value = 0u64;
+        for digit in digits {
+            let nibble = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return None,
+            };
+            value = value << 4 | u64::from(nibble);
+        }
+        Some(RequestTag { kind: RequestKind::from_letter(*letter)?, value })
+    }
+}
+
+/// Sixteen lower-case hex digits, all at once: nibbles spread over bytes, then turned into letters without branches.
+#[inline]
+fn hex16(value: u64) -> [u8; 16] {
+    let spread = |half: u64| {
+        let half = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        let half = (half | half << 8) & 0x00ff_00ff_00ff_00ff;
+        (half | half << 4) & 0x0f0f_0f0f_0f0f_0f0f
+    };
+    let letters = |nibbles: u64| {
+        // 1 in every byte whose nibble is above 9.
+        let above = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+        (nibbles + 0x3030_3030_3030_3030 + above * 39).to_be_bytes()
+    };
+    let mut text = [0u8; 16];
+    text[..8].copy_from_slice(&letters(spread(value >> 32)));
+    text[8..].copy_from_slice(&letters(spread(value & 0xffff_ffff)));
+    text
+}
+
+/// Why no builder can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    #[error("the API key is empty or holds other characters than letters and digits")]
+    ApiKey,
+    #[error("recv_window_ms = {0} is outside 1..=60000")]
+    RecvWindow(u32),
+}
+
+/// Which order a cancel or a question means. The venue's own id is the fastest to it (§9.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRef {
+    pub order: OrderId,
+    /// `NONE`: the client order id is sent instead.
+    pub venue_order_id: VenueOrderId,
+}
+
+/// Builds and signs requests of one account. Holds the payload buffer; nothing allocates after `new`.
+#[derive(Debug, Clone)]
+pub struct RequestBuilder {
+    signer: PrefixSigner,
+    epoch: u32,
+    /// `{"apiKey":"…"` and the payload's `apiKey=…`.
+    json_head: Vec<u8>,
+    payload: Vec<u8>,
+    payload_head: usize,
+    window: Window,
+}
+
+/// `recvWindow` as text.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    digits: [u8; MAX_LEN],
+    len: usize,
+}
+
+impl Window {
+    fn new(ms: u32) -> Window {
+        let mut digits = [0u8; MAX_LEN];
+        let len = decimal::encode(ms.into(), 0, &mut digits);
+        Window { digits, len }
+    }
+
+    #[inline]
+    fn text(&self) -> &[u8] {
+        &self.digits[..self.len]
+    }
+}
+
+/// Why an order cannot be said in this protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    #[error("Binance Spot knows no time in force `day`")]
+    DayOrder,
+    #[error("a quantity or a limit price that is zero or negative")]
+    NotPositive,
+}
+
+/// Which fills `myTrades` lists; oldest first, at most 1000 (§10.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TradesFrom {
+    /// Trade ids from here on.
+    Id(u64),
+    /// From this time on, milliseconds.
+    Time(i64),
+    /// The fills of one order.
+    Order(VenueOrderId),
+}
+
+/// The two texts of one request as they grow. Names and values hold nothing that JSON escapes: symbols and the key
+/// are checked at the start, everything else is made here.
+struct Params<'a> {
+    json: &'a mut Vec<u8>,
+    payload: &'a mut Vec<u8>,
+}
+
+impl Params<'_> {
+    /// The same pieces in both texts: `,"name":"` and `&name=`, the value, and the quote after it.
+    #[inline(always)]
+    fn text(&mut self, json_name: &'static str, payload_name: &'static str, value: &[u8]) {
+        self.json.extend_from_slice(json_name.as_bytes());
+        self.json.extend_from_slice(value);
+        self.json.push(b'"');
+        self.payload.extend_from_slice(payload_name.as_bytes());
+        self.payload.extend_from_slice(value);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, json_name: &'static str, payload_name: &'static str, value: &[u8]) {
+        self.json.extend_from_slice(json_name.as_bytes());
+        self.json.extend_from_slice(value);
+        self.payload.extend_from_slice(payload_name.as_bytes());
+        self.payload.extend_from_slice(value);
+    }
+
+    #[inline(always)]
+    fn constant(&mut self, json: &'static str, payload: &'static str) {
+        self.json.extend_from_slice(json.as_bytes());
+        self.payload.extend_from_slice(payload.as_bytes());
+    }
+}
+
+macro_rules! text {
+    ($params:ident, $name:literal, $value:expr) => {
+        $params.text(concat!(",\"", $name, "\":\""), concat!("&", $name, "="), $value)
+    };
+}
+
+macro_rules! number {
+    ($params:ident, $name:literal, $value:expr) => {
+        $params.number(concat!(",\"", $name, "\":"), concat!("&", $name, "="), $value)
+    };
+}
+
+macro_rules! constant {
+    ($params:ident, $name:literal, $value:literal) => {
+        $params.constant(concat!(",\"", $name, "\":\"", $value, "\""), concat!("&", $name, "=", $value))
+    };
+}
+
+impl RequestBuilder {
+    /// `epoch` is the journal's: it makes client order ids unique over journals. The window is in milliseconds (§4).
+    pub fn new(
+        api_key: &str,
+        signer: &Signer,
+        epoch: u32,
+        recv_window_ms: u32,
+    ) -> Result<RequestBuilder, RequestError> {
+        if api_key.is_empty() || api_key.len() > 128 || !api_key.bytes().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(RequestError::ApiKey);
+        }
+        if !(1..=60_000).contains(&recv_window_ms) {
+            return Err(RequestError::RecvWindow(recv_window_ms));
+        }
+        let head = format!("apiKey={api_key}");
+        let mut payload = Vec::with_capacity(MAX_REQUEST_LEN);
+        payload.extend_from_slice(head.as_bytes());
+        Ok(RequestBuilder {
+            signer: signer.with_prefix(head.as_bytes()),
+            epoch,
+            json_head: format!("\"params\":{{\"apiKey\":\"{api_key}\"").into_bytes(),
+            payload_head: payload.len(),
+            payload,
+            window: Window::new(recv_window_ms),
+        })
+    }
+
+    /// `order.place`, answered with an ACK. `symbol` is the venue's, `now_ms` the venue's time as best known.
+    /// The request is appended to `out`; on an error nothing is.
+    pub fn place(&mut self, out: &mut Vec<u8>, order: &NewOrder, symbol: &str, now_ms: i64) -> Result<(), PlaceError> {
+        let limit = order.kind != OrderType::Market;
+        if order.qty.0 <= 0 || (limit && order.px.0 <= 0) {
+            return Err(PlaceError::NotPositive);
+        }
+        if order.kind == OrderType::Limit && order.tif == TimeInForce::Day {
+            return Err(PlaceError::DayOrder);
+        }
+        let client = order.order.client_text(self.epoch);
+        let window = self.window;
+        let mut p = self.begin(out, RequestTag::new(RequestKind::Place, order.order.0), "order.place");
+        text!(p, "newClientOrderId", client.as_bytes());
+        constant!(p, "newOrderRespType", "ACK");
+        let mut buf = [0u8; MAX_LEN];
+        if limit {
+            let len = decimal::encode_trimmed(order.px.0, SCALE, &mut buf);
+            text!(p, "price", &buf[..len]);
+        }
+        let len = decimal::encode_trimmed(order.qty.0, SCALE, &mut buf);
+        text!(p, "quantity", &buf[..len]);
+        number!(p, "recvWindow", window.text());
+        match order.side {
+            Side::Buy => constant!(p, "side", "BUY"),
+            Side::Sell => constant!(p, "side", "SELL"),
+        }
+        text!(p, "symbol", symbol.as_bytes());
+        if order.kind == OrderType::Limit {
+            match order.tif {
+                TimeInForce::Gtc | TimeInForce::Day => constant!(p, "timeInForce", "GTC"),
+                TimeInForce::Ioc => constant!(p, "timeInForce", "IOC"),
+                TimeInForce::Fok => constant!(p, "timeInForce", "FOK"),
+            }
+        }
+        let len = decimal::encode(now_ms, 0, &mut buf);
+        number!(p, "timestamp", &buf[..len]);
+        match order.kind {
+            OrderType::Market => constant!(p, "type", "MARKET"),
+            OrderType::Limit => constant!(p, "type", "LIMIT"),
+            OrderType::LimitMaker => constant!(p, "type", "LIMIT_MAKER"),
+        }
+        self.finish(out);
+        Ok(())
+    }
+
+    /// `order.cancel`. The cancelled order's client id becomes `cancel_text`, so its event is known for ours.
+    pub fn cancel(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
+        let cancel = cancel_text(target.order, self.epoch);
+        let client = target.order.client_text(self.epoch);
+        let window = self.window;
+        let mut p = self.begin(out, RequestTag::new(RequestKind::Cancel, target.order.0), "order.cancel");
+        text!(p, "newClientOrderId", &cancel);
+        order_ref(&mut p, target, client.as_bytes());
+        p.end(window.text(), Some(symbol), now_ms);
+        self.finish(out);
+    }
+
+    /// `openOrders.cancelAll` on one symbol.
+    pub fn cancel_all(&mut self, out: &mut Vec<u8>, tag: u64, symbol: &str, now_ms: i64) {
+        self.plain(out, RequestTag::new(RequestKind::CancelAll, tag), "openOrders.cancelAll", Some(symbol), now_ms);
+    }
+
+    /// `order.status`.
+    pub fn order_status(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
+        let client = target.order.client_text(self.epoch);
+        let window = self.window;
+        let mut p = self.begin(out, RequestTag::new(RequestKind::OrderStatus, target.order.0), "order.status");
+        order_ref(&mut p, target, client.as_bytes());
+        p.end(window.text(), Some(symbol), now_ms);
+        self.finish(out);
+    }
+
+    /// `userDataStream.subscribe.signature`: the private events, on this connection.
+    pub fn subscribe(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
+        let tag = RequestTag::new(RequestKind::Subscribe, tag);
+        self.plain(out, tag, "userDataStream.subscribe.signature", None, now_ms);
+    }
+
+    /// `account.status`, without the assets that are zero.
+    pub fn account_status(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
+        let window = self.window;
+        let mut p = self.begin(out, RequestTag::new(RequestKind::Account, tag), "account.status");
+        p.constant(",\"omitZeroBalances\":true", "&omitZeroBalances=true");
+        p.end(window.text(), None, now_ms);
+        self.finish(out);
+    }
+
+    /// `openOrders.status`: of one symbol (weight 6), or of all (weight 80).
+    pub fn open_orders(&mut self, out: &mut Vec<u8>, tag: u64, symbol: Option<&str>, now_ms: i64) {
+        self.plain(out, RequestTag::new(RequestKind::OpenOrders, tag), "openOrders.status", symbol, now_ms);
+    }
+
+    /// `myTrades`, up to 1000 of them.
+    pub fn my_trades(&mut self, out: &mut Vec<u8>, tag: u64, symbol: &str, from: TradesFrom, now_ms: i64) {
+        let window = self.window;
+        let mut buf = [0u8; MAX_LEN];
+        let mut p = self.begin(out, RequestTag::new(RequestKind::Trades, tag), "myTrades");
+        if let TradesFrom::Id(id) = from {
+            let len = decimal::encode(id.min(i64::MAX as u64) as i64, 0, &mut buf);
+            number!(p, "fromId", &buf[..len]);
+        }
+        p.constant(",\"limit\":1000", "&limit=1000");
+        if let TradesFrom::Order(order) = from {
+            let len = decimal::encode(order.lo.min(i64::MAX as u64) as i64, 0, &mut buf);
+            number!(p, "orderId", &buf[..len]);
+        }
+        number!(p, "recvWindow", window.text());
+        if let TradesFrom::Time(ms) = from {
+            let len = decimal::encode(ms, 0, &mut buf);
+            number!(p, "startTime", &buf[..len]);
+        }
+        text!(p, "symbol", symbol.as_bytes());
+        let len = decimal::encode(now_ms, 0, &mut buf);
+        number!(p, "timestamp", &buf[..len]);
+        self.finish(out);
+    }
+
+    /// `time`: the venue's clock, unsigned.
+    pub fn time(&self, out: &mut Vec<u8>, tag: u64) {
+        unsigned(out, RequestTag::new(RequestKind::Time, tag), "time");
+    }
+
+    /// `ping`: a round trip through the venue's API, unsigned.
+    pub fn ping(&self, out: &mut Vec<u8>, tag: u64) {
+        unsigned(out, RequestTag::new(RequestKind::Ping, tag), "ping");
+    }
+
+    /// A signed request with a symbol at most.
+    fn plain(&mut self, out: &mut Vec<u8>, tag: RequestTag, method: &'static str, symbol: Option<&str>, now_ms: i64) {
+        let window = self.window;
+        let mut p = self.begin(out, tag, method);
+        p.end(window.text(), symbol, now_ms);
+        self.finish(out);
+    }
+
+    /// Both texts up to and with the key.
+    #[inline(always)]
+    fn begin<'a>(&'a mut self, out: &'a mut Vec<u8>, tag: RequestTag, method: &'static str) -> Params<'a> {
+        out.reserve(MAX_REQUEST_LEN);
+        out.extend_from_slice(b"{\"id\":\"");
+        out.extend_from_slice(&tag.text());
+        out.extend_from_slice(b"\",\"method\":\"");
+        out.extend_from_slice(method.as_bytes());
+        out.extend_from_slice(b"\",");
+        out.extend_from_slice(&self.json_head);
+        self.payload.truncate(self.payload_head);
+        Params { json: out, payload: &mut self.payload }
+    }
+
+    /// The signature and the closing braces.
+    #[inline(always)]
+    fn finish(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"signature\":\"");
+        self.signer.sign(&self.payload, out);
+        out.extend_from_slice(b"\"}}");
+    }
+}
+
+impl Params<'_> {
+    /// `recvWindow`, `symbol` and `timestamp`: how most requests end.
+    #[inline(always)]
+    fn end(&mut self, recv_window: &[u8], symbol: Option<&str>, now_ms: i64) {
+        number!(self, "recvWindow", recv_window);
+        if let Some(symbol) = symbol {
+            text!(self, "symbol", symbol.as_bytes());
+        }
+        let mut buf = [0u8; MAX_LEN];
+        let len = decimal::encode(now_ms, 0, &mut buf);
+        number!(self, "timestamp", &buf[..len]);
+    }
+}
+
+/// `orderId` where the venue's id is known, else `origClientOrderId`.
+#[inline(always)]
+fn order_ref(p: &mut Params, target: OrderRef, client: &[u8]) {
+    if target.venue_order_id.is_none() {
+        text!(p, "origClientOrderId", client);
+    } else {
+        let mut buf = [0u8; MAX_LEN];
+        let len = decimal::encode(target.venue_order_id.lo.min(i64::MAX as u64) as i64, 0, &mut buf);
+        number!(p, "orderId", &buf[..len]);
+    }
+}
+
+fn unsigned(out: &mut Vec<u8>, tag: RequestTag, method: &'static str) {
+    out.extend_from_slice(b"{\"id\":\"");
+    out.extend_from_slice(&tag.text());
+    out.extend_from_slice(b"\",\"method\":\"");
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(b"\"}");
+}
+
+/// The client order id that our cancel of an order gives it: the order's own with `tx` for `tg`. An id of that form
+/// names no order of ours (`OrderId::from_client_text`), so a cancelled order is never taken for a working one.
+pub fn cancel_text(order: OrderId, epoch: u32) -> [u8; crate::domain::ids::CLIENT_TEXT_LEN] {
+    let mut text = *order.client_text(epoch).as_bytes();
+    text[1] = b'x';
+    text
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
