@@ -27,7 +27,9 @@ impl Wake {
 
     /// The thread says that it is about to sleep. It must look at its channels once more before it does.
     pub fn park(&self) {
-        self.0.parked.store(true, Ordering::SeqCst);
+        self.0.parked.store(true, Ordering::Relaxed);
+        // Against the fence of `wake`: either the sender sees the mark, or we see its value.
+        std::sync::atomic::fence(Ordering::SeqCst);
     }
 
     /// The thread is awake again.

@@ -10,6 +10,8 @@
 
 pub mod link;
 pub mod mem;
+pub mod tcp;
+pub mod tls;
 pub mod ws;
 
 use std::io;

@@ -5,3 +5,5 @@
 mod log;
 pub mod names;
 pub mod sequencer;
+pub mod thread;
+pub mod wait;
