@@ -10,6 +10,7 @@
 
 pub mod link;
 pub mod mem;
+pub mod url;
 pub mod ws;
 
 use std::io;
