@@ -12,6 +12,7 @@ pub mod link;
 pub mod mem;
 pub mod tcp;
 pub mod tls;
+pub mod url;
 pub mod ws;
 
 use std::io;

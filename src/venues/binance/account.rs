@@ -183,10 +183,8 @@ pub(super) mod tests {
     use serde_json::Value;
 
     pub fn names() -> Names {
-        let mut assets = AssetTable::new();
-        for asset in ["BTC", "LTC", "BNB", "USDT"] {
-            assets.intern(asset).unwrap();
-        }
+        let assets = ["BTC", "LTC", "BNB", "USDT"].into_iter().zip((0..).map(AssetId));
+        let assets = AssetTable::new(assets);
         let symbols = [(InstrumentId(0), "BTCUSDT"), (InstrumentId(1), "BNBBTC")];
         Names { venue: VenueId(3), epoch: 7, symbols: SymbolTable::new(symbols).unwrap(), assets }
     }

@@ -5,7 +5,7 @@ use super::decode::{DecodeError, nanos};
 use super::json;
 use super::response::{RateCount, RateKind, interval_seconds};
 use crate::domain::decimal::{self, DecimalError};
-use crate::domain::{Instrument, InstrumentId, InstrumentStatus, Nanos, Price, Qty, Text, Usd, VenueId};
+use crate::domain::{AssetId, Instrument, InstrumentId, InstrumentStatus, Nanos, Price, Qty, Text, Usd, VenueId};
 use crate::venues::assets::AssetTable;
 use serde::Deserialize;
 
@@ -47,8 +47,8 @@ pub enum Refusal {
     Precision(u8),
     #[error("{filter} {field} = {value:?} is not a decimal with at most eight places")]
     BadFilter { filter: String, field: &'static str, value: String },
-    #[error("the engine holds no more assets")]
-    TooManyAssets,
+    #[error("the configuration names no asset {0}, which the venue says it trades")]
+    UnknownAsset(String),
     #[error("it has no filter {0}, without which no order can be checked")]
     NoFilter(&'static str),
 }
@@ -112,12 +112,12 @@ struct FilterJson {
 }
 
 /// Reads a body (REST, or the `result` of the WebSocket API). Filters and fields that are not known are passed over:
-/// the venue adds them without warning. `assets` learns the names of both sides.
+/// the venue adds them without warning.
 pub fn parse(
     body: &[u8],
     wanted: &[Wanted],
     context: InstrumentContext,
-    assets: &mut AssetTable,
+    assets: &AssetTable,
 ) -> Result<ExchangeInfo, DecodeError> {
     let info: InfoJson = json::parse(body)?;
     let mut instruments = Vec::with_capacity(wanted.len());
@@ -149,7 +149,7 @@ fn instrument(
     listed: &SymbolJson,
     id: InstrumentId,
     context: InstrumentContext,
-    assets: &mut AssetTable,
+    assets: &AssetTable,
 ) -> Result<Instrument, Refusal> {
     let precision = listed.base_asset_precision.max(listed.quote_asset_precision);
     if precision > SCALE {
@@ -159,8 +159,8 @@ fn instrument(
         id,
         venue: context.venue,
         symbol: Text::new(&listed.symbol),
-        base: assets.intern(&listed.base_asset).ok_or(Refusal::TooManyAssets)?,
-        quote: assets.intern(&listed.quote_asset).ok_or(Refusal::TooManyAssets)?,
+        base: asset(assets, &listed.base_asset)?,
+        quote: asset(assets, &listed.quote_asset)?,
         base_name: Text::new(&listed.base_asset),
         quote_name: Text::new(&listed.quote_asset),
         status: match listed.status.as_str() {
@@ -218,6 +218,10 @@ fn instrument(
     }
 }
 
+fn asset(assets: &AssetTable, name: &str) -> Result<AssetId, Refusal> {
+    assets.find(name.as_bytes()).ok_or_else(|| Refusal::UnknownAsset(name.to_owned()))
+}
+
 /// A bound in units of 10^-8. Absent is 0, which is off; one beyond the largest number binds nothing that can be said.
 fn bound(filter: &str, field: &'static str, value: &Option<String>) -> Result<i64, Refusal> {
     let Some(text) = value else { return Ok(0) };
@@ -231,11 +235,17 @@ fn bound(filter: &str, field: &'static str, value: &Option<String>) -> Result<i6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::AssetId;
     use crate::venues::binance::testing::fixture;
     use serde_json::{Value, json};
 
-    fn read(body: &[u8], symbols: &[&str]) -> Result<(ExchangeInfo, AssetTable), DecodeError> {
+    /// With BTC, USDT and every asset of the body known, but of rows whose status says otherwise.
+    fn read(body: &[u8], symbols: &[&str]) -> Result<ExchangeInfo, DecodeError> {
+        let plain: Value = serde_json::from_slice(body).unwrap_or_default();
+        let rows = plain["symbols"].as_array().cloned().unwrap_or_default();
+        let listed = rows.iter().filter(|row| row["status"] != "UNKNOWN_ASSETS");
+        let listed = listed.flat_map(|row| [row["baseAsset"].as_str(), row["quoteAsset"].as_str()]).flatten();
+        let names = ["BTC", "USDT"].into_iter().chain(listed);
+        let assets = AssetTable::new(names.enumerate().map(|(i, name)| (name, AssetId(i as u16))));
         let wanted: Vec<Wanted> = symbols
             .iter()
             .enumerate()
@@ -243,14 +253,13 @@ mod tests {
             .collect();
         let usd = ["USDT".to_owned()];
         let context = InstrumentContext { venue: VenueId(2), usd_assets: &usd, taker_fee_ppm: 1000 };
-        let mut assets = AssetTable::new();
-        parse(body, &wanted, context, &mut assets).map(|info| (info, assets))
+        parse(body, &wanted, context, &assets)
     }
 
     #[test]
     fn a_present_day_row_becomes_an_instrument() {
         let Some(body) = fixture("rest_exchangeInfo_composed_BTCUSDT.json") else { return };
-        let (info, assets) = read(&body, &["BTCUSDT", "NOPE"]).unwrap();
+        let info = read(&body, &["BTCUSDT", "NOPE"]).unwrap();
         let want = Instrument {
             id: InstrumentId(0),
             venue: VenueId(2),
@@ -280,7 +289,6 @@ mod tests {
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);
-        assert_eq!((assets.name(AssetId(0)), assets.name(AssetId(1))), (Some("BTC"), Some("USDT")));
         assert_eq!(info.server_time_ns, 1_789_567_200_000_000_000);
         let limit = |kind, interval_s, limit| RateCount { kind, interval_s, limit, count: 0 };
         assert_eq!(
@@ -305,7 +313,7 @@ mod tests {
             let plain: Value = serde_json::from_slice(&body).unwrap();
             let rows = plain["symbols"].as_array().unwrap();
             let symbols: Vec<&str> = rows.iter().map(|row| row["symbol"].as_str().unwrap()).collect();
-            let (info, _) = read(&body, &symbols).unwrap();
+            let info = read(&body, &symbols).unwrap();
             assert_eq!(info.instruments.len(), rows.len());
             for (row, made) in rows.iter().zip(&info.instruments) {
                 let value = |filter: &str, field: &str| {
@@ -344,7 +352,7 @@ mod tests {
                 row[*name] = value.clone();
             }
             let body = json!({"timezone": "UTC", "serverTime": 1, "rateLimits": [], "symbols": [row]});
-            read(body.to_string().as_bytes(), &["AB"]).unwrap().0
+            read(body.to_string().as_bytes(), &["AB"]).unwrap()
         };
         let info = row(&[]);
         assert_eq!(info.refused, []);
@@ -361,6 +369,8 @@ mod tests {
         }
         let refusal = |changes: &[(&str, Value)]| row(changes).refused.remove(0).1.to_string();
         assert_eq!(refusal(&[("baseAssetPrecision", 9.into())]), "its assets have 9 decimals, and eight are kept");
+        let unknown = refusal(&[("status", "UNKNOWN_ASSETS".into())]);
+        assert_eq!(unknown, "the configuration names no asset A, which the venue says it trades");
         assert!(refusal(&[("filters", json!([]))]).contains("PRICE_FILTER"));
         let fine = json!([{"filterType": "PRICE_FILTER", "minPrice": "0", "maxPrice": "1", "tickSize": "0.000000001"}]);
         assert_eq!(

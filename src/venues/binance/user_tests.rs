@@ -7,10 +7,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn decoder() -> AccountDecoder {
-    let mut assets = AssetTable::new();
-    for asset in ["LTC", "BNB", "USDT", "BTC"] {
-        assets.intern(asset).unwrap();
-    }
+    let assets = ["LTC", "BNB", "USDT", "BTC"].into_iter().zip((0..).map(AssetId));
+    let assets = AssetTable::new(assets);
     let symbols = ["LTCBNB", "BNBUSDT", "BTCUSDT", "MATICUSDT", "ETHBTC"];
     let symbols = symbols.iter().enumerate().map(|(i, s)| (InstrumentId(i as u16), *s));
     AccountDecoder::new(Names { venue: VenueId(3), epoch: 7, symbols: SymbolTable::new(symbols).unwrap(), assets })
