@@ -1,1 +1,7 @@
-fn main() {}
+//! `tollgate`: see `tollgate help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

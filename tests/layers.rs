@@ -84,9 +84,7 @@ fn breaches(modules: &[&str], source: &str) -> BTreeSet<String> {
             continue;
         }
         let within = |name: &&str| path == **name || path.starts_with(&format!("{name}::"));
-        if row.only.is_some_and(|only| !only.iter().any(|name| within(name)))
-            || row.never.iter().any(|name| within(name))
-        {
+        if row.only.is_some_and(|only| !only.iter().any(&within)) || row.never.iter().any(&within) {
             found.insert(format!("crate::{path}"));
         }
     }

@@ -1,1 +1,34 @@
-//! The control API.
+//! The control API: how people and programs look at the engine and steer it.
+//!
+//! Owns: the view that follows the journal (`view`, `tail`), the requests (`show` looks, `act` acts), the envelope of
+//! every answer, the HTTP server with its one asynchronous runtime, and the closing summary.
+//! Must not know: `venues`, `feed`, `gateway`, `sim`. It tails the journal and sends commands; it touches nothing else, so
+//! it cannot slow or bypass the core. Every order it asks for takes the gate like any other.
+//!
+//! ```text
+//!  journal ──▶ Tail ──▶ View (a replica of the core, and what passed) ◀── show, summary, latency log
+//!                         ▲ waits for the answer to appear
+//!  request ──▶ act ── Command ──▶ core
+//! ```
+//!
+//! One runtime on one thread does both, so a request that looks never meets a half-applied record.
+
+mod act;
+mod answer;
+mod app;
+mod fields;
+mod replies;
+mod server;
+mod show;
+mod summary;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod view;
+mod way;
+
+pub use app::{App, Info};
+pub use server::{ListenError, PATH, listen, router, serve};
+pub use summary::Summary;
+pub use tail::{Hlog, Records, SharedView, Tail, Turn};
+pub use view::{Alarm, Denial, FillNote, Outcome, Performance, RunStart, View};

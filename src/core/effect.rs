@@ -10,7 +10,7 @@ use crate::{wire_enum, wire_struct};
 
 /// Most effects of one event. The largest single cause is "cancel everything": a cancel and an order update for each
 /// of `LIVE_MAX` orders, and then a flatten of each instrument, stay below it; `Outbox::push` counts what it would drop.
-pub const OUTBOX_MAX: usize = 4096;
+pub const OUTBOX_MAX: usize = 2560;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CancelOrder {

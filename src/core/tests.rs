@@ -520,6 +520,19 @@ fn the_probe_sends_on_every_nth_quote_through_the_gate() {
 }
 
 #[test]
+fn a_strategy_taken_out_of_the_configuration_rests_after_a_restart() {
+    let mut rig = Rig::ready();
+    let kind = StrategyKind::Probe { every: 1, qty: Qty(E8 / 1000) };
+    rig.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: BTC, kind }));
+    assert_eq!(sends(&rig.quote(60_000)), 1);
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    assert_eq!(sends(&rig.quote(60_000)), 0);
+    rig.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: BTC, kind }));
+    assert_eq!(sends(&rig.quote(60_000)), 1);
+}
+
+#[test]
 fn the_ema_cross_goes_long_on_a_rise_and_flat_on_a_fall() {
     let mut rig = Rig::ready();
     let kind = StrategyKind::EmaCross { fast: 3, slow: 9, sample_ns: SECOND, order_notional: Usd::dollars(600) };

@@ -13,6 +13,7 @@ pub mod mem;
 pub mod rest;
 pub mod tcp;
 pub mod tls;
+pub mod url;
 pub mod ws;
 
 use std::io;

@@ -2,6 +2,7 @@
 //!
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
+mod log;
 pub mod names;
 pub mod sequencer;
 pub mod thread;

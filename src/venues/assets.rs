@@ -1,38 +1,26 @@
 //! Asset names to the engine's asset ids, by bytes and without allocating.
 
-use crate::domain::{AssetId, MAX_ASSETS};
+use crate::domain::AssetId;
 
-/// Every asset of the engine by name, in the order of their ids. Names are at most 12 bytes (`Instrument::base_name`).
-#[derive(Debug, Clone, Default)]
+/// Every asset of the engine by name. The ids are the journal's, handed over at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetTable {
-    names: Vec<Box<str>>,
+    names: Vec<(Box<str>, AssetId)>,
 }
 
 impl AssetTable {
-    pub fn new() -> AssetTable {
-        AssetTable { names: Vec::with_capacity(MAX_ASSETS) }
-    }
-
-    /// The asset's id, given now where it has none. `None` where `MAX_ASSETS` are named already.
-    pub fn intern(&mut self, name: &str) -> Option<AssetId> {
-        if let Some(id) = self.find(name.as_bytes()) {
-            return Some(id);
-        }
-        if self.names.len() >= MAX_ASSETS {
-            return None;
-        }
-        self.names.push(name.into());
-        Some(AssetId((self.names.len() - 1) as u16))
+    pub fn new<'a>(assets: impl IntoIterator<Item = (&'a str, AssetId)>) -> AssetTable {
+        AssetTable { names: assets.into_iter().map(|(name, id)| (name.into(), id)).collect() }
     }
 
     /// A table holds a handful of assets, and most names differ in length or first byte: a walk beats hashing.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<AssetId> {
-        self.names.iter().position(|known| known.as_bytes() == name).map(|at| AssetId(at as u16))
+        self.names.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, id)| *id)
     }
 
     pub fn name(&self, id: AssetId) -> Option<&str> {
-        self.names.get(id.index()).map(|name| &**name)
+        self.names.iter().find(|(_, known)| *known == id).map(|(name, _)| &**name)
     }
 
     pub fn len(&self) -> usize {
@@ -49,17 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_keeps_its_id_and_a_full_table_says_so() {
-        let mut table = AssetTable::new();
-        assert_eq!(table.intern("BTC"), Some(AssetId(0)));
-        assert_eq!(table.intern("USDT"), Some(AssetId(1)));
-        assert_eq!(table.intern("BTC"), Some(AssetId(0)));
-        assert_eq!((table.find(b"USDT"), table.find(b"USD")), (Some(AssetId(1)), None));
-        assert_eq!(table.name(AssetId(1)), Some("USDT"));
-        for i in 2..MAX_ASSETS {
-            assert!(table.intern(&format!("A{i}")).is_some());
-        }
-        assert_eq!(table.intern("ONE_MORE"), None);
-        assert_eq!(table.intern("BTC"), Some(AssetId(0)));
+    fn a_name_has_the_id_that_the_journal_gave_it() {
+        let table = AssetTable::new([("BTC", AssetId(7)), ("USDT", AssetId(2))]);
+        assert_eq!(
+            (table.find(b"BTC"), table.find(b"USDT"), table.find(b"USD")),
+            (Some(AssetId(7)), Some(AssetId(2)), None)
+        );
+        assert_eq!((table.name(AssetId(2)), table.name(AssetId(0))), (Some("USDT"), None));
     }
 }

@@ -140,10 +140,12 @@ impl Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     config: StrategyConfig,
+    /// The run that is on has it in its configuration. One that was taken out keeps what it holds, and rests.
+    active: bool,
     net: Qty,
     slot: Slot,
 }
-wire_struct!(Entry { config, net, slot });
+wire_struct!(Entry { config, active, net, slot });
 
 pub struct Strategies(Vec<Entry>);
 
@@ -168,20 +170,22 @@ impl Strategies {
             StrategyKind::Probe { every, qty } => Slot::Probe(Probe::new(every, qty)),
         };
         match self.0.iter().position(|e| e.config.id == config.id) {
-            Some(at) if self.0[at].config == *config => {}
+            Some(at) if self.0[at].config == *config => self.0[at].active = true,
             Some(at) => {
                 let same = self.0[at].config.instrument == config.instrument;
                 let net = if same { self.0[at].net } else { Qty::ZERO };
-                self.0[at] = Entry { config: *config, net, slot };
+                self.0[at] = Entry { config: *config, active: true, net, slot };
             }
-            None if self.0.len() < STRATEGIES_MAX => self.0.push(Entry { config: *config, net: Qty::ZERO, slot }),
+            None if self.0.len() < STRATEGIES_MAX => {
+                self.0.push(Entry { config: *config, active: true, net: Qty::ZERO, slot });
+            }
             None => {}
         }
     }
 
     #[inline]
     pub fn on_quote(&mut self, now: Nanos, inst: &Inst, orders: &Orders, intents: &mut Intents) {
-        for entry in self.0.iter_mut().filter(|e| e.config.instrument == inst.def.id) {
+        for entry in self.0.iter_mut().filter(|e| e.active && e.config.instrument == inst.def.id) {
             let view = View { now, inst, orders, net: entry.net, id: entry.config.id };
             entry.slot.get().on_quote(&view, intents);
         }
@@ -199,15 +203,17 @@ impl Strategies {
         }
     }
 
+    /// A new run begins: its configuration says anew which strategies trade.
     pub fn reset(&mut self) {
         for entry in &mut self.0 {
+            entry.active = false;
             entry.slot.get().reset();
         }
     }
 
-    /// The configured strategies and their net quantities.
+    /// The strategies that trade, and their net quantities.
     pub fn all(&self) -> impl Iterator<Item = (&StrategyConfig, Qty)> {
-        self.0.iter().map(|e| (&e.config, e.net))
+        self.0.iter().filter(|e| e.active).map(|e| (&e.config, e.net))
     }
 
     pub(super) fn each_state(&self, mut see: impl FnMut(&StateOf)) {

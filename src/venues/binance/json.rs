@@ -101,3 +101,8 @@ pub(super) fn fixed_text(text: &str, name: &'static str) -> Result<i64, DecodeEr
 pub(super) fn time(object: &Object, name: &'static str) -> Result<i64, DecodeError> {
     nanos(uint(object, name)?).ok_or(DecodeError::BadNumber(name))
 }
+
+/// As `fixed_text`, but a minus is taken: a commission below zero is a rebate.
+pub(super) fn signed_text(text: &str, name: &'static str) -> Result<i64, DecodeError> {
+    decimal::parse(text.as_bytes(), SCALE).map_err(|_| DecodeError::BadNumber(name))
+}

@@ -375,3 +375,7 @@ pub(super) fn parse_levels(value: Value, levels: &mut Vec<Level>, name: &'static
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "market_tests.rs"]
+mod tests;

@@ -8,22 +8,22 @@
 //! with kept buffers for anything else (other key order, blanks, escapes). The first may only ever accept a frame that
 //! the second accepts with the same values; tests hold it to that on every recorded frame and on mutated ones.
 
-//pub mod account;
+pub mod account;
 pub mod decode;
 pub mod errors;
-//pub mod exchange_info;
+pub mod exchange_info;
 mod json;
 pub mod market;
-//pub mod order_view;
+pub mod orders;
 pub mod request;
-//pub mod response;
+pub mod response;
 mod scan;
 pub mod sign;
-//pub mod snapshot;
+pub mod snapshot;
 pub mod symbols;
 #[cfg(test)]
 mod testing;
-//pub mod user;
+pub mod user;
 
 pub use decode::DecodeError;
 pub use market::{Market, MarketDecoder};

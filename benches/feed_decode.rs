@@ -1,0 +1,128 @@
+//! What decoding one market frame costs: bytes of a combined-stream frame to a domain value, buffers warm.
+//! Left out: the socket, WebSocket framing, and the hand-over to the core. Beside each stands simd-json with kept
+//! buffers into typed fields, and the same number parsing, as the yardstick in the same run.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde::Deserialize;
+use std::hint::black_box;
+use tollgate::domain::{InstrumentId, decimal};
+use tollgate::venues::binance::{MarketDecoder, SymbolTable};
+
+const QUOTE: &str = r#"{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}"#;
+const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
+
+/// A depth update with `n` levels a side.
+fn depth(n: usize) -> String {
+    let levels = |from: usize, step: i64| {
+        let levels: Vec<String> = (0..n)
+            .map(|i| {
+                let px = from as i64 + step * i as i64;
+                format!("[\"{}.{:02}000000\",\"{}.{:05}000\"]", px / 100, px % 100, i % 3, 54_698 + i)
+            })
+            .collect();
+        levels.join(",")
+    };
+    format!(
+        "{{\"stream\":\"btcusdt@depth@100ms\",\"data\":{{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":50093239189,\"u\":50093239202,\"b\":[{}],\"a\":[{}]}}}}",
+        levels(6_183_763, -1),
+        levels(6_183_764, 1)
+    )
+}
+
+#[derive(Deserialize)]
+struct Combined<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct QuoteJson<'a> {
+    u: u64,
+    s: &'a str,
+    b: &'a str,
+    #[serde(rename = "B")]
+    bid_qty: &'a str,
+    a: &'a str,
+    #[serde(rename = "A")]
+    ask_qty: &'a str,
+}
+
+#[derive(Deserialize)]
+struct TradeJson<'a> {
+    s: &'a str,
+    t: u64,
+    p: &'a str,
+    q: &'a str,
+    #[serde(rename = "T")]
+    time: u64,
+    m: bool,
+}
+
+#[derive(Deserialize)]
+struct DepthJson<'a> {
+    #[serde(rename = "E")]
+    time: u64,
+    s: &'a str,
+    #[serde(rename = "U")]
+    first: u64,
+    u: u64,
+    #[serde(borrow)]
+    b: Vec<[&'a str; 2]>,
+    #[serde(borrow)]
+    a: Vec<[&'a str; 2]>,
+}
+
+fn fixed(text: &str) -> i64 {
+    decimal::parse(text.as_bytes(), 8).unwrap_or_default()
+}
+
+fn benches(c: &mut Criterion) {
+    let symbols = ["ETHUSDT", "BTCUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "TRXUSDT", "DOTUSDT", "ADAUSDT"];
+    let table = || SymbolTable::new(symbols.iter().enumerate().map(|(i, s)| (InstrumentId(i as u16), *s))).unwrap();
+    let mut group = c.benchmark_group("feed_decode");
+    let (depth10, depth20) = (depth(10), depth(20));
+    for (name, frame) in [("bookTicker", QUOTE), ("trade", TRADE), ("depth_10_10", &depth10), ("depth_20_20", &depth20)]
+    {
+        let mut decoder = MarketDecoder::new(table());
+        group.throughput(Throughput::Bytes(frame.len() as u64));
+        group.bench_function(name, |b| b.iter(|| decoder.decode(black_box(frame.as_bytes()))));
+    }
+    let mut buffers = simd_json::Buffers::new(4096);
+    let mut text = Vec::with_capacity(4096);
+    group.bench_function("bookTicker_simd_json", |b| {
+        b.iter(|| {
+            text.clear();
+            text.extend_from_slice(black_box(QUOTE.as_bytes()));
+            let frame: Combined<QuoteJson> =
+                simd_json::serde::from_slice_with_buffers(&mut text, &mut buffers).unwrap();
+            let q = frame.data;
+            (q.u, q.s.len(), fixed(q.b), fixed(q.bid_qty), fixed(q.a), fixed(q.ask_qty))
+        })
+    });
+    group.bench_function("trade_simd_json", |b| {
+        b.iter(|| {
+            text.clear();
+            text.extend_from_slice(black_box(TRADE.as_bytes()));
+            let frame: Combined<TradeJson> =
+                simd_json::serde::from_slice_with_buffers(&mut text, &mut buffers).unwrap();
+            let t = frame.data;
+            (t.s.len(), t.t, fixed(t.p), fixed(t.q), t.time, t.m)
+        })
+    });
+    for (name, frame) in [("depth_10_10_simd_json", &depth10), ("depth_20_20_simd_json", &depth20)] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                text.clear();
+                text.extend_from_slice(black_box(frame.as_bytes()));
+                let frame: Combined<DepthJson> =
+                    simd_json::serde::from_slice_with_buffers(&mut text, &mut buffers).unwrap();
+                let d = frame.data;
+                let sum: i64 = d.b.iter().chain(&d.a).map(|[px, qty]| fixed(px) ^ fixed(qty)).sum();
+                (d.time, d.s.len(), d.first, d.u, sum)
+            })
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

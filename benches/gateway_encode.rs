@@ -1,0 +1,73 @@
+//! What one order costs before its socket: a `NewOrder` to the signed text of `order.place`, buffers warm.
+//! Beside it the floor: HMAC-SHA256 of a payload of the same length with the key's state kept, and nothing else.
+//! Left out: WebSocket framing and masking, TLS, the socket.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use tollgate::domain::{
+    InstrumentId, NewOrder, OrderId, OrderType, Price, Qty, Side, StrategyId, TimeInForce, VenueId, VenueOrderId,
+};
+use tollgate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder};
+use tollgate::venues::binance::sign::Signer;
+
+const KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
+const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+
+fn benches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gateway_encode");
+    let signer = Signer::hmac(SECRET.as_bytes());
+    let mut builder = RequestBuilder::new(KEY, &signer, 7, 5000).unwrap();
+    let mut out = Vec::with_capacity(MAX_REQUEST_LEN);
+    let order = NewOrder {
+        order: OrderId(123_456 * 64 + 3),
+        venue: VenueId(0),
+        instrument: InstrumentId(0),
+        strategy: StrategyId(1),
+        side: Side::Buy,
+        kind: OrderType::Limit,
+        tif: TimeInForce::Ioc,
+        qty: Qty(123_000),
+        px: Price(6_183_763_000_000),
+    };
+    group.bench_function("order_place_limit", |b| {
+        b.iter(|| {
+            out.clear();
+            builder.place(&mut out, black_box(&order), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let market = NewOrder { kind: OrderType::Market, px: Price(0), ..order };
+    group.bench_function("order_place_market", |b| {
+        b.iter(|| {
+            out.clear();
+            builder.place(&mut out, black_box(&market), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let target = OrderRef { order: order.order, venue_order_id: VenueOrderId::from_u64(12_569_099_453) };
+    group.bench_function("order_cancel", |b| {
+        b.iter(|| {
+            out.clear();
+            builder.cancel(&mut out, black_box(target), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let payload = format!(
+        "apiKey={KEY}&newClientOrderId=tg000000070000000000789003&newOrderRespType=ACK&price=61837.63&quantity=0.00123\
+         &recvWindow=5000&side=BUY&symbol=BTCUSDT&timeInForce=IOC&timestamp=1723161255208&type=LIMIT"
+    );
+    group.bench_function("hmac_floor_whole_payload", |b| {
+        b.iter(|| {
+            out.clear();
+            signer.sign(black_box(payload.as_bytes()), &mut out);
+        })
+    });
+    let prefixed = signer.with_prefix(&payload.as_bytes()[..71]);
+    group.bench_function("hmac_floor_key_hashed_ahead", |b| {
+        b.iter(|| {
+            out.clear();
+            prefixed.sign(black_box(payload.as_bytes()), &mut out);
+        })
+    });
+    group.finish();
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

@@ -1,0 +1,367 @@
+//! `POST`: what is asked of the engine. Each action reads its fields, sends one command, and answers with what became
+//! of it, as far as the journal says when the time to answer comes.
+
+use super::answer::{Answer, Failure, ok, pending};
+use super::app::{App, unanswered};
+use super::fields::{Decimal, FieldFault, Fields};
+use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
+use super::view::{Outcome, View};
+use crate::core::command::{Action, PlaceOrder, TradingState};
+use crate::core::effect::Reply;
+use crate::core::orders::Order;
+use crate::core::risk::DenyReason;
+use crate::domain::{
+    InstrumentId, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, Text, TimeInForce, VenueId,
+};
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// What `action` may be.
+pub const ACTIONS: [&str; 8] = [
+    "place-order",
+    "validate-order",
+    "cancel-order",
+    "cancel-all-orders",
+    "close-position",
+    "close-all-positions",
+    "emergency-stop",
+    "resume",
+];
+
+/// Answers a request's body.
+pub async fn act(app: &App, body: &[u8]) -> Answer {
+    let invalid = |message| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", message);
+    let fields = Fields::parse(body).map_err(invalid)?;
+    let Some(action) = fields.text("action") else { return Err(told(fields.finish())) };
+    match action.as_str() {
+        "place-order" => place(app, fields).await,
+        "validate-order" => validate(app, fields).await,
+        "cancel-order" => cancel(app, fields).await,
+        "cancel-all-orders" => close(app, fields, Scope::Orders).await,
+        "close-position" => close(app, fields, Scope::Instrument).await,
+        "close-all-positions" => close(app, fields, Scope::All).await,
+        "emergency-stop" => close(app, fields, Scope::Stop).await,
+        "resume" => resume(app, fields).await,
+        other => Err(unknown_action(other, &ACTIONS)),
+    }
+}
+
+pub fn unknown_action(action: &str, known: &[&str]) -> Failure {
+    let shown: String = action.chars().take(40).collect();
+    let message = format!("{shown:?} is not an action here; there are {}", known.join(", "));
+    Failure::new(StatusCode::BAD_REQUEST, "UNKNOWN_ACTION", message).with(json!({ "actions": known }))
+}
+
+/// The faults of fields that cannot go on.
+fn told(finished: Result<(), Vec<FieldFault>>) -> Failure {
+    Failure::fields(finished.err().unwrap_or_default())
+}
+
+async fn place(app: &App, fields: Fields<'_>) -> Answer {
+    app.ready()?;
+    let (order, why) = read_order(app, fields)?;
+    let deadline = app.deadline();
+    let request = app.send(Action::Place(order), &why)?;
+    let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
+    let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
+    if let Some(reason) = outcome.denial {
+        return Err(denied(&reason, request, &order));
+    }
+    let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
+    let settled = app.until(deadline, |view| find(view, id).filter(is_settled)).await;
+    let (status, reply) = {
+        let view = app.view.lock();
+        let Some(order) = settled.or_else(|| find(&view, id)) else { return pending(unanswered(request)) };
+        let order_reply = OrderReply::new(&view, &order);
+        (order.status, PlaceReply { request_id: request.to_string(), settled: settled.is_some(), order: order_reply })
+    };
+    match status {
+        OrdStatus::Rejected => Err(rejected(&reply)),
+        _ if reply.settled => ok(reply),
+        _ => pending(reply),
+    }
+}
+
+#[derive(Serialize)]
+struct PlaceReply {
+    request_id: String,
+    /// False where the time to answer came first: `status` is then what is known so far.
+    settled: bool,
+    #[serde(flatten)]
+    order: OrderReply,
+}
+
+fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
+    let denial = DenialReply::new(reason);
+    let details = json!({
+        "rule": denial.code,
+        "value": denial.value,
+        "limit": denial.limit,
+        "symbol": order.symbol.as_str(),
+        "side": order.side.as_str(),
+        "request_id": request.to_string(),
+    });
+    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
+}
+
+fn rejected(reply: &PlaceReply) -> Failure {
+    let message = match &reply.order.venue_says {
+        Some(words) if words.code != 0 => {
+            format!("{} rejected the order: {} ({})", reply.order.exchange, words.message, words.code)
+        }
+        Some(words) => format!("{} rejected the order: {}", reply.order.exchange, words.message),
+        None => format!("{} rejected the order", reply.order.exchange),
+    };
+    let details = serde_json::to_value(reply).unwrap_or(Value::Null);
+    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "REJECTED_BY_VENUE", message).with(details)
+}
+
+async fn validate(app: &App, fields: Fields<'_>) -> Answer {
+    app.ready()?;
+    let (order, why) = read_order(app, fields)?;
+    let deadline = app.deadline();
+    let request = app.send(Action::Validate(order), &why)?;
+    let answered = |outcome: &Outcome| outcome.denial.is_some() || outcome.reply.is_some();
+    let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    match (outcome.denial, outcome.reply) {
+        (Some(reason), _) => ok(json!({ "would_pass": false, "denial": DenialReply::new(&reason) })),
+        (None, Some(Reply::WouldPass { notional })) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
+        (None, _) => pending(unanswered(request)),
+    }
+}
+
+async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
+    app.ready()?;
+    let text = fields.id("order_id");
+    let why = fields.text_opt("reason").unwrap_or_default();
+    fields.finish().map_err(Failure::fields)?;
+    let text = text.unwrap_or_default();
+    let epoch = app.view.lock().core().epoch();
+    let id = OrderId::from_client_text(text.as_bytes(), epoch).or_else(|| text.parse().ok().map(OrderId));
+    let Some(id) = id else {
+        return Err(Failure::field(
+            "order_id",
+            format!("{text:?} is neither an order id nor a client order id of this journal"),
+        ));
+    };
+    let deadline = app.deadline();
+    let request = app.send(Action::Cancel(id), &why)?;
+    let Some(outcome) = outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await else {
+        return pending(unanswered(request));
+    };
+    let known = find(&app.view.lock(), id);
+    let Some(order) = known else {
+        return Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {text}")));
+    };
+    if outcome.reply == Some(Reply::NotFound) {
+        let reply = OrderReply::new(&app.view.lock(), &order);
+        let message = format!("order {text} is {} and cannot be cancelled", order.status);
+        return Err(Failure::new(StatusCode::CONFLICT, "ORDER_CLOSED", message).with(json!({ "order": reply })));
+    }
+    let closed = app.until(deadline, |view| find(view, id).filter(|order| order.status.is_closed())).await;
+    let reply = {
+        let view = app.view.lock();
+        let order = closed.or_else(|| find(&view, id)).unwrap_or(order);
+        let order = OrderReply::new(&view, &order);
+        PlaceReply { request_id: request.to_string(), settled: closed.is_some(), order }
+    };
+    if reply.settled { ok(reply) } else { pending(reply) }
+}
+
+async fn resume(app: &App, fields: Fields<'_>) -> Answer {
+    app.ready()?;
+    let why = fields.text_opt("reason").unwrap_or_default();
+    fields.finish().map_err(Failure::fields)?;
+    let request = app.send(Action::SetTradingState(TradingState::Active), &why)?;
+    match outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await {
+        Some(_) => ok(json!({ "trading_state": app.view.lock().core().trading().as_str() })),
+        None => pending(unanswered(request)),
+    }
+}
+
+/// What a closing action is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Scope {
+    /// Our working orders, and no position.
+    Orders,
+    Instrument,
+    All,
+    /// Orders everywhere, and positions where asked; trading halts.
+    Stop,
+}
+
+#[derive(Serialize)]
+struct CloseReply {
+    request_id: String,
+    /// Cancels and flattening orders that the command began with.
+    cancels: u32,
+    flattens: u32,
+    /// Nothing of what was asked for is left to do. False where the time to answer came first.
+    complete: bool,
+    trading_state: &'static str,
+    /// Orders made to flatten, as they stand.
+    orders: Vec<OrderReply>,
+    /// Why a flattening order was not let out.
+    denial: Option<DenialReply>,
+    /// What is left.
+    working_orders: Vec<OrderReply>,
+    positions: Vec<PositionReply>,
+}
+
+async fn close(app: &App, fields: Fields<'_>, scope: Scope) -> Answer {
+    app.ready()?;
+    let why = fields.text_opt("reason").unwrap_or_default();
+    let instrument = if scope == Scope::Instrument { read_instrument(app, &fields) } else { None };
+    let flatten = scope == Scope::Stop && fields.flag("flatten");
+    fields.finish().map_err(Failure::fields)?;
+    let only = instrument.as_ref().map(|(id, _)| *id);
+    let action = match (scope, only) {
+        (Scope::Orders, _) => Action::CancelAll,
+        (Scope::Instrument, Some(id)) => Action::Close(id),
+        // The field was there, or `finish` had failed.
+        (Scope::Instrument, None) => return Err(Failure::field("symbol", "is missing")),
+        (Scope::All, _) => Action::CloseAll,
+        (Scope::Stop, _) => Action::EmergencyStop { flatten },
+    };
+    let deadline = app.deadline();
+    let request = app.send(action, &why)?;
+    let Some(answered) = outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await else {
+        return pending(unanswered(request));
+    };
+    let Some(reply) = answered.reply else { return pending(unanswered(request)) };
+    if reply == Reply::NotFound {
+        let symbol = instrument.map(|(_, symbol)| symbol).unwrap_or_default();
+        return Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            "UNKNOWN_INSTRUMENT",
+            format!("{symbol} is not a configured instrument"),
+        ));
+    }
+    let within = |id: InstrumentId| only.is_none_or(|only| only == id);
+    // Orders that strategies make meanwhile are not what was asked for.
+    let meant: Vec<OrderId> = {
+        let view = app.view.lock();
+        view.core().orders().live().filter(|order| within(order.instrument)).map(|order| order.id).collect()
+    };
+    let positions = matches!(scope, Scope::Instrument | Scope::All) || flatten;
+    let over = |view: &View| {
+        let core = view.core();
+        let open = meant.iter().any(|id| core.orders().get(*id).is_some_and(|order| !order.status.is_closed()));
+        let closing = core.portfolio().defined().any(|inst| within(inst.def.id) && inst.closing.active);
+        // A stop that flattens halts only when it is flat.
+        let stopped = scope != Scope::Stop || core.trading() == TradingState::Halted;
+        stopped && !open && !(positions && closing)
+    };
+    let complete = app.until(deadline, |view| over(view).then_some(())).await.is_some();
+    let (cancels, flattens) = match reply {
+        Reply::Closing { cancels, flattens } => (cancels, flattens),
+        _ => (0, 0),
+    };
+    let view = app.view.lock();
+    let core = view.core();
+    let outcome = view.request(request).cloned().unwrap_or(answered);
+    let left = core.orders().live().filter(|order| within(order.instrument));
+    let held = core.portfolio().defined().filter(|inst| within(inst.def.id) && !inst.position.net.is_zero());
+    let reply = CloseReply {
+        request_id: request.to_string(),
+        cancels,
+        flattens,
+        complete,
+        trading_state: core.trading().as_str(),
+        orders: outcome
+            .orders
+            .iter()
+            .filter_map(|id| find(&view, *id))
+            .map(|order| OrderReply::new(&view, &order))
+            .collect(),
+        denial: outcome.denial.as_ref().map(DenialReply::new),
+        working_orders: left.map(|order| OrderReply::new(&view, order)).collect(),
+        positions: held.map(|inst| PositionReply::new(&view, inst)).collect(),
+    };
+    drop(view);
+    if complete { ok(reply) } else { pending(reply) }
+}
+
+fn find(view: &View, id: OrderId) -> Option<Order> {
+    view.core().orders().get(id).copied()
+}
+
+/// The request's outcome, once it is what `is_enough` wants.
+async fn outcome(
+    app: &App,
+    deadline: Instant,
+    request: RequestId,
+    is_enough: impl Fn(&Outcome) -> bool,
+) -> Option<Outcome> {
+    app.until(deadline, |view| view.request(request).filter(|outcome| is_enough(outcome)).cloned()).await
+}
+
+/// The instrument that `symbol` and `exchange` name. One that is not configured goes to the gate, which denies it by
+/// its rule; an exchange that is not is a faulty field.
+fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)> {
+    let (symbol, exchange) = (fields.text("symbol"), fields.text_opt("exchange"));
+    let view = app.view.lock();
+    let venues: Vec<(VenueId, &str)> = view.core().venues().map(|(id, name, _)| (id, name)).collect();
+    let venue = exchange.as_ref().and_then(|wanted| venues.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted)));
+    if let (Some(wanted), None) = (&exchange, venue) {
+        let known: Vec<&str> = venues.iter().map(|(_, name)| *name).collect();
+        fields.fault("exchange", format!("{wanted:?} is not a configured venue ({})", known.join(", ")));
+    }
+    let symbol = symbol?;
+    let id = view.core().find_instrument(&symbol, venue.map(|(id, _)| *id)).unwrap_or(InstrumentId::UNKNOWN);
+    Some((id, symbol))
+}
+
+/// The order that the fields of `place-order` and `validate-order` ask for, and why.
+fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
+    let instrument = read_instrument(app, &fields);
+    let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
+    let quantity = fields.decimal("quantity");
+    let kinds = [("market", OrderType::Market), ("limit", OrderType::Limit), ("limit_maker", OrderType::LimitMaker)];
+    let kind = fields.word("type", &kinds);
+    let price = match kind {
+        Some(OrderType::Limit | OrderType::LimitMaker) => fields.decimal("price"),
+        _ => fields.decimal_opt("price"),
+    };
+    if kind == Some(OrderType::Market) && price.is_some() {
+        fields.fault("price", "means nothing for a market order");
+    }
+    let terms =
+        [("gtc", TimeInForce::Gtc), ("ioc", TimeInForce::Ioc), ("fok", TimeInForce::Fok), ("day", TimeInForce::Day)];
+    let tif = fields.word_opt("time_in_force", &terms);
+    if tif.is_some() && kind.is_some_and(|kind| kind != OrderType::Limit) {
+        fields.fault("time_in_force", "is for limit orders");
+    }
+    let reduce_only = fields.flag("reduce_only");
+    let why = fields.text_opt("reason").unwrap_or_default();
+    let (id, symbol) = instrument.clone().unwrap_or((InstrumentId::UNKNOWN, String::new()));
+    let (px_scale, qty_scale) = scales(app, id);
+    let units = |field: &str, decimal: Option<&Decimal>, scale| match decimal.map(|decimal| decimal.units(scale)) {
+        Some(Ok(units)) => units,
+        Some(Err(message)) => {
+            fields.fault(field, message);
+            0
+        }
+        None => 0,
+    };
+    let order = PlaceOrder {
+        instrument: id,
+        symbol: Text::new(&symbol),
+        side: side.unwrap_or_default(),
+        kind: kind.unwrap_or_default(),
+        tif: tif.unwrap_or_default(),
+        qty: Qty(units("quantity", quantity.as_ref(), qty_scale)),
+        px: Price(units("price", price.as_ref(), px_scale)),
+        reduce_only,
+    };
+    fields.finish().map_err(Failure::fields)?;
+    Ok((order, why))
+}
+
+/// Eight places where nobody knows the instrument: the gate denies it whatever the numbers.
+fn scales(app: &App, id: InstrumentId) -> (u8, u8) {
+    let view = app.view.lock();
+    view.core().portfolio().get(id).map_or((8, 8), |inst| (inst.def.px_scale, inst.def.qty_scale))
+}

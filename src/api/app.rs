@@ -1,0 +1,141 @@
+//! What every request has at hand: the view, the way to the core, and how to wait for an answer.
+
+use super::answer::Failure;
+use super::tail::SharedView;
+use super::view::View;
+use crate::core::command::{Action, Command};
+use crate::core::event::{Body, Input};
+use crate::domain::{RequestId, Text};
+use crate::net::link::Tx;
+use crate::telemetry::{Clock, Counters};
+use axum::http::StatusCode;
+use serde_json::json;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What the engine is, as `status` says it.
+#[derive(Debug, Clone)]
+pub struct Info {
+    pub name: String,
+    pub mode: &'static str,
+    /// The run of the journal that this process is; commands are taken once it has begun.
+    pub run: u32,
+    pub answer_timeout: Duration,
+    pub body_max_bytes: usize,
+}
+
+pub struct App {
+    pub info: Info,
+    pub view: SharedView,
+    pub counters: Counters,
+    pub clock: Clock,
+    commands: Tx<Input>,
+    requests: AtomicU64,
+    /// Changes when the view has.
+    moved: watch::Sender<()>,
+    /// The view has seen the journal to its end once.
+    level: AtomicBool,
+    /// Why the journal cannot be followed any more.
+    failed: OnceLock<String>,
+}
+
+impl App {
+    pub fn new(info: Info, view: SharedView, commands: Tx<Input>, counters: Counters, clock: Clock) -> App {
+        App {
+            info,
+            view,
+            counters,
+            clock,
+            commands,
+            requests: AtomicU64::new(0),
+            moved: watch::Sender::new(()),
+            level: AtomicBool::new(false),
+            failed: OnceLock::new(),
+        }
+    }
+
+    /// The tail has seen all there is.
+    pub fn on_level(&self, moved: bool) {
+        self.level.store(true, Ordering::Relaxed);
+        if moved {
+            self.moved.send_replace(());
+        }
+    }
+
+    pub fn on_failed(&self, why: String) {
+        // The first cause is the one that counts.
+        let _ = self.failed.set(why);
+        self.moved.send_replace(());
+    }
+
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
+    }
+
+    /// Whether someone waits for the view to move.
+    pub fn is_awaited(&self) -> bool {
+        self.moved.receiver_count() > 0
+    }
+
+    /// Whether commands are taken, and if not, why.
+    pub fn ready(&self) -> Result<(), Failure> {
+        self.ready_with(&self.view.lock())
+    }
+
+    /// The same, for one who holds the view.
+    pub fn ready_with(&self, view: &View) -> Result<(), Failure> {
+        let refuse = |code, message: String| Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
+        if let Some(why) = self.failed() {
+            return refuse("JOURNAL_FAILED", format!("the journal cannot be followed, so no command is taken: {why}"));
+        }
+        if !self.level.load(Ordering::Relaxed) || view.run() != self.info.run {
+            return refuse("STARTING", "the engine is starting: the journal is being read".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Sends a command to the core. Its id is unique over all runs of the journal.
+    pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
+        self.ready()?;
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let request = RequestId(u64::from(self.info.run) << 32 | number);
+        let command = Command { request, who: Text::new("api"), why: Text::new(why), action };
+        self.commands.try_send(Input::new(Body::Command(command))).map_err(|_| {
+            let message = "the queue of commands is full or the engine is going down: nothing was sent, try again";
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message)
+        })?;
+        Ok(request)
+    }
+
+    /// When a request that begins now must be answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.info.answer_timeout
+    }
+
+    /// What `look` finds, looking again whenever the view has moved. `None` when the time is over.
+    pub async fn until<T>(&self, deadline: Instant, mut look: impl FnMut(&View) -> Option<T>) -> Option<T> {
+        let mut moved = self.moved.subscribe();
+        loop {
+            if let Some(found) = look(&self.view.lock()) {
+                return Some(found);
+            }
+            // The sender lives as long as `self`, so a change that does not come is the time's end.
+            if tokio::time::timeout_at(deadline, moved.changed()).await.is_err() {
+                return look(&self.view.lock());
+            }
+        }
+    }
+}
+
+/// 202's words for a command that the core has not answered in time: it may still act.
+pub fn unanswered(request: RequestId) -> serde_json::Value {
+    json!({
+        "request_id": request.to_string(),
+        "status": "pending",
+        "settled": false,
+        "message": "the command is on its way to the core and may still act: ask for status and orders before repeating it",
+    })
+}

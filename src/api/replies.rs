@@ -1,0 +1,411 @@
+//! What the answers are made of. Decimals are strings, times RFC 3339 in UTC with nanoseconds.
+
+use super::answer::time;
+use super::view::{Alarm, Denial, FillNote, View};
+use crate::core::orders::Order;
+use crate::core::portfolio::Inst;
+use crate::core::risk::DenyReason;
+use crate::domain::{
+    Dec, InstrumentId, Liquidity, OrdStatus, OrderType, Price, Qty, Round, StrategyId, Usd, VenueId, VenueOrderId, num,
+};
+use crate::telemetry::StageRow;
+use serde::Serialize;
+
+/// An order as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderReply {
+    pub order_id: String,
+    /// As the venue knows it.
+    pub client_order_id: String,
+    pub venue_order_id: Option<String>,
+    pub symbol: String,
+    pub exchange: String,
+    pub side: &'static str,
+    pub r#type: &'static str,
+    pub time_in_force: &'static str,
+    pub status: &'static str,
+    pub quantity: String,
+    pub filled_quantity: String,
+    /// `null` for a market order.
+    pub price: Option<String>,
+    /// `null` before the first fill. Cut at the instrument's price scale.
+    pub average_price: Option<String>,
+    /// `null` where a person or program asked for it.
+    pub strategy: Option<u8>,
+    pub decided_at: String,
+    /// The venue's words, where it had any on this order.
+    pub venue_says: Option<VenueWords>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct VenueWords {
+    pub code: i32,
+    pub message: String,
+}
+
+impl OrderReply {
+    pub fn new(view: &View, order: &Order) -> OrderReply {
+        let names = Names::of(view, order.instrument);
+        let average = num::div(order.cum_value, order.cum.0.into(), Round::Down);
+        OrderReply {
+            order_id: order.id.to_string(),
+            client_order_id: order.id.client_text(view.core().epoch()).as_str().to_owned(),
+            venue_order_id: venue_order_id(order.venue_order_id),
+            symbol: names.symbol.clone(),
+            exchange: venue_name(view, order.venue),
+            side: order.side.as_str(),
+            r#type: order.kind.as_str(),
+            time_in_force: order.tif.as_str(),
+            status: order.status.as_str(),
+            quantity: names.qty(order.qty),
+            filled_quantity: names.qty(order.cum),
+            price: (order.kind != OrderType::Market).then(|| names.px(order.px)),
+            average_price: average.map(|px| names.px(Price(px))),
+            strategy: strategy(order.strategy),
+            decided_at: time(order.decided_ns),
+            venue_says: view.words(order.id).map(|(code, message)| VenueWords { code, message: message.to_owned() }),
+        }
+    }
+}
+
+/// Whether an order's state answers the one who placed it: it will not change by itself, or it works.
+pub fn is_settled(order: &Order) -> bool {
+    let rests = order.kind != OrderType::Market
+        && !matches!(order.tif, crate::domain::TimeInForce::Ioc | crate::domain::TimeInForce::Fok);
+    match order.status {
+        OrdStatus::PendingNew | OrdStatus::Unknown => false,
+        // One that cannot rest at the venue is about to fill or expire.
+        OrdStatus::New | OrdStatus::PartiallyFilled => rests,
+        _ => true,
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct PositionReply {
+    pub symbol: String,
+    pub exchange: String,
+    /// `long`, `short` or `flat`.
+    pub side: &'static str,
+    /// Signed: a short is below zero.
+    pub quantity: String,
+    pub average_price: Option<String>,
+    /// At which it could be closed now; `null` without a quote.
+    pub mark_price: Option<String>,
+    pub notional_usd: Option<String>,
+    /// With working orders counted as if filled.
+    pub exposure_usd: String,
+    pub unrealised_usd: String,
+    /// Before fees.
+    pub realised_usd: String,
+    pub fees_usd: String,
+    /// A close is under way: opens are barred.
+    pub closing: bool,
+}
+
+impl PositionReply {
+    pub fn new(view: &View, inst: &Inst) -> PositionReply {
+        let names = Names::of(view, inst.def.id);
+        let (net, mark) = (inst.position.net, inst.exit_px());
+        PositionReply {
+            symbol: names.symbol.clone(),
+            exchange: venue_name(view, inst.def.venue),
+            side: match net.0 {
+                0 => "flat",
+                1.. => "long",
+                _ => "short",
+            },
+            quantity: names.qty(net),
+            average_price: inst.position.avg_px().map(|px| names.px(px)),
+            mark_price: (!mark.is_zero()).then(|| names.px(mark)),
+            notional_usd: inst.notional(mark, net.abs(), Round::Up).filter(|_| !mark.is_zero()).map(usd),
+            exposure_usd: usd(inst.exposure()),
+            unrealised_usd: usd(inst.unrealised()),
+            realised_usd: usd(inst.realised()),
+            fees_usd: usd(inst.position.fees),
+            closing: inst.closing.active,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct TradeReply {
+    /// The journal's sequence of the event that brought it.
+    pub seq: u64,
+    pub time: String,
+    pub order_id: String,
+    pub exec_id: String,
+    pub symbol: String,
+    pub exchange: String,
+    pub side: &'static str,
+    pub quantity: String,
+    pub price: String,
+    /// `maker`, `taker`, or `null` where the venue did not say.
+    pub liquidity: Option<&'static str>,
+    pub fee_usd: String,
+    /// By this fill, before fees.
+    pub realised_usd: String,
+    /// Net quantity after it.
+    pub position: String,
+    pub strategy: Option<u8>,
+}
+
+impl TradeReply {
+    pub fn new(view: &View, note: &FillNote) -> TradeReply {
+        let fill = &note.fill;
+        let names = Names::of(view, fill.instrument);
+        TradeReply {
+            seq: note.seq,
+            time: time(note.ts_ns),
+            order_id: fill.order.to_string(),
+            exec_id: venue_order_id(VenueOrderId { hi: fill.exec_id.hi, lo: fill.exec_id.lo }).unwrap_or_default(),
+            symbol: names.symbol.clone(),
+            exchange: names.exchange.clone(),
+            side: fill.side.as_str(),
+            quantity: names.qty(fill.qty),
+            price: names.px(fill.px),
+            liquidity: match note.liquidity {
+                Liquidity::Maker => Some("maker"),
+                Liquidity::Taker => Some("taker"),
+                Liquidity::None => None,
+            },
+            fee_usd: usd(fill.fee),
+            realised_usd: usd(fill.realised),
+            position: names.qty(fill.position),
+            strategy: strategy(fill.strategy),
+        }
+    }
+}
+
+/// A rule that did not hold: its code, what it found, what it allows, and the sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DenialReply {
+    pub code: &'static str,
+    pub value: Option<String>,
+    pub limit: Option<String>,
+    pub message: String,
+}
+
+impl DenialReply {
+    pub fn new(reason: &DenyReason) -> DenialReply {
+        let (value, limit) = value_and_limit(reason);
+        DenialReply { code: reason.code(), value, limit, message: reason.to_string() }
+    }
+}
+
+/// What a rule found and what it allows, in one unit each.
+fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
+    let both = |value: String, limit: String| (Some(value), Some(limit));
+    match *reason {
+        DenyReason::TradingNotActive(state) => (Some(state.to_string()), None),
+        DenyReason::QuoteStale { age_ms, age_max_ms } => both(age_ms.to_string(), age_max_ms.to_string()),
+        DenyReason::LotSize { qty, min, max, step } => both(qty.to_string(), format!("{min} to {max} by {step}")),
+        DenyReason::PriceFilter { px, min, max, tick } => both(px.to_string(), format!("{min} to {max} by {tick}")),
+        DenyReason::VenueNotional { notional, min, max } => {
+            both(usd(notional), format!("{} to {}", usd(min), usd(max)))
+        }
+        DenyReason::OrderNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
+        DenyReason::OpenOrdersAboveMax { open, max } => both(open.to_string(), max.to_string()),
+        DenyReason::AccountBelowMin { equity, min } => both(usd(equity), usd(min)),
+        DenyReason::PositionNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
+        DenyReason::LeverageAboveMax { leverage, max } => both(leverage.to_string(), max.to_string()),
+        DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
+        DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::UnknownInstrument
+        | DenyReason::NotReducing
+        | DenyReason::InstrumentNotTrading
+        | DenyReason::VenueNotReady
+        | DenyReason::CannotEvaluate(_) => (None, None),
+    }
+}
+
+/// A denial that happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct DenialNote {
+    pub seq: u64,
+    pub time: String,
+    pub symbol: String,
+    pub side: &'static str,
+    pub quantity: String,
+    pub strategy: Option<u8>,
+    #[serde(flatten)]
+    pub denial: DenialReply,
+}
+
+impl DenialNote {
+    pub fn new(view: &View, note: &Denial) -> DenialNote {
+        let names = Names::of(view, note.instrument);
+        DenialNote {
+            seq: note.seq,
+            time: time(note.ts_ns),
+            symbol: names.symbol.clone(),
+            side: note.side.as_str(),
+            quantity: names.qty(note.qty),
+            strategy: strategy(note.strategy),
+            denial: DenialReply::new(&note.reason),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AlarmNote {
+    pub seq: u64,
+    pub time: String,
+    pub kind: String,
+    pub symbol: Option<String>,
+    pub order_id: Option<String>,
+}
+
+impl AlarmNote {
+    pub fn new(view: &View, note: &Alarm) -> AlarmNote {
+        let known = view.core().portfolio().get(note.instrument);
+        AlarmNote {
+            seq: note.seq,
+            time: time(note.ts_ns),
+            kind: screaming(&format!("{:?}", note.kind)),
+            symbol: known.map(|inst| inst.def.symbol.as_str().to_owned()),
+            order_id: (note.order.0 != 0).then(|| note.order.to_string()),
+        }
+    }
+}
+
+/// A stage's latency in nanoseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct LatencyReply {
+    pub stage: &'static str,
+    pub count: u64,
+    pub p50_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+    pub p999_ns: u64,
+    pub max_ns: u64,
+}
+
+impl From<StageRow> for LatencyReply {
+    fn from(row: StageRow) -> LatencyReply {
+        LatencyReply {
+            stage: row.stage.as_str(),
+            count: row.count,
+            p50_ns: row.p50,
+            p90_ns: row.p90,
+            p99_ns: row.p99,
+            p999_ns: row.p999,
+            max_ns: row.max,
+        }
+    }
+}
+
+/// An instrument's words and scales; of one that nobody knows, neutral ones.
+struct Names {
+    symbol: String,
+    exchange: String,
+    px_scale: u8,
+    qty_scale: u8,
+}
+
+impl Names {
+    fn of(view: &View, id: InstrumentId) -> Names {
+        match view.core().portfolio().get(id) {
+            Some(inst) => Names {
+                symbol: inst.def.symbol.as_str().to_owned(),
+                exchange: venue_name(view, inst.def.venue),
+                px_scale: inst.def.px_scale,
+                qty_scale: inst.def.qty_scale,
+            },
+            None => Names { symbol: String::new(), exchange: String::new(), px_scale: 8, qty_scale: 8 },
+        }
+    }
+
+    fn px(&self, px: Price) -> String {
+        Dec { value: px.0, scale: self.px_scale }.to_string()
+    }
+
+    fn qty(&self, qty: Qty) -> String {
+        Dec { value: qty.0, scale: self.qty_scale }.to_string()
+    }
+}
+
+pub fn usd(amount: Usd) -> String {
+    Dec { value: amount.0, scale: Usd::SCALE }.to_string()
+}
+
+pub fn venue_name(view: &View, venue: VenueId) -> String {
+    view.core().venues().find(|(id, _, _)| *id == venue).map(|(_, name, _)| name.to_owned()).unwrap_or_default()
+}
+
+fn strategy(id: StrategyId) -> Option<u8> {
+    (id.0 != 0).then_some(id.0)
+}
+
+/// A number, or a UUID where the venue has such.
+fn venue_order_id(id: VenueOrderId) -> Option<String> {
+    match (id.hi, id.lo) {
+        (0, 0) => None,
+        (0, number) => Some(number.to_string()),
+        (hi, lo) => {
+            let hex = format!("{hi:016x}{lo:016x}");
+            Some([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+        }
+    }
+}
+
+/// `OrderUnknown` is `ORDER_UNKNOWN`.
+fn screaming(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::TimeInForce;
+
+    #[test]
+    fn an_order_is_settled_when_its_asker_need_not_wait() {
+        use {OrdStatus as S, OrderType as T, TimeInForce as F};
+        for (status, kind, tif, want) in [
+            (S::PendingNew, T::Limit, F::Gtc, false),
+            (S::Unknown, T::Limit, F::Gtc, false),
+            (S::New, T::Limit, F::Gtc, true),
+            (S::PartiallyFilled, T::LimitMaker, F::Gtc, true),
+            (S::New, T::Limit, F::Ioc, false),
+            (S::New, T::Market, F::Gtc, false),
+            (S::PartiallyFilled, T::Market, F::Gtc, false),
+            (S::Filled, T::Market, F::Gtc, true),
+            (S::Expired, T::Limit, F::Fok, true),
+            (S::Rejected, T::Market, F::Gtc, true),
+        ] {
+            let mut order = Order::default();
+            (order.status, order.kind, order.tif) = (status, kind, tif);
+            assert_eq!(is_settled(&order), want, "{status:?} {kind:?} {tif:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_written_as_the_venue_writes_them() {
+        assert_eq!(venue_order_id(VenueOrderId::NONE), None);
+        assert_eq!(venue_order_id(VenueOrderId::from_u64(42)).as_deref(), Some("42"));
+        let uuid = VenueOrderId { hi: 0x0123_4567_89ab_cdef, lo: 0xfedc_ba98_7654_3210 };
+        assert_eq!(venue_order_id(uuid).as_deref(), Some("01234567-89ab-cdef-fedc-ba9876543210"));
+        assert_eq!(screaming("OrderUnknown"), "ORDER_UNKNOWN");
+    }
+
+    #[test]
+    fn a_denial_tells_value_and_limit_in_one_unit() {
+        let reason = DenyReason::OrderNotionalAboveMax { notional: Usd(512_350_000_000), max: Usd::dollars(5_000) };
+        assert_eq!(
+            DenialReply::new(&reason),
+            DenialReply {
+                code: "ORDER_NOTIONAL_ABOVE_MAX",
+                value: Some("5123.5".to_owned()),
+                limit: Some("5000".to_owned()),
+                message: reason.to_string(),
+            }
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! `GET`: what is, as the journal has it.
+
+use super::act::unknown_action;
+use super::answer::{Answer, Failure, ok, time};
+use super::app::App;
+use super::fields::FieldFault;
+use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::view::View;
+use crate::core::risk::RULES;
+use crate::domain::{Dec, Round, Usd, num};
+use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+
+/// What `action` may be.
+pub const ACTIONS: [&str; 7] = ["status", "portfolio", "positions", "trades", "performance", "orders", "latency"];
+
+/// Rows of a list where no `limit` is given, and the most there are.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+/// Answers a request's query.
+pub fn show(app: &App, query: Vec<(String, String)>) -> Answer {
+    let query = Query::new(query);
+    let Some(action) = query.get("action") else {
+        return Err(Failure::field("action", format!("is missing; there are {}", ACTIONS.join(", "))));
+    };
+    let view = app.view.lock();
+    match action.as_str() {
+        "status" => query.finish().and_then(|()| ok(status(app, &view))),
+        "portfolio" => query.finish().and_then(|()| ok(portfolio(&view))),
+        "positions" => positions(&view, query),
+        "trades" => trades(&view, query),
+        "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
+        "orders" => orders(&view, query),
+        "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
+        other => Err(unknown_action(other, &ACTIONS)),
+    }
+}
+
+fn status(app: &App, view: &View) -> Value {
+    let (core, now, run) = (view.core(), app.clock.now(), view.run_start());
+    let (counters, totals) = (core.counters(), &core.portfolio().totals);
+    let venues: Vec<Value> =
+        core.venues().map(|(_, name, state)| json!({ "name": name, "state": state.as_str() })).collect();
+    let instruments = core.portfolio().defined().map(|inst| {
+        let px = |px: crate::domain::Price| Dec { value: px.0, scale: inst.def.px_scale }.to_string();
+        let quoted = inst.quote_ns != 0;
+        json!({
+            "symbol": inst.def.symbol.as_str(),
+            "exchange": venue_name(view, inst.def.venue),
+            "feed": inst.feed.as_str(),
+            "bid": quoted.then(|| px(inst.quote.bid_px)),
+            "ask": quoted.then(|| px(inst.quote.ask_px)),
+            "quote_age_ms": quoted.then(|| (now - inst.quote_ns).max(0) / 1_000_000),
+        })
+    });
+    let denied: Map<String, Value> = RULES
+        .iter()
+        .zip(counters.denied.iter().zip(run.counters.denied))
+        .filter(|(_, (all, before))| **all > *before)
+        .map(|(rule, (all, before))| ((*rule).to_owned(), json!(all - before)))
+        .collect();
+    let recent = |n: usize| view.denials().rev().take(n).map(|note| DenialNote::new(view, note)).collect::<Vec<_>>();
+    let alarms = |n: usize| view.alarms().rev().take(n).map(|note| AlarmNote::new(view, note)).collect::<Vec<_>>();
+    let not_ready = app.ready_with(view).err().map(|failure| failure.message);
+    json!({
+        "name": app.info.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "mode": app.info.mode,
+        "takes_commands": not_ready.is_none(),
+        "takes_none_because": not_ready,
+        "trading_state": core.trading().as_str(),
+        "shutting_down": core.is_shutting_down(),
+        "run": core.run(),
+        "started_at": (run.ts_ns != 0).then(|| time(run.ts_ns)),
+        "journal": { "seq": core.seq(), "last_event_at": time(core.now()) },
+        "venues": venues,
+        "instruments": instruments.collect::<Vec<_>>(),
+        "run_counts": {
+            "quotes": counters.quotes - run.counters.quotes,
+            "trades": counters.trades - run.counters.trades,
+            "depth_updates": counters.depth - run.counters.depth,
+            "orders_placed": counters.placed - run.counters.placed,
+            "orders_rejected": counters.rejected - run.counters.rejected,
+            "orders_unknown": counters.unknown - run.counters.unknown,
+            "fills": counters.fills - run.counters.fills,
+            "fills_doubled": counters.fills_doubled - run.counters.fills_doubled,
+            "denied": denied,
+            "alarms": view.alarms_total(),
+        },
+        "open_orders": core.orders().live_count(),
+        "equity_usd": usd(totals.equity),
+        "run_pnl_usd": usd(totals.pnl().saturating_sub(run.pnl)),
+        "day_pnl_usd": usd(totals.day_pnl()),
+        "recent_denials": recent(5),
+        "recent_alarms": alarms(5),
+        "latency": latency(view),
+        "counters": app.counters.snapshot().into_iter().map(|(name, n)| (name, json!(n))).collect::<Map<_, _>>(),
+    })
+}
+
+fn portfolio(view: &View) -> Value {
+    let core = view.core();
+    let totals = &core.portfolio().totals;
+    let names: Vec<_> = core.assets().collect();
+    let balances = core.account().known().map(|(venue, asset, holding)| {
+        let amount = |value| Dec { value, scale: 8 }.to_string();
+        json!({
+            "exchange": venue_name(view, venue),
+            "asset": names.iter().find(|(id, _)| *id == asset).map_or("", |(_, name)| name),
+            "total": amount(holding.total),
+            "available": amount(holding.available()),
+            "held_by_orders": amount(holding.reserved),
+            "held_by_others": amount(holding.foreign),
+        })
+    });
+    // Gross exposure over equity, rounded up; without equity there is no leverage to speak of.
+    let leverage = num::mul_div(totals.exposure.0, 1_000_000, totals.equity.0, Round::Up)
+        .filter(|_| totals.equity > Usd::ZERO)
+        .map(|value| Dec { value, scale: 6 }.to_string());
+    json!({
+        "equity_usd": usd(totals.equity),
+        "exposure_usd": usd(totals.exposure),
+        "leverage": leverage,
+        "unrealised_usd": usd(totals.unrealised),
+        "realised_usd": usd(totals.realised),
+        "fees_usd": usd(totals.fees),
+        "pnl_usd": usd(totals.pnl()),
+        "day_pnl_usd": usd(totals.day_pnl()),
+        "balances": balances.collect::<Vec<_>>(),
+        "positions": held(view).collect::<Vec<_>>(),
+    })
+}
+
+fn held(view: &View) -> impl Iterator<Item = PositionReply> {
+    let open = view.core().portfolio().defined().filter(|inst| !inst.position.net.is_zero());
+    open.map(|inst| PositionReply::new(view, inst))
+}
+
+fn positions(view: &View, query: Query) -> Answer {
+    let exchange = query.get("exchange");
+    if let Some(exchange) = &exchange
+        && !view.core().venues().any(|(_, name, _)| name == exchange)
+    {
+        query.fault("exchange", format!("{exchange:?} is not a configured venue"));
+    }
+    query.finish()?;
+    let wanted = |position: &PositionReply| exchange.as_ref().is_none_or(|exchange| position.exchange == *exchange);
+    ok(json!({ "positions": held(view).filter(wanted).collect::<Vec<_>>() }))
+}
+
+/// Newest first. `cursor` is the answer's `next_cursor`, and goes on where that ended.
+fn trades(view: &View, query: Query) -> Answer {
+    let (limit, before) = (query.limit(), query.whole("cursor", u64::MAX));
+    let symbol = query.get("symbol");
+    query.finish()?;
+    let page = page(
+        view.fills().rev(),
+        limit,
+        |note| note.seq < before,
+        |note| {
+            let trade = TradeReply::new(view, note);
+            symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol).then_some((note.seq, trade))
+        },
+    );
+    ok(json!({ "trades": page.0, "next_cursor": page.1 }))
+}
+
+/// At most `limit` of the rows, and the cursor where there are more.
+fn page<'a, N: 'a, T>(
+    notes: impl Iterator<Item = &'a N>,
+    limit: usize,
+    after_cursor: impl Fn(&N) -> bool,
+    row: impl Fn(&'a N) -> Option<(u64, T)>,
+) -> (Vec<T>, Option<String>) {
+    let mut rows = notes.filter(|note| after_cursor(note)).filter_map(row);
+    let mut last = 0;
+    let mut taken = Vec::new();
+    for (seq, row) in rows.by_ref().take(limit) {
+        last = seq;
+        taken.push(row);
+    }
+    let more = rows.next().is_some();
+    (taken, more.then(|| last.to_string()))
+}
+
+fn performance(app: &App, view: &View) -> Value {
+    let (sums, totals, run) = (view.performance(), &view.core().portfolio().totals, view.run_start());
+    let closed = sums.wins + sums.losses;
+    json!({
+        "mode": app.info.mode,
+        "realised_usd": usd(totals.realised),
+        "unrealised_usd": usd(totals.unrealised),
+        "fees_usd": usd(totals.fees),
+        "pnl_usd": usd(totals.pnl()),
+        "run_pnl_usd": usd(totals.pnl().saturating_sub(run.pnl)),
+        "day_pnl_usd": usd(totals.day_pnl()),
+        "fills": sums.fills,
+        "volume_usd": usd(sums.volume),
+        "closing_fills": { "wins": sums.wins, "losses": sums.losses },
+        "win_rate_pct": num::mul_div(sums.wins as i64, 10_000, closed as i64, Round::Down)
+            .map(|value| Dec { value, scale: 2 }.to_string()),
+        "gross_profit_usd": usd(sums.profit),
+        "gross_loss_usd": usd(sums.loss),
+        "profit_factor": num::mul_div(sums.profit.0, 10_000, sums.loss.0, Round::Down)
+            .map(|value| Dec { value, scale: 4 }.to_string()),
+        "equity_usd": usd(totals.equity),
+        "run_equity_start_usd": sums.equity_start.map(usd),
+        "run_equity_high_usd": sums.equity_start.map(|_| usd(sums.equity_high)),
+        "run_drawdown_max_usd": usd(sums.drawdown_max),
+    })
+}
+
+/// `status`: `open` (as if not given), `closed` or `all`; closed ones newest first.
+fn orders(view: &View, query: Query) -> Answer {
+    let limit = query.limit();
+    let (symbol, which) = (query.get("symbol"), query.get("status").unwrap_or_else(|| "open".to_owned()));
+    if !["open", "closed", "all"].contains(&which.as_str()) {
+        query.fault("status", format!("must be one of open, closed, all, is {which:?}"));
+    }
+    query.finish()?;
+    let table = view.core().orders();
+    let mut open: Vec<_> = table.live().filter(|_| which != "closed").collect();
+    open.sort_by_key(|order| std::cmp::Reverse(order.id));
+    let mut closed: Vec<_> = table.closed().filter(|_| which != "open").collect();
+    closed.sort_by_key(|order| std::cmp::Reverse(order.id));
+    let rows = open.into_iter().chain(closed).map(|order| OrderReply::new(view, order));
+    let rows = rows.filter(|order| symbol.as_ref().is_none_or(|symbol| order.symbol == *symbol));
+    ok(json!({ "orders": rows.take(limit).collect::<Vec<_>>() }))
+}
+
+fn latency(view: &View) -> Vec<LatencyReply> {
+    view.stages().rows().map(LatencyReply::from).collect()
+}
+
+/// The query's parameters; each is read once, and what nobody read is unknown.
+struct Query {
+    parameters: Vec<(String, String)>,
+    read: RefCell<Vec<&'static str>>,
+    faults: RefCell<Vec<FieldFault>>,
+}
+
+impl Query {
+    fn new(parameters: Vec<(String, String)>) -> Query {
+        let query = Query { parameters, read: RefCell::default(), faults: RefCell::default() };
+        for (i, (name, _)) in query.parameters.iter().enumerate() {
+            if query.parameters[..i].iter().any(|(other, _)| other == name) {
+                query.fault(name, "stands twice");
+            }
+        }
+        query
+    }
+
+    fn fault(&self, name: &str, message: impl Into<String>) {
+        self.faults.borrow_mut().push(FieldFault::new(name, message));
+    }
+
+    fn get(&self, name: &'static str) -> Option<String> {
+        self.read.borrow_mut().push(name);
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn whole(&self, name: &'static str, default: u64) -> u64 {
+        let Some(text) = self.get(name) else { return default };
+        text.parse().unwrap_or_else(|_| {
+            self.fault(name, format!("must be a whole number, is {text:?}"));
+            default
+        })
+    }
+
+    fn limit(&self) -> usize {
+        let limit = self.whole("limit", LIMIT_DEFAULT as u64);
+        if !(1..=LIMIT_MAX as u64).contains(&limit) {
+            self.fault("limit", format!("{limit} is outside 1 to {LIMIT_MAX}"));
+        }
+        limit as usize
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let (read, mut faults) = (self.read.into_inner(), self.faults.into_inner());
+        for (name, _) in self.parameters.iter().filter(|(name, _)| !read.contains(&name.as_str())) {
+            let shown: String = name.chars().take(40).collect();
+            faults.push(FieldFault::new(&shown, format!("is not a parameter of this action ({})", read.join(", "))));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Failure::fields(faults)) }
+    }
+}

@@ -1,0 +1,579 @@
+//! The API over real loopback sockets, in front of a real core and a scripted venue.
+
+use super::*;
+use crate::core::Core;
+use crate::core::config::Limits;
+use crate::core::effect::{EffectOf, Outbox};
+use crate::core::event::{Body, Event, Input};
+use crate::domain::*;
+use crate::net::link::{Rx, Wake, link};
+use crate::telemetry::{Clock, Counters};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const E8: i64 = 100_000_000;
+const VENUE: VenueId = VenueId(0);
+const BTC: InstrumentId = InstrumentId(0);
+const NOON: Nanos = 1_723_118_400_000_000_000;
+
+/// What the scripted venue does with an order.
+#[derive(Clone, Copy, PartialEq)]
+enum Venue {
+    Fills,
+    Acks,
+    Rejects,
+    /// Nothing at all.
+    Silent,
+}
+
+/// The engine without its sockets: takes commands, lets a core decide, plays the venue, and hands out what a journal
+/// would hold.
+struct Engine {
+    core: Core,
+    out: Outbox,
+    commands: Rx<Input>,
+    events: VecDeque<Input>,
+    clock: Clock,
+    venue: Arc<Mutex<Venue>>,
+    trades: u64,
+}
+
+impl Engine {
+    fn react(&mut self) {
+        let venue = *self.venue.lock().unwrap();
+        for effect in self.out.effects() {
+            match effect.recorded() {
+                EffectOf::Place(order) if venue != Venue::Silent => {
+                    let sent = Body::Sent { order: order.order, encoded_ns: NOON + 200, written_ns: NOON + 1_000 };
+                    self.events.push_back(Input::new(sent));
+                    let report = ExecReport {
+                        venue: VENUE,
+                        instrument: order.instrument,
+                        order: order.order,
+                        side: order.side,
+                        venue_order_id: VenueOrderId::from_u64(77),
+                        order_qty: order.qty,
+                        ..ExecReport::default()
+                    };
+                    let mut answer = |report| self.events.push_back(Input::at(NOON + 2_500, Body::Exec(report)));
+                    if venue == Venue::Rejects {
+                        let text = Text::new("Account has insufficient balance");
+                        answer(ExecReport { exec: ExecType::Rejected, code: -2010, text, ..report });
+                        continue;
+                    }
+                    answer(ExecReport { exec: ExecType::New, ..report });
+                    if venue == Venue::Fills {
+                        self.trades += 1;
+                        answer(ExecReport {
+                            exec: ExecType::Trade,
+                            exec_id: ExecId::from_u64(self.trades),
+                            last_qty: order.qty,
+                            last_px: Price(60_000 * E8 + E8 / 100),
+                            cum_qty: order.qty,
+                            fee: 6_000_000,
+                            fee_asset: AssetId(0),
+                            liquidity: Liquidity::Taker,
+                            ..report
+                        });
+                    }
+                }
+                EffectOf::Cancel(cancel) if venue != Venue::Silent => {
+                    let report = ExecReport {
+                        venue: VENUE,
+                        instrument: cancel.instrument,
+                        order: cancel.order,
+                        exec: ExecType::Canceled,
+                        ..ExecReport::default()
+                    };
+                    self.events.push_back(Input::at(NOON + 9_000, Body::Exec(report)));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Records for Engine {
+    fn next(&mut self, view: &mut View) -> Result<bool, String> {
+        // Time goes on only where something waits for it.
+        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active);
+        let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
+        let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {
+            return Ok(false);
+        };
+        let (ts_ns, seq) = (self.clock.now(), self.core.seq() + 1);
+        let event = Event { seq, ts_ns, recv_ns: input.recv_ns, decoded_ns: input.decoded_ns, body: input.body };
+        self.out.clear();
+        self.core.on_event(&event, &mut self.out);
+        view.apply(&event, ts_ns + 100, self.out.effects().iter().map(|effect| effect.recorded()));
+        assert_eq!(view.core().state_hash(), self.core.state_hash(), "the view is what the core is");
+        self.react();
+        Ok(true)
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        order_notional_max: Usd::dollars(5_000),
+        position_notional_max: Usd::dollars(10_000),
+        leverage_max_ppm: 3_000_000,
+        account_balance_min: Usd::dollars(1_000),
+        daily_loss_max: Usd::dollars(1_000),
+        quote_age_max_ns: 1_500_000_000,
+        market_order_margin_ppm: 10_000,
+        open_orders_max: 20,
+        ack_timeout_ns: 2_000_000_000,
+        not_found_after_ns: 15_000_000_000,
+        query_interval_ns: 1_000_000_000,
+        day_offset_ns: 0,
+    }
+}
+
+fn btcusdt() -> Instrument {
+    Instrument {
+        id: BTC,
+        venue: VENUE,
+        symbol: Text::new("BTCUSDT"),
+        base: AssetId(1),
+        quote: AssetId(0),
+        base_name: Text::new("BTC"),
+        quote_name: Text::new("USDT"),
+        status: InstrumentStatus::Trading,
+        px_scale: 8,
+        qty_scale: 8,
+        quote_is_usd: true,
+        tick: Price(E8 / 100),
+        px_min: Price(E8 / 100),
+        px_max: Price(1_000_000 * E8),
+        lot: Qty(1_000),
+        qty_min: Qty(1_000),
+        qty_max: Qty(9_000 * E8),
+        notional_min: Usd::dollars(5),
+        notional_min_applies_to_market: true,
+        ..Instrument::default()
+    }
+}
+
+/// Reconciled, 10,000 dollars and 1 BTC, quoted at 60,000.
+fn opening() -> VecDeque<Input> {
+    let balance =
+        |asset, free| Body::Balance(Balance { venue: VENUE, asset: AssetId(asset), free, locked: 0, ts_event_ns: 0 });
+    let quote = Quote {
+        instrument: BTC,
+        bid_px: Price(60_000 * E8 - E8 / 100),
+        bid_qty: Qty(E8),
+        ask_px: Price(60_000 * E8 + E8 / 100),
+        ask_qty: Qty(E8),
+        update_id: 1,
+        ts_event_ns: 0,
+    };
+    let bodies = [
+        Body::Start { epoch: 7, run: 1 },
+        Body::Limits(limits()),
+        Body::Venue { venue: VENUE, name: Text::new("binance") },
+        Body::Asset { asset: AssetId(0), name: Text::new("USDT") },
+        Body::Asset { asset: AssetId(1), name: Text::new("BTC") },
+        Body::Instrument(btcusdt()),
+        Body::VenueState { venue: VENUE, state: VenueState::Syncing },
+        balance(0, 10_000 * E8),
+        balance(1, E8),
+        Body::Reconciled { venue: VENUE },
+        Body::VenueState { venue: VENUE, state: VenueState::Ready },
+        Body::Feed { instrument: BTC, state: FeedState::Live },
+        Body::Quote(quote),
+    ];
+    bodies.into_iter().map(Input::new).collect()
+}
+
+struct Rig {
+    address: SocketAddr,
+    venue: Arc<Mutex<Venue>>,
+    view: SharedView,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Rig {
+    fn start(venue: Venue) -> Rig {
+        Rig::with(venue, opening(), 64, Duration::from_secs(20))
+    }
+
+    /// One that does not wait for what will not come.
+    fn impatient(venue: Venue) -> Rig {
+        Rig::with(venue, opening(), 64, Duration::from_millis(50))
+    }
+
+    fn with(venue: Venue, events: VecDeque<Input>, commands_max: usize, answer_timeout: Duration) -> Rig {
+        let (tx, commands) = link(commands_max, &Wake::default());
+        let (view, clock, venue) = (SharedView::default(), Clock::virtual_at(NOON), Arc::new(Mutex::new(venue)));
+        let engine = Engine {
+            core: Core::new(),
+            out: Outbox::new(),
+            commands,
+            events,
+            clock: clock.clone(),
+            venue: venue.clone(),
+            trades: 0,
+        };
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let info = Info { name: "t".into(), mode: "paper", run: 1, answer_timeout, body_max_bytes: 4_096 };
+        let app = Arc::new(App::new(info, view.clone(), tx, Counters::default(), clock));
+        let stop = Arc::new(AtomicBool::new(false));
+        let tail = Tail::new(engine, view.clone(), None);
+        let flag = stop.clone();
+        let thread = std::thread::spawn(move || serve(listener, app, tail, &flag).unwrap());
+        Rig { address, venue, view, stop, thread: Some(thread) }
+    }
+
+    /// Waits until the engine's opening has been seen.
+    fn opened(self) -> Rig {
+        while self.view.lock().core().counters().quotes == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The level is told just after the view has moved.
+        while self.get("status").1["data"]["takes_commands"] != true {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self
+    }
+
+    /// Sends bytes as they are; the answer's status and JSON.
+    fn raw(&self, request: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["success"], status < 300, "{body}");
+        assert_eq!(body["timestamp"], "2024-08-08T12:00:00.000000000Z");
+        (status, body)
+    }
+
+    /// As `curl` sends it, asked to close.
+    fn request(&self, method: &str, target: &str, kind: Option<&str>, body: &str) -> (u16, Value) {
+        let kind = kind.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
+        let length = body.len();
+        self.raw(&format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost:3000\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\
+             Connection: close\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    fn get(&self, query: &str) -> (u16, Value) {
+        self.request("GET", &format!("{PATH}?action={query}"), None, "")
+    }
+
+    fn post(&self, body: &str) -> (u16, Value) {
+        self.request("POST", PATH, Some("application/json"), body)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the control thread panicked");
+        }
+    }
+}
+
+/// The body of the issue's first `curl` line.
+const BUY: &str =
+    r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market","exchange":"binance"}"#;
+const LIMIT: &str =
+    r#"{"action":"place-order","symbol":"BTCUSDT","side":"sell","quantity":"0.01","type":"limit","price":61000.5}"#;
+
+#[test]
+fn a_market_order_answers_with_its_fill() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let (status, body) = rig.post(BUY);
+    assert_eq!(status, 200, "{body}");
+    let data = &body["data"];
+    for (field, want) in [
+        ("status", "filled"),
+        ("symbol", "BTCUSDT"),
+        ("exchange", "binance"),
+        ("side", "buy"),
+        ("type", "market"),
+        ("quantity", "0.001"),
+        ("filled_quantity", "0.001"),
+        ("average_price", "60000.01"),
+        ("venue_order_id", "77"),
+    ] {
+        assert_eq!(data[field], want, "{field} of {data}");
+    }
+    assert_eq!(data["settled"], true);
+    assert_eq!(data["price"], Value::Null);
+    let (_, trades) = rig.get("trades");
+    let trade = &trades["data"]["trades"][0];
+    assert_eq!(trade["order_id"], data["order_id"]);
+    assert_eq!((&trade["price"], &trade["fee_usd"]), (&"60000.01".into(), &"0.06".into()));
+    assert_eq!(trade["liquidity"], "taker");
+    let (_, positions) = rig.get("positions");
+    assert_eq!(positions["data"]["positions"][0]["quantity"], "0.001");
+    let (_, performance) = rig.get("performance");
+    assert_eq!(performance["data"]["volume_usd"], "60.00001");
+    assert_eq!(performance["data"]["run_equity_start_usd"], "69999.99");
+}
+
+#[test]
+fn a_limit_order_answers_once_it_works_and_can_be_cancelled() {
+    let rig = Rig::start(Venue::Acks).opened();
+    let (status, body) = rig.post(LIMIT);
+    assert_eq!((status, &body["data"]["status"], &body["data"]["price"]), (200, &"new".into(), &"61000.5".into()));
+    assert_eq!(rig.get("orders").1["data"]["orders"][0]["order_id"], body["data"]["order_id"]);
+    let client_id = body["data"]["client_order_id"].as_str().unwrap();
+    assert!(client_id.starts_with("tg00000007"), "{client_id}");
+    let cancel = format!(r#"{{"action":"cancel-order","order_id":"{client_id}"}}"#);
+    let (status, body) = rig.post(&cancel);
+    assert_eq!((status, &body["data"]["status"]), (200, &"canceled".into()));
+    let (status, body) = rig.post(&cancel);
+    assert_eq!((status, &body["error"]["code"]), (409, &"ORDER_CLOSED".into()));
+    assert_eq!(rig.get("orders").1["data"]["orders"], Value::Array(Vec::new()));
+    assert_eq!(rig.get("orders&status=closed").1["data"]["orders"][0]["status"], "canceled");
+    let (status, body) = rig.post(r#"{"action":"cancel-order","order_id":12345}"#);
+    assert_eq!((status, &body["error"]["code"]), (404, &"ORDER_NOT_FOUND".into()));
+}
+
+#[test]
+fn a_denied_order_answers_with_rule_limit_and_value() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let (status, body) = rig.post(&BUY.replace("0.001", "0.1"));
+    assert_eq!(status, 422);
+    let error = &body["error"];
+    assert_eq!(error["code"], "ORDER_NOTIONAL_ABOVE_MAX");
+    assert_eq!((&error["details"]["limit"], &error["details"]["value"]), (&"5000".into(), &"6060.00101".into()));
+    assert_eq!(error["message"], "order notional 6060.00101000 USD is above 5000.00000000 USD");
+    assert_eq!(rig.get("status").1["data"]["run_counts"]["denied"]["ORDER_NOTIONAL_ABOVE_MAX"], 1);
+    let (status, body) = rig.post(&BUY.replace("BTCUSDT", "DOGEUSDT"));
+    assert_eq!((status, &body["error"]["code"]), (422, &"UNKNOWN_INSTRUMENT".into()));
+    // A verdict that was asked for is an answer, whatever it says.
+    let (status, body) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.1"));
+    assert_eq!((status, &body["data"]["would_pass"]), (200, &false.into()));
+    assert_eq!(body["data"]["denial"]["code"], "ORDER_NOTIONAL_ABOVE_MAX");
+    let (status, body) = rig.post(&BUY.replace("place", "validate"));
+    assert_eq!((status, &body["data"]["would_pass"]), (200, &true.into()));
+    assert_eq!(rig.view.lock().core().counters().placed, 0);
+}
+
+#[test]
+fn a_rejected_order_answers_with_the_venues_words() {
+    let rig = Rig::start(Venue::Rejects).opened();
+    let (status, body) = rig.post(BUY);
+    assert_eq!((status, &body["error"]["code"]), (422, &"REJECTED_BY_VENUE".into()));
+    assert_eq!(body["error"]["message"], "binance rejected the order: Account has insufficient balance (-2010)");
+    assert_eq!(body["error"]["details"]["status"], "rejected");
+    assert_eq!(body["error"]["details"]["venue_says"]["code"], -2010);
+}
+
+#[test]
+fn an_order_without_an_answer_is_told_as_such() {
+    let rig = Rig::impatient(Venue::Silent).opened();
+    let (status, body) = rig.post(BUY);
+    assert_eq!(
+        (status, &body["data"]["status"], &body["data"]["settled"]),
+        (202, &"pending_new".into(), &false.into())
+    );
+    let cancel = format!(r#"{{"action":"cancel-order","order_id":{}}}"#, body["data"]["order_id"]);
+    let (status, body) = rig.post(&cancel);
+    assert_eq!((status, &body["data"]["status"]), (202, &"pending_cancel".into()));
+    let (status, body) = rig.post(r#"{"action":"emergency-stop","flatten":false}"#);
+    assert_eq!((status, &body["data"]["complete"]), (202, &false.into()));
+    assert_eq!(body["data"]["working_orders"][0]["status"], "pending_cancel");
+}
+
+#[test]
+fn closing_flattens_and_says_what_is_left() {
+    let rig = Rig::start(Venue::Fills).opened();
+    rig.post(BUY);
+    *rig.venue.lock().unwrap() = Venue::Acks;
+    rig.post(LIMIT);
+    *rig.venue.lock().unwrap() = Venue::Fills;
+    let (status, body) = rig.post(r#"{"action":"close-position","symbol":"BTCUSDT","exchange":"binance"}"#);
+    assert_eq!(status, 200, "{body}");
+    let data = &body["data"];
+    assert_eq!((&data["cancels"], &data["flattens"], &data["complete"]), (&1.into(), &1.into(), &true.into()));
+    assert_eq!((&data["orders"][0]["side"], &data["orders"][0]["status"]), (&"sell".into(), &"filled".into()));
+    assert_eq!((&data["positions"], &data["working_orders"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    let (status, body) = rig.post(r#"{"action":"close-all-positions"}"#);
+    assert_eq!((status, &body["data"]["complete"], &body["data"]["flattens"]), (200, &true.into(), &0.into()));
+    let (status, body) = rig.post(r#"{"action":"close-position","symbol":"NOSUCH"}"#);
+    assert_eq!((status, &body["error"]["code"]), (404, &"UNKNOWN_INSTRUMENT".into()));
+}
+
+#[test]
+fn an_emergency_stop_halts_and_resume_is_the_way_back() {
+    let rig = Rig::start(Venue::Fills).opened();
+    rig.post(BUY);
+    let (status, body) = rig.post(r#"{"action":"emergency-stop","flatten":true,"reason":"drill"}"#);
+    assert_eq!((status, &body["data"]["complete"]), (200, &true.into()), "{body}");
+    assert_eq!(body["data"]["positions"], Value::Array(vec![]));
+    assert_eq!(rig.get("status").1["data"]["trading_state"], "halted");
+    let (status, body) = rig.post(BUY);
+    assert_eq!((status, &body["error"]["code"]), (422, &"TRADING_NOT_ACTIVE".into()));
+    let (status, body) = rig.post(r#"{"action":"resume"}"#);
+    assert_eq!((status, &body["data"]["trading_state"]), (200, &"active".into()));
+    assert_eq!(rig.post(BUY).0, 200);
+    let (status, body) = rig.post(r#"{"action":"cancel-all-orders"}"#);
+    assert_eq!((status, &body["data"]["cancels"], &body["data"]["complete"]), (200, &0.into(), &true.into()));
+}
+
+#[test]
+fn status_shows_what_the_second_line_of_the_issue_asks_for() {
+    let rig = Rig::start(Venue::Fills).opened();
+    rig.post(BUY);
+    let (status, body) = rig.get("status");
+    assert_eq!(status, 200);
+    let data = &body["data"];
+    assert_eq!((&data["mode"], &data["trading_state"]), (&"paper".into(), &"active".into()));
+    assert_eq!(data["venues"][0]["state"], "ready");
+    assert_eq!(data["instruments"][0]["feed"], "live");
+    assert_eq!((&data["run_counts"]["orders_placed"], &data["run_counts"]["fills"]), (&1.into(), &1.into()));
+    let stage = |name: &str| data["latency"].as_array().unwrap().iter().find(|row| row["stage"] == name).cloned();
+    assert_eq!(stage("written_to_acked").unwrap()["max_ns"], 1_500);
+    assert_eq!(stage("taken_to_decided").unwrap()["count"], 1);
+    assert_eq!(stage("received_to_written").unwrap()["count"], 0, "a command is no tick");
+    let (_, portfolio) = rig.get("portfolio");
+    let usdt = &portfolio["data"]["balances"][0];
+    assert_eq!((&usdt["asset"], &usdt["total"]), (&"USDT".into(), &"9939.93999".into()));
+    assert_eq!(rig.get("latency").1["data"]["stages"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn bad_requests_get_their_status_and_the_field_by_name() {
+    let rig = Rig::impatient(Venue::Fills).opened();
+    let json = Some("application/json");
+    let order = |change: (&str, &str)| {
+        let body = BUY.replacen(change.0, change.1, 1);
+        assert_ne!(body, BUY);
+        rig.post(&body)
+    };
+    let field = |(status, body): (u16, Value)| {
+        let told = body["error"]["message"].as_str().unwrap().to_owned();
+        format!("{status} {} {told}", body["error"]["code"].as_str().unwrap())
+    };
+    for (change, want) in [
+        ((r#""side":"buy","#, ""), "400 INVALID_FIELD side is missing"),
+        ((r#""buy""#, r#""hold""#), "400 INVALID_FIELD side must be one of buy, sell, is \"hold\""),
+        (("0.001", "-1"), "400 INVALID_FIELD quantity must be above 0, is -1"),
+        (("0.001", "1e400"), "400 INVALID_FIELD quantity is too large"),
+        (("0.001", "0.0000000001"), "400 INVALID_FIELD quantity has more decimal places than the 8 that are kept"),
+        (("0.001", "true"), "400 INVALID_FIELD quantity must be a decimal number, is true"),
+        (("market", "limit"), "400 INVALID_FIELD price is missing"),
+        (("market", "stop"), "400 INVALID_FIELD type must be one of market, limit, limit_maker, is \"stop\""),
+        (("\"market\"", "\"market\",\"price\":1"), "400 INVALID_FIELD price means nothing for a market order"),
+        (("\"market\"", "\"market\",\"time_in_force\":\"ioc\""), "400 INVALID_FIELD time_in_force is for limit orders"),
+        (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
+        (
+            ("place-order", "place"),
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, resume",
+        ),
+        ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
+        (
+            ("\"exchange\"", "\"exchang\""),
+            "400 INVALID_FIELD exchang is not a field of this action (action, symbol, exchange, side, quantity, type, price, time_in_force, reduce_only, reason)",
+        ),
+    ] {
+        let got = field(order(change));
+        if want.starts_with("400 INVALID_FIELD action") {
+            assert!(got.starts_with(want), "{got}");
+        } else {
+            assert_eq!(got, want, "{change:?}");
+        }
+    }
+    let status = |answer: (u16, Value)| (answer.0, answer.1["error"]["code"].as_str().unwrap().to_owned());
+    let is = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(status(rig.request("POST", PATH, Some("text/plain"), BUY)), is(415, "UNSUPPORTED_MEDIA_TYPE"));
+    assert_eq!(status(rig.request("POST", PATH, None, BUY)), is(415, "UNSUPPORTED_MEDIA_TYPE"));
+    assert_eq!(status(rig.request("PUT", PATH, json, BUY)), is(405, "METHOD_NOT_ALLOWED"));
+    assert_eq!(status(rig.request("GET", "/", None, "")), is(404, "NOT_FOUND"));
+    assert_eq!(status(rig.post(&" ".repeat(5_000))), is(413, "BODY_TOO_LARGE"));
+    assert_eq!(status(rig.post("{")), is(400, "INVALID_JSON"));
+    assert_eq!(status(rig.post(&"[".repeat(4_000))), is(400, "INVALID_JSON"));
+    assert_eq!(status(rig.request("POST", &format!("{PATH}?action=status"), json, BUY)), is(400, "INVALID_FIELD"));
+    assert_eq!(status(rig.get("nothing")), is(400, "UNKNOWN_ACTION"));
+    assert_eq!(status(rig.get("status&verbose=1")), is(400, "INVALID_FIELD"));
+    assert_eq!(status(rig.get("trades&limit=0")), is(400, "INVALID_FIELD"));
+    assert_eq!(status(rig.get("trades&limit=5&limit=6")), is(400, "INVALID_FIELD"));
+    assert_eq!(status(rig.request("GET", PATH, None, "")), is(400, "INVALID_FIELD"));
+    let evil = format!("GET {PATH}?action=status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(status(rig.raw(&evil)), is(403, "HOST_NOT_ALLOWED"));
+    assert_eq!(rig.view.lock().core().counters().placed, 0, "none of it reached the venue");
+}
+
+#[test]
+fn trades_are_paged_newest_first() {
+    let rig = Rig::start(Venue::Fills).opened();
+    for _ in 0..3 {
+        assert_eq!(rig.post(BUY).0, 200);
+    }
+    let (_, first) = rig.get("trades&limit=2");
+    let cursor = first["data"]["next_cursor"].as_str().unwrap().to_owned();
+    let (_, second) = rig.get(&format!("trades&limit=2&cursor={cursor}"));
+    let ids = |page: &Value| {
+        let trades = page["data"]["trades"].as_array().unwrap().iter();
+        trades.map(|trade| trade["exec_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((ids(&first), ids(&second)), (vec!["3".into(), "2".into()], vec!["1".to_owned()]));
+    assert_eq!(second["data"]["next_cursor"], Value::Null);
+    assert_eq!(rig.get("trades&symbol=ETHUSDT").1["data"]["trades"], Value::Array(vec![]));
+}
+
+#[test]
+fn no_command_is_taken_before_the_run_has_begun() {
+    let mut events = opening();
+    events[0] = Input::new(Body::Start { epoch: 7, run: 99 });
+    let rig = Rig::with(Venue::Fills, events, 64, Duration::from_millis(50));
+    let (status, body) = rig.post(BUY);
+    assert_eq!((status, &body["error"]["code"]), (503, &"STARTING".into()));
+    assert_eq!(rig.get("status").0, 200, "looking is always allowed");
+}
+
+#[test]
+fn a_core_that_is_gone_or_full_is_said() {
+    let (tx, rx) = link(1, &Wake::default());
+    let info = Info { name: "t".into(), mode: "paper", run: 0, answer_timeout: Duration::ZERO, body_max_bytes: 1 };
+    let app = App::new(info, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
+    app.on_level(false);
+    let stop = || app.send(crate::core::command::Action::CancelAll, "");
+    assert_eq!(stop(), Ok(RequestId(1)));
+    assert_eq!(stop().unwrap_err().code, "QUEUE_FULL");
+    drop(rx);
+    assert_eq!(stop().unwrap_err().code, "QUEUE_FULL");
+    app.on_failed("torn".into());
+    assert_eq!(stop().unwrap_err().code, "JOURNAL_FAILED");
+}
+
+#[test]
+fn the_closing_summary_tells_the_run() {
+    let rig = Rig::start(Venue::Fills).opened();
+    rig.post(BUY);
+    rig.post(&BUY.replace("0.001", "0.1"));
+    let text = rig.view.lock().summary(NOON + 75_000_000_000).to_string();
+    for line in [
+        "run 1 of 00:01:15, active",
+        "market    1 quotes, 0 trades, 0 book updates",
+        "orders    1 placed, 1 denied, 0 rejected, 0 became unknown, 0 still open",
+        "          1 by ORDER_NOTIONAL_ABOVE_MAX",
+        "fills     1, doubled by the venue and counted once: 0",
+        "P&L       -0.06002 USD of the run, -0.06002 of the day; fees of all runs 0.06",
+        "position  BTCUSDT 0.001, -0.00002 USD unrealised",
+        "alarms    none",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line:?} is not told in:\n{text}");
+    }
+    assert!(text.contains("written_to_filled"), "{text}");
+}

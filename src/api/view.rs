@@ -1,0 +1,322 @@
+//! What the readers of the journal know: a replica of the core, and what passed.
+//!
+//! Fed with every event of the journal and the decisions kept with it, so what is shown is what was kept. The API, the
+//! closing summary and the latency log read the same `View`. Everything in it is bounded; the oldest goes first.
+
+use super::way::Ways;
+use crate::core::Core;
+use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
+use crate::core::event::{Body, Event};
+use crate::core::risk::DenyReason;
+use crate::domain::{
+    ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
+    VenueState,
+};
+use crate::telemetry::Stages;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Fills that are remembered.
+pub const FILLS_MAX: usize = 10_000;
+/// Denials and alarms that are remembered, each.
+pub const NOTES_MAX: usize = 1_000;
+/// Requests whose outcome is remembered: far above what one thread can be waiting for.
+const REQUESTS_MAX: usize = 4_096;
+/// Orders whose venue's words are remembered.
+const WORDS_MAX: usize = 4_096;
+
+/// A fill, where it stands in the journal, and how it came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FillNote {
+    pub seq: u64,
+    pub ts_ns: Nanos,
+    pub fill: Fill,
+    pub liquidity: Liquidity,
+}
+
+/// An order that risk did not let out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denial {
+    pub seq: u64,
+    pub ts_ns: Nanos,
+    pub request: RequestId,
+    pub strategy: StrategyId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub qty: Qty,
+    pub px: Price,
+    pub reason: DenyReason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alarm {
+    pub seq: u64,
+    pub ts_ns: Nanos,
+    pub kind: AlarmKind,
+    pub instrument: InstrumentId,
+    pub order: OrderId,
+}
+
+/// What became of one request so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub denial: Option<DenyReason>,
+    pub reply: Option<Reply>,
+    /// Orders made for it, in their order.
+    pub orders: Vec<OrderId>,
+}
+
+/// Sums over the fills of the journal, and the equity's way in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Performance {
+    pub fills: u64,
+    /// Sum of the fills' notionals.
+    pub volume: Usd,
+    /// Fills that closed at a profit or at a loss, before fees, and the sums of both.
+    pub wins: u64,
+    pub losses: u64,
+    pub profit: Usd,
+    pub loss: Usd,
+    /// Equity when every venue was first ready in this run.
+    pub equity_start: Option<Usd>,
+    pub equity_high: Usd,
+    pub drawdown_max: Usd,
+}
+
+/// What stood when this run began, so that a run can be told from the journal before it.
+#[derive(Debug, Clone, Default)]
+pub struct RunStart {
+    pub ts_ns: Nanos,
+    pub counters: crate::core::Counters,
+    pub pnl: Usd,
+}
+
+/// See the module.
+pub struct View {
+    core: Core,
+    scratch: Outbox,
+    fills: VecDeque<FillNote>,
+    denials: VecDeque<Denial>,
+    alarms: VecDeque<Alarm>,
+    alarms_total: u64,
+    requests: BTreeMap<RequestId, Outcome>,
+    words: BTreeMap<OrderId, (i32, Text<48>)>,
+    performance: Performance,
+    run_start: RunStart,
+    ways: Ways,
+    stages: Stages,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        View::new()
+    }
+}
+
+impl View {
+    /// A view of an empty journal.
+    pub fn new() -> View {
+        View {
+            core: Core::new(),
+            scratch: Outbox::new(),
+            fills: VecDeque::with_capacity(FILLS_MAX),
+            denials: VecDeque::with_capacity(NOTES_MAX),
+            alarms: VecDeque::with_capacity(NOTES_MAX),
+            alarms_total: 0,
+            requests: BTreeMap::new(),
+            words: BTreeMap::new(),
+            performance: Performance::default(),
+            run_start: RunStart::default(),
+            ways: Ways::default(),
+            stages: Stages::default(),
+        }
+    }
+
+    /// Takes the journal's next record. `decided_ns` is when its decisions stood.
+    pub fn apply(&mut self, event: &Event, decided_ns: Nanos, effects: impl Iterator<Item = RecordedEffect>) {
+        self.scratch.clear();
+        self.core.on_event(event, &mut self.scratch);
+        if let Body::Start { .. } = event.body {
+            self.on_start(event);
+        }
+        self.ways.on_event(event, &mut self.stages);
+        for effect in effects {
+            self.on_effect(event, decided_ns, &effect);
+        }
+        self.watch_equity(event);
+    }
+
+    fn on_start(&mut self, event: &Event) {
+        self.run_start =
+            RunStart { ts_ns: event.ts_ns, counters: *self.core.counters(), pnl: self.core.portfolio().totals.pnl() };
+        // Latency, equity and requests are those of a run.
+        self.stages = Stages::default();
+        self.ways = Ways::default();
+        self.requests.clear();
+        self.alarms_total = 0;
+        self.performance.equity_start = None;
+        self.performance.drawdown_max = Usd::ZERO;
+    }
+
+    fn on_effect(&mut self, event: &Event, decided_ns: Nanos, effect: &RecordedEffect) {
+        match *effect {
+            EffectOf::Place(order) => self.ways.on_place(order.order, event, decided_ns, &mut self.stages),
+            EffectOf::Accepted { request, order } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.orders.push(order);
+                }
+            }
+            EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
+                let (seq, ts_ns) = (event.seq, event.ts_ns);
+                push(
+                    &mut self.denials,
+                    NOTES_MAX,
+                    Denial { seq, ts_ns, request, strategy, instrument, side, qty, px, reason },
+                );
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.denial = Some(reason);
+                }
+            }
+            EffectOf::Order(update) => self.on_order(&update),
+            EffectOf::Fill(fill) => self.on_fill(event, fill),
+            EffectOf::Alarm { kind, instrument, order } => {
+                let (seq, ts_ns) = (event.seq, event.ts_ns);
+                push(&mut self.alarms, NOTES_MAX, Alarm { seq, ts_ns, kind, instrument, order });
+                self.alarms_total += 1;
+            }
+            EffectOf::Reply { request, reply } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.reply = Some(reply);
+                }
+            }
+            EffectOf::Cancel(_)
+            | EffectOf::CancelAll { .. }
+            | EffectOf::Query(_)
+            | EffectOf::Reconcile { .. }
+            | EffectOf::Backfill { .. }
+            | EffectOf::Trading { .. } => {}
+        }
+    }
+
+    fn outcome(&mut self, request: RequestId) -> Option<&mut Outcome> {
+        if request.0 == 0 {
+            return None;
+        }
+        if self.requests.len() >= REQUESTS_MAX && !self.requests.contains_key(&request) {
+            self.requests.pop_first();
+        }
+        Some(self.requests.entry(request).or_default())
+    }
+
+    fn on_order(&mut self, update: &OrderUpdate) {
+        if update.code != 0 || !update.text.is_empty() {
+            if self.words.len() >= WORDS_MAX {
+                self.words.pop_first();
+            }
+            self.words.insert(update.order, (update.code, update.text));
+        }
+        if update.status.is_closed() {
+            self.ways.on_closed(update.order);
+        }
+    }
+
+    fn on_fill(&mut self, event: &Event, fill: Fill) {
+        let liquidity = match &event.body {
+            Body::Exec(report) if report.exec == ExecType::Trade => report.liquidity,
+            _ => Liquidity::None,
+        };
+        push(&mut self.fills, FILLS_MAX, FillNote { seq: event.seq, ts_ns: event.ts_ns, fill, liquidity });
+        let sums = &mut self.performance;
+        sums.fills += 1;
+        if let Some(notional) =
+            self.core.portfolio().get(fill.instrument).and_then(|inst| inst.notional(fill.px, fill.qty, Round::Down))
+        {
+            sums.volume = sums.volume.saturating_add(notional);
+        }
+        if fill.realised > Usd::ZERO {
+            sums.wins += 1;
+            sums.profit = sums.profit.saturating_add(fill.realised);
+        } else if fill.realised < Usd::ZERO {
+            sums.losses += 1;
+            sums.loss = sums.loss.saturating_add(fill.realised.abs());
+        }
+    }
+
+    fn watch_equity(&mut self, event: &Event) {
+        let equity = self.core.portfolio().totals.equity;
+        let sums = &mut self.performance;
+        if sums.equity_start.is_some() {
+            sums.equity_high = sums.equity_high.max(equity);
+            sums.drawdown_max = sums.drawdown_max.max(sums.equity_high.saturating_sub(equity));
+        } else if matches!(event.body, Body::Quote(_))
+            && self.core.venues().all(|(_, _, state)| state == VenueState::Ready)
+            && self.core.portfolio().defined().all(|inst| inst.quote_ns != 0)
+        {
+            // Balances are stated and everything has a price: the first equity that means something.
+            sums.equity_start = Some(equity);
+            sums.equity_high = equity;
+        }
+    }
+
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The run of this journal that is on; 0 before the first has begun.
+    pub fn run(&self) -> u32 {
+        self.core.run()
+    }
+
+    pub fn run_start(&self) -> &RunStart {
+        &self.run_start
+    }
+
+    /// Oldest first.
+    pub fn fills(&self) -> impl DoubleEndedIterator<Item = &FillNote> {
+        self.fills.iter()
+    }
+
+    /// Oldest first.
+    pub fn denials(&self) -> impl DoubleEndedIterator<Item = &Denial> {
+        self.denials.iter()
+    }
+
+    /// Oldest first.
+    pub fn alarms(&self) -> impl DoubleEndedIterator<Item = &Alarm> {
+        self.alarms.iter()
+    }
+
+    /// Alarms of this run, also those no longer remembered.
+    pub fn alarms_total(&self) -> u64 {
+        self.alarms_total
+    }
+
+    /// What became of a request of this run; `None` while the journal knows nothing of it.
+    pub fn request(&self, request: RequestId) -> Option<&Outcome> {
+        self.requests.get(&request)
+    }
+
+    /// The venue's code and words on an order, where it had any.
+    pub fn words(&self, order: OrderId) -> Option<(i32, &str)> {
+        self.words.get(&order).map(|(code, text)| (*code, text.as_str()))
+    }
+
+    pub fn performance(&self) -> &Performance {
+        &self.performance
+    }
+
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// For the interval log, which ends an interval by reading it.
+    pub fn stages_mut(&mut self) -> &mut Stages {
+        &mut self.stages
+    }
+}
+
+fn push<T>(notes: &mut VecDeque<T>, max: usize, note: T) {
+    if notes.len() >= max {
+        notes.pop_front();
+    }
+    notes.push_back(note);
+}

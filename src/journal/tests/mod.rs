@@ -1,0 +1,6 @@
+//! The journal's tests across its files.
+
+mod damage;
+mod kill;
+mod log;
+pub(super) mod support;

@@ -1,0 +1,480 @@
+//! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
+
+use crate::core::command::{Action, Command, PlaceOrder, TradingState};
+use crate::core::config::{Limits, StrategyConfig, StrategyKind};
+use crate::core::effect::{
+    AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
+};
+use crate::core::event::{Body, Event};
+use crate::core::risk::{DenyReason, Unevaluable};
+use crate::domain::*;
+use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
+use proptest::prelude::*;
+
+/// The smallest segments, no compression, no waiting for the disk.
+pub(in crate::journal) fn small() -> JournalConfig {
+    JournalConfig {
+        segment_bytes: SEGMENT_BYTES_MIN,
+        touch_ahead_bytes: 64 * 1024,
+        flush_interval_ns: 0,
+        compress: false,
+        ..JournalConfig::default()
+    }
+}
+
+/// An event whose every number follows from its sequence.
+pub(in crate::journal) fn quote(seq: u64) -> Event {
+    let n = seq as i64;
+    let quote = Quote {
+        instrument: InstrumentId((seq % 7) as u16),
+        bid_px: Price(6_400_000 + n % 100),
+        bid_qty: Qty(n * 3),
+        ask_px: Price(6_400_010 + n % 100),
+        ask_qty: Qty(n * 5),
+        update_id: seq * 2,
+        ts_event_ns: 0,
+    };
+    event(seq, Body::Quote(quote))
+}
+
+pub(in crate::journal) fn event(seq: u64, body: Body) -> Event {
+    let ts_ns = 1_723_075_200_000_000_000 + seq as i64 * 1_000;
+    Event { seq, ts_ns, recv_ns: ts_ns - 300, decoded_ns: ts_ns - 100, body }
+}
+
+/// An effect that follows from `n`; such that a test's writer can hand it to `append`.
+pub(in crate::journal) fn accepted<P>(n: u64) -> EffectOf<P> {
+    EffectOf::Accepted { request: RequestId(n), order: OrderId(n * 64) }
+}
+
+/// Decides two things on every third event, and remembers all it saw.
+#[derive(Default)]
+pub(in crate::journal) struct Toy {
+    pub seen: u64,
+    /// An event at which it forgets the second.
+    pub wrong_at: Option<u64>,
+    /// Part of its state that no decision shows.
+    pub hidden: u64,
+}
+
+impl Replayed for Toy {
+    fn apply(&mut self, event: &Event, out: &mut Outbox) {
+        self.seen = self.seen.wrapping_mul(31).wrapping_add(event.seq ^ event.ts_ns as u64);
+        if event.seq.is_multiple_of(3) {
+            out.push(accepted(event.seq));
+            if self.wrong_at != Some(event.seq) {
+                let order = OrderId(self.seen);
+                out.push(EffectOf::Alarm { kind: AlarmKind::Overflow, instrument: InstrumentId(1), order });
+            }
+        }
+    }
+
+    fn state_hash(&self) -> u64 {
+        self.seen ^ self.hidden
+    }
+}
+
+// Generators. Each `prop_oneof` below names every variant; `every_variant_is_generated` in `log` counts them.
+
+fn text<const N: usize>() -> BoxedStrategy<Text<N>> {
+    "[ -~é]{0,60}".prop_map(|s| Text::new(&s)).boxed()
+}
+
+fn side() -> impl Strategy<Value = Side> + Clone {
+    prop_oneof![Just(Side::Buy), Just(Side::Sell)]
+}
+
+fn instrument_id() -> impl Strategy<Value = InstrumentId> + Clone {
+    any::<u16>().prop_map(InstrumentId)
+}
+
+fn venue_id() -> impl Strategy<Value = VenueId> + Clone {
+    any::<u8>().prop_map(VenueId)
+}
+
+fn order_id() -> impl Strategy<Value = OrderId> + Clone {
+    any::<u64>().prop_map(OrderId)
+}
+
+fn px() -> impl Strategy<Value = Price> + Clone {
+    any::<i64>().prop_map(Price)
+}
+
+fn qty() -> impl Strategy<Value = Qty> + Clone {
+    any::<i64>().prop_map(Qty)
+}
+
+fn usd() -> impl Strategy<Value = Usd> + Clone {
+    any::<i64>().prop_map(Usd)
+}
+
+fn exec_id() -> impl Strategy<Value = ExecId> + Clone {
+    any::<(u64, u64)>().prop_map(|(hi, lo)| ExecId { hi, lo })
+}
+
+fn venue_order_id() -> impl Strategy<Value = VenueOrderId> + Clone {
+    any::<(u64, u64)>().prop_map(|(hi, lo)| VenueOrderId { hi, lo })
+}
+
+fn dec() -> impl Strategy<Value = Dec> + Clone {
+    any::<(i64, u8)>().prop_map(|(value, scale)| Dec { value, scale })
+}
+
+fn status() -> impl Strategy<Value = OrdStatus> {
+    prop::sample::select(OrdStatus::ALL.to_vec())
+}
+
+fn trading_state() -> impl Strategy<Value = TradingState> {
+    prop_oneof![Just(TradingState::Active), Just(TradingState::Reducing), Just(TradingState::Halted)]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<(i64, u32, u32, i64, i64, i64, i64)>()).prop_map(
+        |(order, position, leverage_max_ppm, balance, loss, n)| Limits {
+            order_notional_max: order,
+            position_notional_max: position,
+            leverage_max_ppm,
+            account_balance_min: balance,
+            daily_loss_max: loss,
+            quote_age_max_ns: n.0,
+            market_order_margin_ppm: n.1,
+            open_orders_max: n.2,
+            ack_timeout_ns: n.3,
+            not_found_after_ns: n.4,
+            query_interval_ns: n.5,
+            day_offset_ns: n.6,
+        },
+    )
+}
+
+fn strategy_config() -> impl Strategy<Value = StrategyConfig> {
+    let kind = prop_oneof![
+        (any::<(u32, u32, i64)>(), usd()).prop_map(|((fast, slow, sample_ns), order_notional)| {
+            StrategyKind::EmaCross { fast, slow, sample_ns, order_notional }
+        }),
+        (any::<(u32, u32)>(), usd(), usd()).prop_map(|((offset_ppm, requote_ppm), order_notional, inventory_max)| {
+            StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max }
+        }),
+        (any::<u32>(), qty()).prop_map(|(every, qty)| StrategyKind::Probe { every, qty }),
+    ];
+    (any::<u8>(), instrument_id(), kind).prop_map(|(id, instrument, kind)| StrategyConfig {
+        id: StrategyId(id),
+        instrument,
+        kind,
+    })
+}
+
+fn instrument() -> impl Strategy<Value = Instrument> {
+    let names = (text::<24>(), text::<12>(), text::<12>());
+    let prices = (px(), px(), px(), qty(), qty(), qty(), qty(), qty(), qty(), usd(), usd());
+    let status = prop_oneof![
+        Just(InstrumentStatus::Trading),
+        Just(InstrumentStatus::CancelOnly),
+        Just(InstrumentStatus::Halted)
+    ];
+    (instrument_id(), venue_id(), names, any::<(u16, u16, u8, u8, bool, bool, bool, u32)>(), prices, status).prop_map(
+        |(id, venue, names, n, p, status)| Instrument {
+            id,
+            venue,
+            symbol: names.0,
+            base: AssetId(n.0),
+            quote: AssetId(n.1),
+            base_name: names.1,
+            quote_name: names.2,
+            status,
+            px_scale: n.2,
+            qty_scale: n.3,
+            quote_is_usd: n.4,
+            tick: p.0,
+            px_min: p.1,
+            px_max: p.2,
+            lot: p.3,
+            qty_min: p.4,
+            qty_max: p.5,
+            market_lot: p.6,
+            market_qty_min: p.7,
+            market_qty_max: p.8,
+            notional_min: p.9,
+            notional_max: p.10,
+            notional_min_applies_to_market: n.5,
+            notional_max_applies_to_market: n.6,
+            taker_fee_ppm: n.7,
+        },
+    )
+}
+
+fn depth() -> impl Strategy<Value = DepthChunk> {
+    let levels = prop::collection::vec((px(), qty()), 0..=LEVELS_PER_CHUNK);
+    (instrument_id(), any::<(bool, bool, bool, u64, i64)>(), levels, any::<prop::sample::Index>()).prop_map(
+        |(instrument, n, filled, split)| {
+            let bids = split.index(filled.len() + 1);
+            let mut levels = [Level::default(); LEVELS_PER_CHUNK];
+            for (level, (px, qty)) in levels.iter_mut().zip(&filled) {
+                *level = Level { px: *px, qty: *qty };
+            }
+            DepthChunk {
+                instrument,
+                kind: if n.0 { DepthKind::Snapshot } else { DepthKind::Delta },
+                first: n.1,
+                last: n.2,
+                bids: bids as u8,
+                asks: (filled.len() - bids) as u8,
+                levels,
+                update_id: n.3,
+                ts_event_ns: n.4,
+            }
+        },
+    )
+}
+
+fn report() -> impl Strategy<Value = ExecReport> {
+    let ids = (venue_id(), instrument_id(), order_id(), venue_order_id(), exec_id(), side());
+    let numbers = (px(), qty(), qty(), qty(), px());
+    let exec = prop::sample::select(ExecType::ALL.to_vec());
+    let liquidity = prop_oneof![Just(Liquidity::None), Just(Liquidity::Maker), Just(Liquidity::Taker)];
+    (ids, numbers, exec, liquidity, any::<(i64, u16, i32, i64)>(), text()).prop_map(
+        |(id, p, exec, liquidity, n, text)| ExecReport {
+            venue: id.0,
+            instrument: id.1,
+            order: id.2,
+            exec,
+            side: id.5,
+            venue_order_id: id.3,
+            exec_id: id.4,
+            last_px: p.0,
+            last_qty: p.1,
+            cum_qty: p.2,
+            order_qty: p.3,
+            order_px: p.4,
+            fee: n.0,
+            fee_asset: AssetId(n.1),
+            liquidity,
+            code: n.2,
+            text,
+            ts_event_ns: n.3,
+        },
+    )
+}
+
+fn place_order() -> impl Strategy<Value = PlaceOrder> {
+    (instrument_id(), text(), side(), order_type(), time_in_force(), qty(), px(), any::<bool>()).prop_map(
+        |(instrument, symbol, side, kind, tif, qty, px, reduce_only)| PlaceOrder {
+            instrument,
+            symbol,
+            side,
+            kind,
+            tif,
+            qty,
+            px,
+            reduce_only,
+        },
+    )
+}
+
+fn order_type() -> impl Strategy<Value = OrderType> {
+    prop_oneof![Just(OrderType::Market), Just(OrderType::Limit), Just(OrderType::LimitMaker)]
+}
+
+fn time_in_force() -> impl Strategy<Value = TimeInForce> {
+    prop_oneof![Just(TimeInForce::Day), Just(TimeInForce::Gtc), Just(TimeInForce::Ioc), Just(TimeInForce::Fok)]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let action = prop_oneof![
+        place_order().prop_map(Action::Place),
+        place_order().prop_map(Action::Validate),
+        order_id().prop_map(Action::Cancel),
+        Just(Action::CancelAll),
+        instrument_id().prop_map(Action::Close),
+        Just(Action::CloseAll),
+        any::<bool>().prop_map(|flatten| Action::EmergencyStop { flatten }),
+        trading_state().prop_map(Action::SetTradingState),
+        Just(Action::Shutdown),
+        limits().prop_map(Action::SetLimits),
+        venue_id().prop_map(Action::Reconcile),
+    ];
+    (any::<u64>(), text(), text(), action).prop_map(|(request, who, why, action)| Command {
+        request: RequestId(request),
+        who,
+        why,
+        action,
+    })
+}
+
+pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
+    let feed_state = prop_oneof![Just(FeedState::Disconnected), Just(FeedState::Gap), Just(FeedState::Live)];
+    let venue_state = prop_oneof![Just(VenueState::Down), Just(VenueState::Syncing), Just(VenueState::Ready)];
+    prop_oneof![
+        any::<(u32, u32)>().prop_map(|(epoch, run)| Body::Start { epoch, run }),
+        limits().prop_map(Body::Limits),
+        strategy_config().prop_map(Body::Strategy),
+        (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
+        (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
+        instrument().prop_map(Body::Instrument),
+        (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
+            Body::Quote(Quote {
+                instrument,
+                bid_px: b,
+                bid_qty: bq,
+                ask_px: a,
+                ask_qty: aq,
+                update_id: n.0,
+                ts_event_ns: n.1,
+            })
+        }),
+        (instrument_id(), px(), qty(), side(), exec_id(), any::<i64>()).prop_map(
+            |(instrument, px, qty, aggressor, trade_id, ts_event_ns)| {
+                Body::Trade(TradeTick { instrument, px, qty, aggressor, trade_id, ts_event_ns })
+            }
+        ),
+        depth().prop_map(Body::Depth),
+        (instrument_id(), feed_state).prop_map(|(instrument, state)| Body::Feed { instrument, state }),
+        (venue_id(), venue_state).prop_map(|(venue, state)| Body::VenueState { venue, state }),
+        report().prop_map(Body::Exec),
+        (venue_id(), any::<(u16, i64, i64, i64)>()).prop_map(|(venue, n)| {
+            Body::Balance(Balance { venue, asset: AssetId(n.0), free: n.1, locked: n.2, ts_event_ns: n.3 })
+        }),
+        venue_id().prop_map(|venue| Body::Reconciled { venue }),
+        (order_id(), any::<(i64, i64)>()).prop_map(|(order, (encoded_ns, written_ns))| Body::Sent {
+            order,
+            encoded_ns,
+            written_ns
+        }),
+        (order_id(), text()).prop_map(|(order, text)| Body::NotSent { order, text }),
+        command().prop_map(Body::Command),
+        Just(Body::Tick),
+    ]
+}
+
+/// An event of any kind; its sequence is for the caller to set.
+pub(in crate::journal) fn arb_event() -> impl Strategy<Value = Event> {
+    (any::<(i64, i64, i64)>(), arb_body()).prop_map(|((ts_ns, recv_ns, decoded_ns), body)| Event {
+        seq: 0,
+        ts_ns,
+        recv_ns,
+        decoded_ns,
+        body,
+    })
+}
+
+fn deny_reason() -> impl Strategy<Value = DenyReason> {
+    use DenyReason as D;
+    let what = prop_oneof![
+        Just(Unevaluable::Overflow),
+        Just(Unevaluable::NoPrice),
+        Just(Unevaluable::NoAccount),
+        Just(Unevaluable::QuoteAssetNotUsd),
+        Just(Unevaluable::OrderTableFull),
+    ];
+    prop_oneof![
+        trading_state().prop_map(D::TradingNotActive),
+        Just(D::UnknownInstrument),
+        Just(D::InstrumentNotTrading),
+        Just(D::VenueNotReady),
+        any::<(u64, u64)>().prop_map(|(age_ms, age_max_ms)| D::QuoteStale { age_ms, age_max_ms }),
+        (dec(), dec(), dec(), dec()).prop_map(|(qty, min, max, step)| D::LotSize { qty, min, max, step }),
+        (dec(), dec(), dec(), dec()).prop_map(|(px, min, max, tick)| D::PriceFilter { px, min, max, tick }),
+        (usd(), usd(), usd()).prop_map(|(notional, min, max)| D::VenueNotional { notional, min, max }),
+        (usd(), usd()).prop_map(|(notional, max)| D::OrderNotionalAboveMax { notional, max }),
+        any::<(u32, u32)>().prop_map(|(open, max)| D::OpenOrdersAboveMax { open, max }),
+        (text(), dec(), dec()).prop_map(|(asset, needed, available)| D::BalanceTooLow { asset, needed, available }),
+        (usd(), usd()).prop_map(|(equity, min)| D::AccountBelowMin { equity, min }),
+        (usd(), usd()).prop_map(|(notional, max)| D::PositionNotionalAboveMax { notional, max }),
+        (dec(), dec()).prop_map(|(leverage, max)| D::LeverageAboveMax { leverage, max }),
+        (usd(), usd()).prop_map(|(loss, max)| D::DailyLossReached { loss, max }),
+        Just(D::NotReducing),
+        what.prop_map(D::CannotEvaluate),
+    ]
+}
+
+fn order_update() -> impl Strategy<Value = OrderUpdate> {
+    let ids = (order_id(), any::<(u64, u8)>(), venue_id(), instrument_id(), side(), status(), venue_order_id());
+    (ids, qty(), qty(), any::<i128>(), px(), any::<i32>(), text()).prop_map(
+        |(id, order_qty, cum_qty, cum_value, px, code, text)| OrderUpdate {
+            order: id.0,
+            request: RequestId(id.1.0),
+            strategy: StrategyId(id.1.1),
+            venue: id.2,
+            instrument: id.3,
+            side: id.4,
+            status: id.5,
+            order_qty,
+            cum_qty,
+            cum_value,
+            px,
+            venue_order_id: id.6,
+            code,
+            text,
+        },
+    )
+}
+
+fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
+    use AlarmKind as A;
+    prop::sample::select(vec![
+        A::ImpossibleReport,
+        A::UnknownInstrument,
+        A::UnknownOrder,
+        A::ForeignOrder,
+        A::OrderUnknown,
+        A::FeeNotValued,
+        A::Overflow,
+        A::DailyLoss,
+        A::TableFull,
+        A::InstrumentChanged,
+        A::FillsMissing,
+        A::NotFlattened,
+    ])
+}
+
+/// An effect of any kind, orders included.
+pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> {
+    use EffectOf as E;
+    let reply = prop_oneof![
+        Just(Reply::Done),
+        any::<(u32, u32)>().prop_map(|(cancels, flattens)| Reply::Closing { cancels, flattens }),
+        Just(Reply::NothingOpen),
+        Just(Reply::NotFound),
+        usd().prop_map(|notional| Reply::WouldPass { notional }),
+    ];
+    let new_order =
+        (order_id(), venue_id(), instrument_id(), any::<u8>(), side(), order_type(), time_in_force(), qty(), px());
+    prop_oneof![
+        new_order.prop_map(|(order, venue, instrument, strategy, side, kind, tif, qty, px)| {
+            let strategy = StrategyId(strategy);
+            E::Place(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px })
+        }),
+        (order_id(), venue_id(), instrument_id(), venue_order_id()).prop_map(
+            |(order, venue, instrument, venue_order_id)| {
+                E::Cancel(CancelOrder { order, venue, instrument, venue_order_id })
+            }
+        ),
+        (venue_id(), instrument_id()).prop_map(|(venue, instrument)| E::CancelAll { venue, instrument }),
+        (order_id(), venue_id(), instrument_id(), side())
+            .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),
+        venue_id().prop_map(|venue| E::Reconcile { venue }),
+        (venue_id(), instrument_id(), exec_id(), any::<i64>())
+            .prop_map(|(venue, instrument, from, since_ns)| E::Backfill { venue, instrument, from, since_ns }),
+        (any::<(u64, u8)>(), instrument_id(), side(), qty(), px(), deny_reason()).prop_map(
+            |(n, instrument, side, qty, px, reason)| {
+                let (request, strategy) = (RequestId(n.0), StrategyId(n.1));
+                E::Denied { request, strategy, instrument, side, qty, px, reason }
+            }
+        ),
+        (any::<u64>(), order_id()).prop_map(|(request, order)| E::Accepted { request: RequestId(request), order }),
+        order_update().prop_map(E::Order),
+        (order_id(), any::<u8>(), instrument_id(), side(), (qty(), qty()), px(), exec_id(), (usd(), usd())).prop_map(
+            |(order, strategy, instrument, side, (qty, position), px, exec_id, (fee, realised))| {
+                let strategy = StrategyId(strategy);
+                E::Fill(Fill { order, strategy, instrument, side, qty, px, exec_id, fee, realised, position })
+            }
+        ),
+        trading_state().prop_map(|state| E::Trading { state }),
+        (alarm_kind(), instrument_id(), order_id()).prop_map(|(kind, instrument, order)| E::Alarm {
+            kind,
+            instrument,
+            order
+        }),
+        (any::<u64>(), reply).prop_map(|(request, reply)| E::Reply { request: RequestId(request), reply }),
+    ]
+}

@@ -1,0 +1,383 @@
+//! `exchangeInfo` (§11) into instruments with their filters, and the venue's rate limits.
+
+use super::SCALE;
+use super::decode::{DecodeError, nanos};
+use super::json;
+use super::response::{RateCount, RateKind, interval_seconds};
+use crate::domain::decimal::{self, DecimalError};
+use crate::domain::{AssetId, Instrument, InstrumentId, InstrumentStatus, Nanos, Price, Qty, Text, Usd, VenueId};
+use crate::venues::assets::AssetTable;
+use serde::Deserialize;
+
+/// An instrument that the configuration asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub id: InstrumentId,
+    /// In the venue's spelling.
+    pub symbol: String,
+}
+
+/// What the configuration adds to the venue's words.
+#[derive(Debug, Clone, Copy)]
+pub struct InstrumentContext<'a> {
+    pub venue: VenueId,
+    /// Quote assets that count as dollars.
+    pub usd_assets: &'a [String],
+    /// Commission of a taker until the account says otherwise, parts per million.
+    pub taker_fee_ppm: u32,
+}
+
+/// The answer, for the symbols asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeInfo {
+    pub instruments: Vec<Instrument>,
+    /// Symbols asked for that the venue does not list, or lists with what cannot be kept; each with a sentence.
+    pub refused: Vec<(String, Refusal)>,
+    /// `count` is 0 in all of them.
+    pub limits: Vec<RateCount>,
+    pub server_time_ns: Nanos,
+}
+
+/// Why a symbol makes no instrument.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the venue lists no such symbol")]
+    NotListed,
+    #[error("its assets have {0} decimals, and eight are kept")]
+    Precision(u8),
+    #[error("{filter} {field} = {value:?} is not a decimal with at most eight places")]
+    BadFilter { filter: String, field: &'static str, value: String },
+    #[error("the configuration names no asset {0}, which the venue says it trades")]
+    UnknownAsset(String),
+    #[error("it has no filter {0}, without which no order can be checked")]
+    NoFilter(&'static str),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InfoJson {
+    server_time: u64,
+    #[serde(default)]
+    rate_limits: Vec<LimitJson>,
+    symbols: Vec<SymbolJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LimitJson {
+    rate_limit_type: String,
+    interval: String,
+    interval_num: u32,
+    limit: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SymbolJson {
+    symbol: String,
+    status: String,
+    base_asset: String,
+    #[serde(default = "eight")]
+    base_asset_precision: u8,
+    quote_asset: String,
+    #[serde(default = "eight")]
+    quote_asset_precision: u8,
+    #[serde(default)]
+    filters: Vec<FilterJson>,
+}
+
+fn eight() -> u8 {
+    SCALE
+}
+
+/// All fields of all filters that are read; a filter has some of them, and others besides.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FilterJson {
+    filter_type: String,
+    min_price: Option<String>,
+    max_price: Option<String>,
+    tick_size: Option<String>,
+    min_qty: Option<String>,
+    max_qty: Option<String>,
+    step_size: Option<String>,
+    min_notional: Option<String>,
+    max_notional: Option<String>,
+    #[serde(default)]
+    apply_to_market: bool,
+    #[serde(default)]
+    apply_min_to_market: bool,
+    #[serde(default)]
+    apply_max_to_market: bool,
+}
+
+/// Reads a body (REST, or the `result` of the WebSocket API). Filters and fields that are not known are passed over:
+/// the venue adds them without warning.
+pub fn parse(
+    body: &[u8],
+    wanted: &[Wanted],
+    context: InstrumentContext,
+    assets: &AssetTable,
+) -> Result<ExchangeInfo, DecodeError> {
+    let info: InfoJson = json::parse(body)?;
+    let mut instruments = Vec::with_capacity(wanted.len());
+    let mut refused = Vec::new();
+    for wanted in wanted {
+        let listed = info.symbols.iter().find(|listed| listed.symbol == wanted.symbol);
+        match listed.ok_or(Refusal::NotListed).and_then(|listed| instrument(listed, wanted.id, context, assets)) {
+            Ok(instrument) => instruments.push(instrument),
+            Err(refusal) => refused.push((wanted.symbol.clone(), refusal)),
+        }
+    }
+    let limits = info.rate_limits.iter().filter_map(|limit| {
+        Some(RateCount {
+            kind: RateKind::from_name(limit.rate_limit_type.as_bytes()),
+            interval_s: interval_seconds(limit.interval.as_bytes())?.checked_mul(limit.interval_num)?,
+            limit: u32::try_from(limit.limit).unwrap_or(u32::MAX),
+            count: 0,
+        })
+    });
+    Ok(ExchangeInfo {
+        instruments,
+        refused,
+        limits: limits.collect(),
+        server_time_ns: nanos(info.server_time).ok_or(DecodeError::BadNumber("serverTime"))?,
+    })
+}
+
+fn instrument(
+    listed: &SymbolJson,
+    id: InstrumentId,
+    context: InstrumentContext,
+    assets: &AssetTable,
+) -> Result<Instrument, Refusal> {
+    let precision = listed.base_asset_precision.max(listed.quote_asset_precision);
+    if precision > SCALE {
+        return Err(Refusal::Precision(precision));
+    }
+    let mut made = Instrument {
+        id,
+        venue: context.venue,
+        symbol: Text::new(&listed.symbol),
+        base: asset(assets, &listed.base_asset)?,
+        quote: asset(assets, &listed.quote_asset)?,
+        base_name: Text::new(&listed.base_asset),
+        quote_name: Text::new(&listed.quote_asset),
+        status: match listed.status.as_str() {
+            "TRADING" => InstrumentStatus::Trading,
+            "CANCEL_ONLY" => InstrumentStatus::CancelOnly,
+            // HALT, BREAK, END_OF_DAY and whatever comes next: no orders.
+            _ => InstrumentStatus::Halted,
+        },
+        px_scale: SCALE,
+        qty_scale: SCALE,
+        quote_is_usd: context.usd_assets.contains(&listed.quote_asset),
+        taker_fee_ppm: context.taker_fee_ppm,
+        ..Instrument::default()
+    };
+    let (mut priced, mut sized) = (false, false);
+    for filter in &listed.filters {
+        let name = &filter.filter_type;
+        match name.as_str() {
+            "PRICE_FILTER" => {
+                priced = true;
+                made.px_min = Price(bound(name, "minPrice", &filter.min_price)?);
+                made.px_max = Price(bound(name, "maxPrice", &filter.max_price)?);
+                made.tick = Price(bound(name, "tickSize", &filter.tick_size)?);
+            }
+            "LOT_SIZE" => {
+                sized = true;
+                made.qty_min = Qty(bound(name, "minQty", &filter.min_qty)?);
+                made.qty_max = Qty(bound(name, "maxQty", &filter.max_qty)?);
+                made.lot = Qty(bound(name, "stepSize", &filter.step_size)?);
+            }
+            "MARKET_LOT_SIZE" => {
+                made.market_qty_min = Qty(bound(name, "minQty", &filter.min_qty)?);
+                made.market_qty_max = Qty(bound(name, "maxQty", &filter.max_qty)?);
+                made.market_lot = Qty(bound(name, "stepSize", &filter.step_size)?);
+            }
+            "MIN_NOTIONAL" => {
+                let min = Usd(bound(name, "minNotional", &filter.min_notional)?);
+                made.notional_min = made.notional_min.max(min);
+                made.notional_min_applies_to_market |= filter.apply_to_market;
+            }
+            "NOTIONAL" => {
+                let min = Usd(bound(name, "minNotional", &filter.min_notional)?);
+                made.notional_min = made.notional_min.max(min);
+                made.notional_max = Usd(bound(name, "maxNotional", &filter.max_notional)?);
+                made.notional_min_applies_to_market |= filter.apply_min_to_market;
+                made.notional_max_applies_to_market = filter.apply_max_to_market;
+            }
+            _ => {}
+        }
+    }
+    match (priced, sized) {
+        (true, true) => Ok(made),
+        (false, _) => Err(Refusal::NoFilter("PRICE_FILTER")),
+        (_, false) => Err(Refusal::NoFilter("LOT_SIZE")),
+    }
+}
+
+fn asset(assets: &AssetTable, name: &str) -> Result<AssetId, Refusal> {
+    assets.find(name.as_bytes()).ok_or_else(|| Refusal::UnknownAsset(name.to_owned()))
+}
+
+/// A bound in units of 10^-8. Absent is 0, which is off; one beyond the largest number binds nothing that can be said.
+fn bound(filter: &str, field: &'static str, value: &Option<String>) -> Result<i64, Refusal> {
+    let Some(text) = value else { return Ok(0) };
+    match decimal::parse(text.as_bytes(), SCALE) {
+        Ok(value) if value >= 0 => Ok(value),
+        Err(DecimalError::TooLarge) => Ok(i64::MAX),
+        _ => Err(Refusal::BadFilter { filter: filter.to_owned(), field, value: text.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venues::binance::testing::fixture;
+    use serde_json::{Value, json};
+
+    /// With BTC, USDT and every asset of the body known, but of rows whose status says otherwise.
+    fn read(body: &[u8], symbols: &[&str]) -> Result<ExchangeInfo, DecodeError> {
+        let plain: Value = serde_json::from_slice(body).unwrap_or_default();
+        let rows = plain["symbols"].as_array().cloned().unwrap_or_default();
+        let listed = rows.iter().filter(|row| row["status"] != "UNKNOWN_ASSETS");
+        let listed = listed.flat_map(|row| [row["baseAsset"].as_str(), row["quoteAsset"].as_str()]).flatten();
+        let names = ["BTC", "USDT"].into_iter().chain(listed);
+        let assets = AssetTable::new(names.enumerate().map(|(i, name)| (name, AssetId(i as u16))));
+        let wanted: Vec<Wanted> = symbols
+            .iter()
+            .enumerate()
+            .map(|(i, symbol)| Wanted { id: InstrumentId(i as u16), symbol: (*symbol).to_owned() })
+            .collect();
+        let usd = ["USDT".to_owned()];
+        let context = InstrumentContext { venue: VenueId(2), usd_assets: &usd, taker_fee_ppm: 1000 };
+        parse(body, &wanted, context, &assets)
+    }
+
+    #[test]
+    fn a_present_day_row_becomes_an_instrument() {
+        let Some(body) = fixture("rest_exchangeInfo_composed_BTCUSDT.json") else { return };
+        let info = read(&body, &["BTCUSDT", "NOPE"]).unwrap();
+        let want = Instrument {
+            id: InstrumentId(0),
+            venue: VenueId(2),
+            symbol: Text::new("BTCUSDT"),
+            base: AssetId(0),
+            quote: AssetId(1),
+            base_name: Text::new("BTC"),
+            quote_name: Text::new("USDT"),
+            status: InstrumentStatus::Trading,
+            px_scale: 8,
+            qty_scale: 8,
+            quote_is_usd: true,
+            tick: Price(1_000_000),
+            px_min: Price(1_000_000),
+            px_max: Price(100_000_000_000_000),
+            lot: Qty(1_000),
+            qty_min: Qty(1_000),
+            qty_max: Qty(900_000_000_000),
+            market_lot: Qty(0),
+            market_qty_min: Qty(0),
+            market_qty_max: Qty(8_376_572_430),
+            notional_min: Usd(500_000_000),
+            notional_max: Usd(900_000_000_000_000),
+            notional_min_applies_to_market: true,
+            notional_max_applies_to_market: false,
+            taker_fee_ppm: 1000,
+        };
+        assert_eq!(info.instruments, [want]);
+        assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);
+        assert_eq!(info.server_time_ns, 1_789_567_200_000_000_000);
+        let limit = |kind, interval_s, limit| RateCount { kind, interval_s, limit, count: 0 };
+        assert_eq!(
+            info.limits,
+            [
+                limit(RateKind::RequestWeight, 60, 6000),
+                limit(RateKind::Orders, 10, 100),
+                limit(RateKind::Orders, 86_400, 200_000),
+                limit(RateKind::RawRequests, 300, 300_000),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_recorded_row_agrees_with_a_plain_reading() {
+        let names = [
+            "rest_exchangeInfo_recorded_2021-10-12_excerpt.json",
+            "rest_exchangeInfo_live_2026_TSLABUSDT.json",
+            "rest_exchangeInfo_composed_BTCUSDT.json",
+        ];
+        for body in names.iter().filter_map(|name| fixture(name)) {
+            let plain: Value = serde_json::from_slice(&body).unwrap();
+            let rows = plain["symbols"].as_array().unwrap();
+            let symbols: Vec<&str> = rows.iter().map(|row| row["symbol"].as_str().unwrap()).collect();
+            let info = read(&body, &symbols).unwrap();
+            assert_eq!(info.instruments.len(), rows.len());
+            for (row, made) in rows.iter().zip(&info.instruments) {
+                let value = |filter: &str, field: &str| {
+                    let filters = row["filters"].as_array().unwrap();
+                    let filter = filters.iter().find(|f| f["filterType"] == filter);
+                    let text = filter.and_then(|f| f[field].as_str()).unwrap_or("0");
+                    let value: rust_decimal::Decimal = text.parse().unwrap();
+                    decimal::from_decimal(value, 8).unwrap_or(i64::MAX)
+                };
+                assert_eq!(made.symbol.as_str(), row["symbol"].as_str().unwrap());
+                assert_eq!(made.tick.0, value("PRICE_FILTER", "tickSize"));
+                assert_eq!(made.px_max.0, value("PRICE_FILTER", "maxPrice"));
+                assert_eq!(made.lot.0, value("LOT_SIZE", "stepSize"));
+                assert_eq!(made.qty_max.0, value("LOT_SIZE", "maxQty"));
+                assert_eq!(made.market_qty_max.0, value("MARKET_LOT_SIZE", "maxQty"));
+                let min = value("MIN_NOTIONAL", "minNotional").max(value("NOTIONAL", "minNotional"));
+                assert_eq!(made.notional_min.0, min);
+                assert!(made.notional_min_applies_to_market);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_and_what_is_new_is_passed_over() {
+        let row = |changes: &[(&str, Value)]| {
+            let mut row = json!({
+                "symbol": "AB", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B", "someNewFlag": [1, {"x": null}],
+                "filters": [
+                    {"filterType": "PRICE_FILTER", "minPrice": "0", "maxPrice": "99999999999999", "tickSize": "0.1"},
+                    {"filterType": "LOT_SIZE", "minQty": "1", "maxQty": "2", "stepSize": "1"},
+                    {"filterType": "SOMETHING_NEW", "limit": 3, "deep": {"er": []}},
+                    {"filterType": "MIN_NOTIONAL", "minNotional": "10", "applyToMarket": true, "avgPriceMins": 5},
+                ],
+            });
+            for (name, value) in changes {
+                row[*name] = value.clone();
+            }
+            let body = json!({"timezone": "UTC", "serverTime": 1, "rateLimits": [], "symbols": [row]});
+            read(body.to_string().as_bytes(), &["AB"]).unwrap()
+        };
+        let info = row(&[]);
+        assert_eq!(info.refused, []);
+        let made = info.instruments[0];
+        assert_eq!((made.px_max, made.quote_is_usd), (Price(i64::MAX), false));
+        assert_eq!((made.notional_min, made.notional_min_applies_to_market), (Usd::dollars(10), true));
+        for (status, want) in [
+            ("CANCEL_ONLY", InstrumentStatus::CancelOnly),
+            ("HALT", InstrumentStatus::Halted),
+            ("BREAK", InstrumentStatus::Halted),
+            ("SOMETHING_NEW", InstrumentStatus::Halted),
+        ] {
+            assert_eq!(row(&[("status", status.into())]).instruments[0].status, want, "{status}");
+        }
+        let refusal = |changes: &[(&str, Value)]| row(changes).refused.remove(0).1.to_string();
+        assert_eq!(refusal(&[("baseAssetPrecision", 9.into())]), "its assets have 9 decimals, and eight are kept");
+        let unknown = refusal(&[("status", "UNKNOWN_ASSETS".into())]);
+        assert_eq!(unknown, "the configuration names no asset A, which the venue says it trades");
+        assert!(refusal(&[("filters", json!([]))]).contains("PRICE_FILTER"));
+        let fine = json!([{"filterType": "PRICE_FILTER", "minPrice": "0", "maxPrice": "1", "tickSize": "0.000000001"}]);
+        assert_eq!(
+            refusal(&[("filters", fine)]),
+            "PRICE_FILTER tickSize = \"0.000000001\" is not a decimal with at most eight places"
+        );
+        assert_eq!(read(b"{\"serverTime\":1}", &[]).err(), Some(DecodeError::BadField("body")));
+        assert_eq!(read(b"<html>", &[]).err(), Some(DecodeError::NotJson));
+    }
+}
