@@ -1,0 +1,259 @@
+//! Connections and what goes out to them: market frames, account events, in the form each client asked for.
+//!
+//! Invariants:
+//! - What a command changed is in the state file before anybody is told.
+//! - Nothing waits for a slow client: it is closed once its backlog is above the bound. Only the player of recordings,
+//!   at full speed, waits for its subscribers.
+
+use super::state::StateLog;
+use super::streams::{self, StreamSession, Streams};
+use super::user::UserEvent;
+use super::venue::{PublicTrade, Venue};
+use crate::domain::Nanos;
+use crate::sim::conn::Conn;
+use crate::sim::faults::{Faults, ReportFault};
+use crate::sim::json::{Json, TimeUnit};
+
+/// A player at full speed goes on while every subscriber's backlog is below this.
+const ROOM: usize = 256 * 1024;
+/// Delayed and held execution reports; more than these are sent at once.
+const HELD_MAX: usize = 100_000;
+
+/// A session of the WebSocket API.
+#[derive(Debug, Clone, Default)]
+pub struct ApiSession {
+    pub unit: TimeUnit,
+    pub return_rate_limits: bool,
+    pub connected_us: i64,
+    /// `(subscription id, account)`.
+    pub subscriptions: Vec<(u64, usize)>,
+    pub next_subscription: u64,
+}
+
+/// What a connection has become.
+pub enum Role {
+    Http,
+    Streams(StreamSession),
+    Api(ApiSession),
+}
+
+pub struct Slot {
+    pub conn: Conn,
+    pub role: Role,
+}
+
+/// A frame for the subscribers of one stream.
+pub enum Outgoing<'a> {
+    /// Written for each time unit that is asked for.
+    Written { stream: usize, write: &'a dyn Fn(&mut Json) },
+    /// Sent as it was recorded; `data` is the inner object, for raw connections.
+    Verbatim { stream: usize, frame: &'a [u8], data: &'a [u8] },
+}
+
+/// Counts of what went wrong with clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientCounts {
+    pub refused_connections: u64,
+    pub bad_http: u64,
+    pub bad_frames: u64,
+    pub slow_clients: u64,
+    pub silent_clients: u64,
+    pub talkative_clients: u64,
+}
+
+/// An event that a fault keeps back.
+struct Held {
+    conn: u64,
+    slot: usize,
+    due_ns: Nanos,
+    /// Goes out right after the next event of its connection, at the latest when due.
+    after_next: bool,
+    frame: Vec<u8>,
+}
+
+pub struct Hub {
+    pub slots: Vec<Option<Slot>>,
+    pub streams: Streams,
+    pub faults: Faults,
+    pub state: Option<StateLog>,
+    pub counts: ClientCounts,
+    pub backlog_max: usize,
+    /// The time of this turn.
+    pub now: Nanos,
+    next_agg_id: Vec<u64>,
+    held: Vec<Held>,
+}
+
+impl Hub {
+    pub fn new(streams: Streams, faults: Faults, state: Option<StateLog>, backlog_max: usize, venue: &Venue) -> Hub {
+        Hub {
+            slots: Vec::new(),
+            streams,
+            faults,
+            state,
+            counts: ClientCounts::default(),
+            backlog_max,
+            now: 0,
+            // An aggregate holds one trade or more: starting at the trade ids, no id comes twice after a restart.
+            next_agg_id: venue.symbols.iter().map(|s| s.next_trade_id).collect(),
+            held: Vec::new(),
+        }
+    }
+
+    /// Ends a command: kept, then told.
+    pub fn settle(&mut self, venue: &mut Venue, now_us: i64) {
+        venue.finish(now_us);
+        if !venue.changes.is_empty() {
+            let changes = std::mem::take(&mut venue.changes);
+            if let Some(state) = &mut self.state {
+                state.append(venue, &changes);
+            }
+        }
+        if venue.out.trades.is_empty() && venue.out.tops.is_empty() && venue.out.user.is_empty() {
+            return;
+        }
+        let out = std::mem::take(&mut venue.out);
+        self.publish_market(venue, &out.trades, &out.tops);
+        for event in &out.user {
+            self.tell(venue, event);
+        }
+    }
+
+    /// A command's trades and new tops of book.
+    fn publish_market(&mut self, venue: &Venue, trades: &[PublicTrade], tops: &[usize]) {
+        for trade in trades {
+            let name = venue.symbol_name(trade.symbol);
+            let stream = streams::trade_stream(trade.symbol);
+            self.publish(&Outgoing::Written { stream, write: &|j| streams::write_trade(j, name, trade) });
+        }
+        for aggregate in streams::aggregate(trades) {
+            let symbol = aggregate.first.symbol;
+            let id = self.next_agg_id[symbol];
+            self.next_agg_id[symbol] += 1;
+            let name = venue.symbol_name(symbol);
+            let stream = streams::agg_trade_stream(symbol);
+            self.publish(&Outgoing::Written { stream, write: &|j| streams::write_aggregate(j, name, id, &aggregate) });
+        }
+        for &symbol in tops {
+            let stream = streams::book_ticker_stream(symbol);
+            let symbol = &venue.symbols[symbol];
+            self.publish(&Outgoing::Written { stream, write: &|j| streams::write_book_ticker(j, symbol) });
+        }
+    }
+
+    /// Sends a frame to a stream's subscribers; says to how many.
+    pub fn publish(&mut self, frame: &Outgoing) -> u64 {
+        let (Outgoing::Written { stream, .. } | Outgoing::Verbatim { stream, .. }) = frame;
+        let subscribers = self.streams.subscribers(*stream);
+        if subscribers.is_empty() || self.faults.market_frozen {
+            return 0;
+        }
+        let name = self.streams.name(*stream);
+        let mut written: [Option<Vec<u8>>; 2] = [None, None];
+        let mut sent = 0;
+        for &slot in subscribers {
+            let Some(Slot { conn, role: Role::Streams(session) }) = self.slots[slot].as_mut() else { continue };
+            let data: &[u8] = match frame {
+                Outgoing::Verbatim { frame, .. } if session.combined => {
+                    conn.send_text(&[frame]);
+                    sent += 1;
+                    continue;
+                }
+                Outgoing::Verbatim { data, .. } => data,
+                Outgoing::Written { write, .. } => written[session.unit as usize].get_or_insert_with(|| {
+                    let mut j = Json::new(session.unit);
+                    write(&mut j);
+                    j.into_bytes()
+                }),
+            };
+            if session.combined {
+                conn.send_text(&[b"{\"stream\":\"", name.as_bytes(), b"\",\"data\":", data, b"}"]);
+            } else {
+                conn.send_text(&[data]);
+            }
+            sent += 1;
+        }
+        sent
+    }
+
+    /// Whether every subscriber has taken enough for a player at full speed to go on.
+    pub fn has_room(&self) -> bool {
+        !self.faults.market_frozen
+            && self
+                .streams
+                .all_subscribers()
+                .all(|slot| self.slots[slot].as_ref().is_none_or(|s| !s.conn.open() || s.conn.backlog() < ROOM))
+    }
+
+    /// Sends an account's event to every connection that subscribed to the account, through the faults.
+    fn tell(&mut self, venue: &Venue, event: &UserEvent) {
+        for slot in 0..self.slots.len() {
+            let Some(Slot { conn, role: Role::Api(session) }) = &self.slots[slot] else { continue };
+            let Some((subscription, _)) = session.subscriptions.iter().find(|(_, a)| *a == event.account) else {
+                continue;
+            };
+            let mut j = Json::new(session.unit);
+            event.write(&mut j, *subscription, |index| venue.symbol_name(index).to_owned(), &venue.assets);
+            let (conn, frame) = (conn.id, j.into_bytes());
+            let fault = if event.is_report() { self.faults.of_report() } else { ReportFault::None };
+            match fault {
+                ReportFault::Drop => {}
+                ReportFault::Delay(wait_ns) if self.held.len() < HELD_MAX => {
+                    self.held.push(Held { conn, slot, due_ns: self.now + wait_ns, after_next: false, frame });
+                }
+                ReportFault::Reorder(wait_ns) if self.held.len() < HELD_MAX => {
+                    self.held.push(Held { conn, slot, due_ns: self.now + wait_ns, after_next: true, frame });
+                }
+                ReportFault::Double => {
+                    self.send(slot, conn, &frame);
+                    self.send(slot, conn, &frame);
+                }
+                _ => {
+                    self.send(slot, conn, &frame);
+                    self.release(|held| held.after_next && held.conn == conn);
+                }
+            }
+        }
+    }
+
+    /// Sends a text frame, unless the slot belongs to another connection by now.
+    fn send(&mut self, slot: usize, conn: u64, frame: &[u8]) {
+        if let Some(Some(slot)) = self.slots.get_mut(slot)
+            && slot.conn.id == conn
+        {
+            slot.conn.send_text(&[frame]);
+        }
+    }
+
+    fn release(&mut self, due: impl Fn(&Held) -> bool) -> usize {
+        if !self.held.iter().any(&due) {
+            return 0;
+        }
+        let (mut out, keep): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held).into_iter().partition(due);
+        self.held = keep;
+        out.sort_by_key(|held| held.due_ns);
+        for held in &out {
+            self.send(held.slot, held.conn, &held.frame);
+        }
+        out.len()
+    }
+
+    /// Sends what faults have kept back until now.
+    pub fn release_due(&mut self) -> usize {
+        let now = self.now;
+        self.release(|held| held.due_ns <= now)
+    }
+
+    /// Takes a connection into a free slot.
+    pub fn accept(&mut self, conn: Conn) {
+        let slot = Slot { conn, role: Role::Http };
+        match self.slots.iter_mut().find(|s| s.is_none()) {
+            Some(free) => *free = Some(slot),
+            None => self.slots.push(Some(slot)),
+        }
+    }
+
+    pub fn connections(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+}

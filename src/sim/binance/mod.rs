@@ -1,0 +1,466 @@
+//! Binance Spot, simulated: REST, market streams, WebSocket API and user data on one port (`reference/binance-spot.md`).
+//!
+//! `venue` keeps symbols, accounts and orders; `place` and `matching` change them; `api` is the table of calls that
+//! `rest` and `wsapi` are two front ends of; `streams` and `user` write what goes out, `hub` sends it; `market` joins
+//! the market models; `state` survives a kill.
+
+mod account;
+mod api;
+mod errors;
+mod filters;
+mod hub;
+mod limits;
+mod market;
+mod matching;
+mod orders;
+mod params;
+mod place;
+mod rest;
+mod signing;
+mod state;
+mod streams;
+mod user;
+mod venue;
+mod wsapi;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use account::{Balance, Fees};
+pub use hub::ClientCounts;
+pub use limits::LimitsConfig;
+
+use super::conn::{BadBytes, Conn, Message};
+use super::decimal;
+use super::faults::Faults;
+use super::market::recording::{self, Player};
+use super::market::synthetic::Synthetic;
+use super::{MarketSource, SimError, http};
+use crate::agent::Agent;
+use crate::domain::Nanos;
+use crate::net::{Listener, Network};
+use crate::telemetry::Clock;
+use api::Desk;
+use hub::{Hub, Role, Slot};
+use limits::Limits;
+use market::Market;
+use rest::After;
+use state::StateLog;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use streams::Streams;
+use venue::Venue;
+
+/// An account with its key and what it holds at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimAccount {
+    pub api_key: String,
+    pub secret: String,
+    /// `(asset, decimal text)`.
+    pub balances: Vec<(String, String)>,
+}
+
+/// How a simulated Binance Spot starts.
+#[derive(Debug, Clone)]
+pub struct SimConfig {
+    /// `host:port`; port 0 takes a free one.
+    pub addr: String,
+    pub accounts: Vec<SimAccount>,
+    pub market: MarketSource,
+    /// Where the ledger is kept across restarts; without it a restart begins anew.
+    pub state_file: Option<PathBuf>,
+    pub seed: u64,
+    pub fees: Fees,
+    pub limits: LimitsConfig,
+    /// Connections at one time; further ones are closed at once.
+    pub connections_max: usize,
+    /// Bytes that a client may leave unread before it is closed.
+    pub backlog_max: usize,
+    /// Messages a second that a stream connection may send; the venue allows 5.
+    pub stream_messages_per_second: u32,
+    /// WebSocket connections are closed at this age; the venue's is 24 hours.
+    pub connection_lifetime_ns: Nanos,
+}
+
+impl SimConfig {
+    /// A venue on `addr` with the given accounts and market, everything else as shipped.
+    pub fn new(addr: &str, accounts: Vec<SimAccount>, market: MarketSource) -> SimConfig {
+        SimConfig {
+            addr: addr.to_owned(),
+            accounts,
+            market,
+            state_file: None,
+            seed: 1,
+            fees: Fees::default(),
+            limits: LimitsConfig::default(),
+            connections_max: 256,
+            backlog_max: 8 << 20,
+            stream_messages_per_second: 5,
+            connection_lifetime_ns: 24 * 3_600 * 1_000_000_000,
+        }
+    }
+}
+
+/// One order as `ledger` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerOrder {
+    pub id: u64,
+    pub client_id: String,
+    pub symbol: String,
+    pub side: &'static str,
+    pub status: &'static str,
+    /// In 10^-8.
+    pub px: i64,
+    pub qty: i64,
+    pub filled: i64,
+}
+
+/// One account's truth, for tests that compare a client's view with the venue's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// By asset, in 10^-8; assets of which nothing was ever held are left out.
+    pub balances: BTreeMap<String, Balance>,
+    pub open_orders: Vec<LedgerOrder>,
+    /// `(symbol, trade id, buy, price, quantity)`, oldest first.
+    pub trades: Vec<(String, u64, bool, i64, i64)>,
+}
+
+/// The simulated venue. An agent: it does nothing but in `do_work`.
+pub struct BinanceSim {
+    config: SimConfig,
+    listener: Box<dyn Listener>,
+    // Sockets are made by it; it must outlive them.
+    _network: Box<dyn Network>,
+    desk: Desk,
+    hub: Hub,
+    scratch: Vec<u8>,
+    next_conn_id: u64,
+}
+
+impl BinanceSim {
+    /// Opens the market, restores the ledger and listens.
+    pub fn new(config: SimConfig, mut network: Box<dyn Network>, clock: Clock) -> Result<BinanceSim, SimError> {
+        let now = clock.now();
+        let mut venue = Venue::new(config.fees, config.seed);
+        let player = match &config.market {
+            MarketSource::Synthetic(synthetic) => {
+                // Ids grow by less than 10,000 a second: starting at the time, none comes twice after a restart.
+                let first_id = (now / 100_000).max(1) as u64;
+                for instrument in &synthetic.instruments {
+                    venue.list(instrument.clone(), Some(first_id), 1);
+                }
+                None
+            }
+            MarketSource::Recording { files, speed } => {
+                let recording = recording::load(files)?;
+                for symbol in &recording.symbols {
+                    venue.list(symbol.instrument.clone(), None, symbol.trade_id_max + 1);
+                }
+                Some(Player::new(recording, *speed))
+            }
+        };
+        if venue.symbols.is_empty() {
+            return Err(SimError::NoInstruments);
+        }
+        for account in &config.accounts {
+            open_account(&mut venue, account)?;
+        }
+        let state = match &config.state_file {
+            Some(path) => Some(StateLog::open(path, &mut venue)?),
+            None => None,
+        };
+        let (streams, market) = match (player, &config.market) {
+            (Some(player), _) => {
+                let names: Vec<String> = player.recording.streams.iter().map(|(name, _)| name.clone()).collect();
+                (Streams::recorded(names.into_iter()), Market::recorded(player, &mut venue))
+            }
+            (None, MarketSource::Synthetic(synthetic)) => {
+                let mut model = Synthetic::new(synthetic.clone(), config.seed, now);
+                for (index, symbol) in venue.symbols.iter().enumerate() {
+                    if let Some(px) = symbol.px_last {
+                        model.resume_at(index, px);
+                    }
+                }
+                (Streams::synthetic(&venue), Market::synthetic(model, &mut venue, now))
+            }
+            // A recording always has a player.
+            (None, MarketSource::Recording { .. }) => return Err(SimError::NoInstruments),
+        };
+        venue.rest_restored(now / 1_000);
+        let faults = Faults::new(config.seed);
+        let mut hub = Hub::new(streams, faults, state, config.backlog_max, &venue);
+        hub.settle(&mut venue, now / 1_000);
+        let listener =
+            network.listen(&config.addr).map_err(|source| SimError::Listen { addr: config.addr.clone(), source })?;
+        tracing::info!(addr = %listener.local_addr(), symbols = venue.symbols.len(), "the simulated Binance listens");
+        let desk = Desk { venue, limits: Limits::new(config.limits.clone()), market };
+        Ok(BinanceSim { config, listener, _network: network, desk, hub, scratch: vec![0; 16 * 1024], next_conn_id: 1 })
+    }
+
+    /// `host:port` as bound.
+    pub fn local_addr(&self) -> String {
+        self.listener.local_addr()
+    }
+
+    /// What a client needs to know: URLs, keys and secrets, seed and symbols.
+    pub fn ready(&self) -> serde_json::Value {
+        let addr = self.local_addr();
+        let accounts: Vec<_> = self
+            .config
+            .accounts
+            .iter()
+            .map(|a| serde_json::json!({ "api_key": a.api_key, "secret": a.secret }))
+            .collect();
+        let symbols: Vec<_> = self.desk.venue.symbols.iter().map(|s| s.instrument.symbol.clone()).collect();
+        serde_json::json!({
+            "venue": "binance",
+            "rest_url": format!("http://{addr}"),
+            "stream_url": format!("ws://{addr}"),
+            "ws_api_url": format!("ws://{addr}/ws-api/v3"),
+            "accounts": accounts,
+            "seed": self.config.seed,
+            "symbols": symbols,
+        })
+    }
+
+    /// The switches of what goes wrong on purpose; they may be changed between turns.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.hub.faults
+    }
+
+    /// Whether a recording has been played to its end; it stays false for a synthetic market.
+    pub fn finished(&self) -> bool {
+        self.desk.market.finished()
+    }
+
+    /// Frames of a recording that were sent, by stream kind (`bookTicker`, `depth@100ms`, ...).
+    pub fn frames_sent(&self) -> BTreeMap<String, u64> {
+        self.desk.market.sent()
+    }
+
+    /// What went wrong with clients so far.
+    pub fn client_counts(&self) -> ClientCounts {
+        self.hub.counts
+    }
+
+    /// An account's truth by its key.
+    pub fn ledger(&self, api_key: &str) -> Option<Ledger> {
+        let venue = &self.desk.venue;
+        let account = &venue.accounts[*venue.by_key.get(api_key)?];
+        let balances = venue.assets.iter().cloned().zip(account.balances.iter().copied());
+        let open_orders = account.open.iter().filter_map(|id| venue.orders.get(id)).map(|order| LedgerOrder {
+            id: order.id,
+            client_id: order.client_id.to_string(),
+            symbol: venue.symbol_name(order.symbol).to_owned(),
+            side: order.side.text(),
+            status: order.status.text(),
+            px: order.px,
+            qty: order.qty,
+            filled: order.filled,
+        });
+        let trades =
+            account.trades.iter().map(|t| (venue.symbol_name(t.symbol).to_owned(), t.id, t.buyer, t.px, t.qty));
+        Some(Ledger {
+            balances: balances.filter(|(_, b)| *b != Balance::default()).collect(),
+            open_orders: open_orders.collect(),
+            trades: trades.collect(),
+        })
+    }
+
+    /// Takes in new connections.
+    fn accept(&mut self, now: Nanos) -> usize {
+        let mut work = 0;
+        while let Ok(Some(mut stream)) = self.listener.accept() {
+            work += 1;
+            if self.hub.connections() >= self.config.connections_max {
+                self.hub.counts.refused_connections += 1;
+                tracing::warn!(max = self.config.connections_max, "a connection above the limit was closed");
+                stream.close();
+                continue;
+            }
+            self.hub.accept(Conn::new(self.next_conn_id, stream, now));
+            self.next_conn_id += 1;
+        }
+        work
+    }
+
+    /// Reads one connection and carries out what it asks for.
+    fn serve(&mut self, slot: usize, now: Nanos) -> usize {
+        let Some(entry) = &mut self.hub.slots[slot] else { return 0 };
+        let mut work = usize::from(entry.conn.read(&mut self.scratch) > 0);
+        loop {
+            let Some(entry) = &mut self.hub.slots[slot] else { return work };
+            match entry.conn.next(now) {
+                Ok(None) => return work,
+                Ok(Some(message)) => {
+                    work += 1;
+                    self.on_message(slot, message, now);
+                    self.hub.settle(&mut self.desk.venue, now / 1_000);
+                }
+                Err(bad) => {
+                    self.on_bad_bytes(slot, bad, now);
+                    return work + 1;
+                }
+            }
+        }
+    }
+
+    fn on_bad_bytes(&mut self, slot: usize, bad: BadBytes, now: Nanos) {
+        let Some(Slot { conn, .. }) = &mut self.hub.slots[slot] else { return };
+        match bad {
+            BadBytes::Http(fault) => {
+                self.hub.counts.bad_http += 1;
+                tracing::warn!(%fault, "a connection was answered and closed");
+                http::respond(conn.out(), fault.status(), "text/plain", &[], fault.to_string().as_bytes(), false);
+                conn.close(now);
+            }
+            BadBytes::Ws(fault) => {
+                self.hub.counts.bad_frames += 1;
+                tracing::warn!(%fault, "a WebSocket connection was closed");
+                conn.close_ws(now, fault.close_code(), &fault.to_string());
+            }
+        }
+    }
+
+    fn on_message(&mut self, slot: usize, message: Message, now: Nanos) {
+        let Some(Slot { conn, role }) = &mut self.hub.slots[slot] else { return };
+        let now_us = now / 1_000;
+        match (message, &mut *role) {
+            (Message::Http(request), _) => {
+                let mut out = std::mem::take(conn.out());
+                let after = rest::handle(&mut self.desk, &mut self.hub.faults, &request, &mut out, now_us);
+                *conn.out() = out;
+                match after {
+                    After::Answered { keep_alive: true } => {}
+                    After::Answered { keep_alive: false } => conn.close(now),
+                    After::Reset => conn.reset(),
+                    After::Upgraded(mut new_role, names) => {
+                        conn.upgrade(now);
+                        if let Role::Streams(session) = &mut new_role
+                            && !names.is_empty()
+                        {
+                            if self.hub.streams.subscribe_all(slot, session, names) {
+                                self.desk.market.subscribed(now);
+                            } else {
+                                conn.close_ws(now, 1008, "too many streams on one connection");
+                            }
+                        }
+                        *role = new_role;
+                    }
+                }
+            }
+            (Message::Text(text), Role::Streams(session)) => {
+                if talks_too_much(session, self.config.stream_messages_per_second, now) {
+                    self.hub.counts.talkative_clients += 1;
+                    return conn.close_ws(now, 1008, "Too many requests");
+                }
+                match self.hub.streams.control(slot, session, &text) {
+                    Some(answer) => conn.send_text(&[&answer]),
+                    None => conn.close_ws(now, 1008, "too many streams on one connection"),
+                }
+                if !session.subscribed.is_empty() {
+                    self.desk.market.subscribed(now);
+                }
+            }
+            (Message::Control, Role::Streams(session)) => {
+                if talks_too_much(session, self.config.stream_messages_per_second, now) {
+                    self.hub.counts.talkative_clients += 1;
+                    conn.close_ws(now, 1008, "Too many requests");
+                }
+            }
+            (Message::Text(text), Role::Api(session)) => {
+                let reply = wsapi::handle(&mut self.desk, &mut self.hub.faults, session, &text, now_us);
+                match reply.text {
+                    Some(text) => conn.send_text(&[&text]),
+                    None => conn.reset(),
+                }
+                for event in &reply.events {
+                    conn.send_text(&[event]);
+                }
+                if reply.close {
+                    conn.close_ws(now, 1008, "banned");
+                }
+            }
+            (Message::Control, _) | (Message::Text(_), Role::Http) => {}
+        }
+    }
+
+    /// Pings, ages, bounds and writes every connection; drops those that are done.
+    fn tend(&mut self, now: Nanos) -> usize {
+        let mut work = 0;
+        let Hub { slots, streams, counts, backlog_max, .. } = &mut self.hub;
+        for (index, entry) in slots.iter_mut().enumerate() {
+            let Some(Slot { conn, .. }) = entry else { continue };
+            if conn.open() && !conn.keep_alive(now) {
+                counts.silent_clients += 1;
+                tracing::warn!(conn = conn.id, "a client that answered no ping was closed");
+                conn.close_ws(now, 1008, "no pong");
+            }
+            if conn.is_ws() && now - conn.opened_ns >= self.config.connection_lifetime_ns {
+                conn.close_ws(now, 1001, "the connection has reached its age limit");
+            }
+            work += usize::from(conn.flush() > 0);
+            if conn.backlog() > *backlog_max {
+                counts.slow_clients += 1;
+                tracing::warn!(conn = conn.id, backlog = conn.backlog(), "a client that reads too slowly was closed");
+                conn.reset();
+            }
+            if conn.finished(now) {
+                *entry = None;
+                streams.forget(index);
+            }
+        }
+        work
+    }
+}
+
+impl Agent for BinanceSim {
+    fn name(&self) -> &str {
+        "sim-binance"
+    }
+
+    fn do_work(&mut self, now: Nanos) -> usize {
+        self.hub.now = now;
+        if self.hub.faults.take_disconnect_all() {
+            self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.reset());
+        }
+        let mut work = self.accept(now);
+        for slot in 0..self.hub.slots.len() {
+            work += self.serve(slot, now);
+        }
+        work += self.hub.release_due();
+        work += self.desk.market.turn(&mut self.desk.venue, &mut self.hub, now);
+        self.hub.settle(&mut self.desk.venue, now / 1_000);
+        work + self.tend(now)
+    }
+}
+
+/// Counts one message of a stream connection against its second.
+fn talks_too_much(session: &mut streams::StreamSession, max: u32, now: Nanos) -> bool {
+    let second = now / 1_000_000_000;
+    if session.messages.0 != second {
+        session.messages = (second, 0);
+    }
+    session.messages.1 += 1;
+    session.messages.1 > max
+}
+
+fn open_account(venue: &mut Venue, account: &SimAccount) -> Result<(), SimError> {
+    let fault = |fault: String| SimError::Account { api_key: account.api_key.clone(), fault };
+    if account.api_key.is_empty() || account.secret.is_empty() {
+        return Err(fault("key and secret must not be empty".into()));
+    }
+    if venue.by_key.contains_key(&account.api_key) {
+        return Err(fault("its key is used by another account".into()));
+    }
+    let index = venue.open_account(account.api_key.clone(), account.secret.clone());
+    for (asset, text) in &account.balances {
+        let free = decimal::parse(text)
+            .map_err(|_| fault(format!("balance {asset} = {text:?} is not a decimal of at most 8 places")))?;
+        let asset = venue.asset(asset);
+        venue.accounts[index].balances[asset].free += i128::from(free);
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! The venue's memory across a kill: a log of what each command changed.
+//!
+//! Format: a first line naming the version, then a line a command, `<crc32 in hex> <JSON>\n`. A line is written with
+//! one plain write before anybody is told of the change, so it survives `kill -9` (not a power cut). The first line
+//! that is torn or does not match its checksum ends the log; it and what follows are cut off. At the start the log is
+//! compacted into one line and goes on from there.
+
+use super::account::Balance;
+use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade};
+use super::venue::{Changes, Venue};
+use crate::sim::SimError;
+use crate::sim::market::Side;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const VERSION_LINE: &str = "tollgate-sim-binance 1\n";
+
+impl Venue {
+    /// Open orders from the state file take their place on the book again, behind what stands there now.
+    pub fn rest_restored(&mut self, now_us: i64) {
+        let open: Vec<u64> = self.orders.values().filter(|o| o.resting()).map(|o| o.id).collect();
+        for id in open {
+            self.rest(id);
+        }
+        for index in 0..self.symbols.len() {
+            self.uncross(index, now_us);
+        }
+    }
+}
+
+/// One command's changes. Accounts are named by key, symbols and assets by name: indexes may differ after a restart.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Commit {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    orders: Vec<OrderLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trades: Vec<TradeLine>,
+    /// `(account, asset, free, locked)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    balances: Vec<(String, String, Amount, Amount)>,
+    /// `(symbol, last price, trade ids below this are used)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    symbols: Vec<(String, i64, u64)>,
+    next_order_id: u64,
+    next_exec_id: u64,
+    next_prevented_id: u64,
+}
+
+/// An amount in 10^-8; as text, because JSON readers stop at 64 bits.
+#[derive(Debug, Clone, Copy)]
+struct Amount(i128);
+
+impl Serialize for Amount {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Amount).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OrderLine {
+    id: u64,
+    account: String,
+    symbol: String,
+    client_id: String,
+    buy: bool,
+    kind: String,
+    tif: String,
+    px: i64,
+    qty: i64,
+    quote_qty: i64,
+    filled: i64,
+    quote_filled: Amount,
+    status: String,
+    expiry: Option<String>,
+    stp: String,
+    strategy: (Option<i64>, Option<i64>),
+    created_us: i64,
+    updated_us: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TradeLine {
+    account: String,
+    id: u64,
+    order_id: u64,
+    symbol: String,
+    px: i64,
+    qty: i64,
+    quote: Amount,
+    commission: Amount,
+    commission_asset: String,
+    time_us: i64,
+    buyer: bool,
+    maker: bool,
+}
+
+/// The open log.
+pub struct StateLog {
+    path: PathBuf,
+    file: File,
+    line: Vec<u8>,
+    failed: bool,
+}
+
+impl StateLog {
+    /// Reads the log into `venue` (whose symbols and accounts are listed, whose accounts hold their first balances),
+    /// compacts it and opens it for more. A missing file is an empty log. Open orders are known afterwards, but not on
+    /// the book: `rest_restored` puts them there once the market is open.
+    pub fn open(path: &Path, venue: &mut Venue) -> Result<StateLog, SimError> {
+        let fault = |source| SimError::State { path: path.to_path_buf(), source };
+        let known = match std::fs::read(path) {
+            Ok(bytes) if bytes.is_empty() => false,
+            Ok(bytes) => {
+                let Some(body) = bytes.strip_prefix(VERSION_LINE.as_bytes()) else {
+                    let first = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+                    let found = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
+                    return Err(SimError::StateVersion { path: path.to_path_buf(), found });
+                };
+                replay(body, venue);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(fault(error)),
+        };
+        let compact = path.with_extension("compact");
+        let mut file = File::create(&compact).map_err(fault)?;
+        let mut bytes = VERSION_LINE.as_bytes().to_vec();
+        encode(&everything(venue), &mut bytes);
+        file.write_all(&bytes).map_err(fault)?;
+        file.sync_all().map_err(fault)?;
+        std::fs::rename(&compact, path).map_err(fault)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(fault)?;
+        if known {
+            let open: usize = venue.accounts.iter().map(|a| a.open.len()).sum();
+            tracing::info!(path = %path.display(), open_orders = open, "the venue goes on from its state file");
+        }
+        Ok(StateLog { path: path.to_path_buf(), file, line: Vec::new(), failed: false })
+    }
+
+    /// Appends a command's changes. A failure is logged once; the venue goes on without memory.
+    pub fn append(&mut self, venue: &Venue, changes: &Changes) {
+        if self.failed {
+            return;
+        }
+        self.line.clear();
+        encode(&commit(venue, changes), &mut self.line);
+        if let Err(error) = self.file.write_all(&self.line) {
+            self.failed = true;
+            tracing::error!(path = %self.path.display(), %error, "the state file cannot be written any more");
+        }
+    }
+}
+
+fn encode(commit: &Commit, out: &mut Vec<u8>) {
+    // Plain structs of numbers and text always serialize.
+    let json = serde_json::to_vec(commit).unwrap_or_default();
+    out.extend_from_slice(format!("{:08x} ", checksum(&json)).as_bytes());
+    out.extend_from_slice(&json);
+    out.push(b'\n');
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+fn decode(line: &[u8]) -> Option<Commit> {
+    let (sum, json) = (line.get(..8)?, line.get(9..)?);
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    if sum != checksum(json) {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// Applies the lines up to the first that is torn or broken.
+fn replay(mut body: &[u8], venue: &mut Venue) {
+    while let Some(end) = body.iter().position(|&b| b == b'\n') {
+        let Some(commit) = decode(&body[..end]) else { break };
+        apply(commit, venue);
+        body = &body[end + 1..];
+    }
+    if !body.is_empty() {
+        tracing::warn!(bytes = body.len(), "the state file ended in a torn line, which was cut off");
+    }
+}
+
+fn apply(commit: Commit, venue: &mut Venue) {
+    for line in commit.orders {
+        if let Some(order) = order_of(line, venue) {
+            venue.restore_order(order);
+        }
+    }
+    for line in commit.trades {
+        let (Some(&account), Ok(symbol)) = (venue.by_key.get(&line.account), venue.symbol(&line.symbol)) else {
+            continue;
+        };
+        let commission_asset = venue.asset(&line.commission_asset);
+        venue.accounts[account].push_trade(Trade {
+            id: line.id,
+            order_id: line.order_id,
+            symbol,
+            px: line.px,
+            qty: line.qty,
+            quote: line.quote.0,
+            commission: line.commission.0,
+            commission_asset,
+            time_us: line.time_us,
+            buyer: line.buyer,
+            maker: line.maker,
+        });
+    }
+    for (key, asset, free, locked) in commit.balances {
+        let asset = venue.asset(&asset);
+        if let Some(&account) = venue.by_key.get(&key) {
+            venue.accounts[account].balances[asset] = Balance { free: free.0, locked: locked.0 };
+        }
+    }
+    for (name, px, trade_ids) in commit.symbols {
+        if let Ok(index) = venue.symbol(&name) {
+            let symbol = &mut venue.symbols[index];
+            symbol.px_last = (px > 0).then_some(px);
+            symbol.next_trade_id = symbol.next_trade_id.max(trade_ids);
+            symbol.trade_ids_reserved = symbol.next_trade_id;
+        }
+    }
+    venue.next_order_id = venue.next_order_id.max(commit.next_order_id);
+    venue.next_exec_id = venue.next_exec_id.max(commit.next_exec_id);
+    venue.next_prevented_id = venue.next_prevented_id.max(commit.next_prevented_id);
+}
+
+fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
+    let mut order = Order {
+        id: line.id,
+        account: *venue.by_key.get(&line.account)?,
+        symbol: venue.symbol(&line.symbol).ok()?,
+        client_id: line.client_id.into(),
+        side: if line.buy { Side::Buy } else { Side::Sell },
+        kind: OrderKind::parse(&line.kind)?,
+        tif: Tif::parse(&line.tif)?,
+        px: line.px,
+        qty: line.qty,
+        quote_qty: line.quote_qty,
+        filled: line.filled,
+        quote_filled: line.quote_filled.0,
+        status: Status::parse(&line.status)?,
+        expiry: line.expiry.as_deref().and_then(Expiry::parse),
+        stp: Stp::parse(&line.stp)?,
+        prevented: None,
+        strategy_id: line.strategy.0,
+        strategy_type: line.strategy.1,
+        created_us: line.created_us,
+        updated_us: line.updated_us,
+        locked: 0,
+        ahead: 0,
+    };
+    // The balances of the same line hold the locked amount already.
+    order.locked = order.lock_needed();
+    Some(order)
+}
+
+fn order_line(order: &Order, venue: &Venue) -> OrderLine {
+    OrderLine {
+        id: order.id,
+        account: venue.accounts[order.account].api_key.clone(),
+        symbol: venue.symbol_name(order.symbol).to_owned(),
+        client_id: order.client_id.to_string(),
+        buy: order.side == Side::Buy,
+        kind: order.kind.text().to_owned(),
+        tif: order.tif.text().to_owned(),
+        px: order.px,
+        qty: order.qty,
+        quote_qty: order.quote_qty,
+        filled: order.filled,
+        quote_filled: Amount(order.quote_filled),
+        status: order.status.text().to_owned(),
+        expiry: order.expiry.map(|e| e.text().to_owned()),
+        stp: order.stp.text().to_owned(),
+        strategy: (order.strategy_id, order.strategy_type),
+        created_us: order.created_us,
+        updated_us: order.updated_us,
+    }
+}
+
+fn trade_line(account: usize, trade: &Trade, venue: &Venue) -> TradeLine {
+    TradeLine {
+        account: venue.accounts[account].api_key.clone(),
+        id: trade.id,
+        order_id: trade.order_id,
+        symbol: venue.symbol_name(trade.symbol).to_owned(),
+        px: trade.px,
+        qty: trade.qty,
+        quote: Amount(trade.quote),
+        commission: Amount(trade.commission),
+        commission_asset: venue.assets[trade.commission_asset].clone(),
+        time_us: trade.time_us,
+        buyer: trade.buyer,
+        maker: trade.maker,
+    }
+}
+
+fn balance_line(account: usize, asset: usize, venue: &Venue) -> (String, String, Amount, Amount) {
+    let balance = venue.accounts[account].balances[asset];
+    let key = venue.accounts[account].api_key.clone();
+    (key, venue.assets[asset].clone(), Amount(balance.free), Amount(balance.locked))
+}
+
+fn symbol_line(index: usize, venue: &Venue) -> (String, i64, u64) {
+    let symbol = &venue.symbols[index];
+    (symbol.instrument.symbol.clone(), symbol.px_last.unwrap_or(0), symbol.trade_ids_reserved)
+}
+
+fn commit(venue: &Venue, changes: &Changes) -> Commit {
+    Commit {
+        orders: changes.orders.iter().filter_map(|id| venue.orders.get(id)).map(|o| order_line(o, venue)).collect(),
+        trades: changes.trades.iter().map(|(account, trade)| trade_line(*account, trade, venue)).collect(),
+        balances: changes.balances.iter().map(|(account, asset)| balance_line(*account, *asset, venue)).collect(),
+        symbols: changes.symbols.iter().map(|index| symbol_line(*index, venue)).collect(),
+        ..counters(venue)
+    }
+}
+
+/// The whole ledger as one commit.
+fn everything(venue: &Venue) -> Commit {
+    let accounts = || venue.accounts.iter().enumerate();
+    Commit {
+        orders: venue.orders.values().map(|order| order_line(order, venue)).collect(),
+        trades: accounts().flat_map(|(at, a)| a.trades.iter().map(move |t| trade_line(at, t, venue))).collect(),
+        balances: accounts()
+            .flat_map(|(at, a)| (0..a.balances.len()).map(move |asset| balance_line(at, asset, venue)))
+            .collect(),
+        symbols: (0..venue.symbols.len()).map(|index| symbol_line(index, venue)).collect(),
+        ..counters(venue)
+    }
+}
+
+fn counters(venue: &Venue) -> Commit {
+    Commit {
+        next_order_id: venue.next_order_id,
+        next_exec_id: venue.next_exec_id,
+        next_prevented_id: venue.next_prevented_id,
+        ..Commit::default()
+    }
+}

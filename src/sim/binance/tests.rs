@@ -1,0 +1,8 @@
+//! The venue as its clients meet it, over sockets in memory and on a virtual clock.
+
+mod ledger;
+mod market;
+mod protocol;
+mod recording;
+mod restart;
+mod shapes;

@@ -1,0 +1,171 @@
+//! Events of the user data stream (reference §16).
+
+use super::orders::{Order, OrderKind, Status};
+use crate::sim::json::Json;
+use std::sync::Arc;
+
+/// What happened to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exec {
+    New,
+    Trade,
+    Canceled,
+    Expired,
+    Prevented,
+}
+
+impl Exec {
+    fn text(self) -> &'static str {
+        match self {
+            Exec::New => "NEW",
+            Exec::Trade => "TRADE",
+            Exec::Canceled => "CANCELED",
+            Exec::Expired => "EXPIRED",
+            Exec::Prevented => "TRADE_PREVENTION",
+        }
+    }
+}
+
+/// The fill that a report tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastFill {
+    pub trade_id: u64,
+    pub px: i64,
+    pub qty: i64,
+    pub quote: i128,
+    pub commission: i128,
+    pub commission_asset: usize,
+    pub maker: bool,
+}
+
+/// An execution report: the order as it stood right after.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub order: Order,
+    pub exec: Exec,
+    pub exec_id: u64,
+    pub fill: Option<LastFill>,
+    /// The cancel request's own id, which takes the order's place in `c`.
+    pub cancel_id: Option<Arc<str>>,
+}
+
+/// An event for one account.
+#[derive(Debug, Clone)]
+pub struct UserEvent {
+    pub account: usize,
+    pub time_us: i64,
+    pub body: UserBody,
+}
+
+#[derive(Debug, Clone)]
+pub enum UserBody {
+    Report(Box<Report>),
+    /// `(asset, free, locked)` of every asset that may have changed.
+    Position(Vec<(usize, i128, i128)>),
+}
+
+impl UserEvent {
+    pub fn is_report(&self) -> bool {
+        matches!(self.body, UserBody::Report(_))
+    }
+
+    /// Writes `{"subscriptionId":n,"event":{...}}`.
+    pub fn write(&self, j: &mut Json, subscription: u64, symbols: impl Fn(usize) -> String, assets: &[String]) {
+        j.object("", |j| {
+            j.uint("subscriptionId", subscription);
+            j.object("event", |j| match &self.body {
+                UserBody::Report(report) => {
+                    write_report(report, j, self.time_us, &symbols(report.order.symbol), assets)
+                }
+                UserBody::Position(balances) => {
+                    j.str("e", "outboundAccountPosition");
+                    j.time("E", self.time_us);
+                    j.time("u", self.time_us);
+                    j.array("B", |j| {
+                        for (asset, free, locked) in balances {
+                            j.object("", |j| {
+                                j.str("a", &assets[*asset]);
+                                j.dec("f", *free);
+                                j.dec("l", *locked);
+                            });
+                        }
+                    });
+                }
+            });
+        });
+    }
+}
+
+fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, assets: &[String]) {
+    let order = &report.order;
+    let fill = report.fill.as_ref();
+    // A market order shows itself on the book in its NEW, and only there.
+    let on_book = match report.exec {
+        Exec::New => true,
+        _ => order.status.open() && order.kind != OrderKind::Market,
+    };
+    j.str("e", "executionReport");
+    j.time("E", time_us);
+    j.str("s", symbol);
+    j.str("c", report.cancel_id.as_deref().unwrap_or(&order.client_id));
+    j.str("S", order.side.text());
+    j.str("o", order.kind.text());
+    j.str("f", order.tif.text());
+    j.dec("q", order.qty);
+    j.dec("p", order.px);
+    j.dec("P", 0);
+    j.dec("F", 0);
+    j.int("g", -1);
+    j.str("C", if report.cancel_id.is_some() { &order.client_id } else { "" });
+    j.str("x", report.exec.text());
+    j.str("X", if report.exec == Exec::New { Status::New.text() } else { order.status.text() });
+    j.str("r", "NONE");
+    j.uint("i", order.id);
+    j.dec("l", fill.map_or(0, |f| f.qty));
+    j.dec("z", order.filled);
+    j.dec("L", fill.map_or(0, |f| f.px));
+    match fill {
+        Some(f) if f.commission > 0 => {
+            j.dec("n", f.commission);
+            j.str("N", &assets[f.commission_asset]);
+        }
+        _ => {
+            j.str("n", "0");
+            j.null("N");
+        }
+    }
+    j.time("T", order.updated_us);
+    j.int("t", fill.map_or(-1, |f| f.trade_id as i64));
+    if let Some(prevented) = &order.prevented {
+        j.uint("v", prevented.match_id);
+    }
+    j.uint("I", report.exec_id);
+    j.bool("w", on_book);
+    j.bool("m", fill.is_some_and(|f| f.maker));
+    j.bool("M", fill.is_some());
+    j.time("O", order.created_us);
+    j.dec("Z", order.quote_filled);
+    j.dec("Y", fill.map_or(0, |f| f.quote));
+    j.dec("Q", order.quote_qty);
+    j.time("W", order.created_us);
+    j.str("V", order.stp.text());
+    if let Some(id) = order.strategy_id {
+        j.int("j", id);
+    }
+    if let Some(kind) = order.strategy_type {
+        j.int("J", kind);
+    }
+    if let (Exec::Prevented, Some(prevented)) = (report.exec, &order.prevented) {
+        j.dec("A", prevented.qty);
+        j.dec("B", prevented.qty);
+        j.int("u", -1);
+        j.uint("U", prevented.other_order);
+        j.str("Cs", symbol);
+        j.dec("pl", prevented.qty);
+        j.dec("pL", prevented.px);
+        j.dec("pY", crate::sim::decimal::notional(prevented.px, prevented.qty));
+    }
+    if let Some(expiry) = order.expiry {
+        j.str("eR", expiry.text());
+    }
+}
