@@ -1,1 +1,3 @@
 //! Arguments and exit codes.
+
+pub mod replay;
