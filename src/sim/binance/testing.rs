@@ -173,13 +173,21 @@ impl Rig {
     }
 
     /// One request on a connection of its own: status, head and JSON body.
-    pub fn rest(&mut self, method: &str, target: &str, key: Option<&str>, body: &str) -> (u16, String, serde_json::Value) {
+    pub fn rest(
+        &mut self,
+        method: &str,
+        target: &str,
+        key: Option<&str>,
+        body: &str,
+    ) -> (u16, String, serde_json::Value) {
         let mut client = self.client();
         let key = key.map_or(String::new(), |k| format!("X-MBX-APIKEY: {k}\r\n"));
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{key}Content-Length: {}\r\n\r\n{body}", body.len());
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{key}Content-Length: {}\r\n\r\n{body}", body.len());
         client.send(head.as_bytes());
         self.turn();
         let (status, head, body) = client.response().unwrap();
+        client.end.close();
         (status, head, serde_json::from_slice(&body).unwrap_or_default())
     }
 
@@ -303,10 +311,8 @@ impl Client {
         let end = self.input.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
         let head = String::from_utf8(self.input[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1)?.parse().unwrap();
-        let length = head
-            .lines()
-            .find_map(|l| l.strip_prefix("Content-Length: "))
-            .map_or(0, |l| l.parse::<usize>().unwrap());
+        let length =
+            head.lines().find_map(|l| l.strip_prefix("Content-Length: ")).map_or(0, |l| l.parse::<usize>().unwrap());
         let body = self.input[end..end + length].to_vec();
         self.input.drain(..end + length);
         Some((status, head, body))

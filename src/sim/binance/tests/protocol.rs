@@ -77,7 +77,7 @@ fn signatures_hold_in_query_body_and_any_order_and_nothing_else_does() {
         ("no signature", Some(KEY), format!("{ORDER}&timestamp={time}"), (400, -1102)),
         ("changed", Some(KEY), at(time).replacen("BUY", "SELL", 1), (400, -1022)),
         ("late", Some(KEY), at(time - 5_001), (400, -1021)),
-        ("in time", Some(KEY), at(time - 5_000).replacen("price=50000", "price=50000", 1), (200, 0)),
+        ("in time", Some(KEY), at(time - 5_000), (200, 0)),
         ("ahead", Some(KEY), at(time + 1_000), (400, -1021)),
         ("window too long", Some(KEY), with("recvWindow=60001"), (400, -1102)),
         ("unread parameter", Some(KEY), with("foo=1"), (400, -1104)),
@@ -120,7 +120,8 @@ fn bytes_that_are_no_protocol_are_answered_or_closed() {
         assert!(client.closed());
         assert_eq!(rig.sim.client_counts().bad_http, 1);
     }
-    for frame in [vec![0x81, 0x01, b'x'], vec![0x81, 0xff, 0, 0, 0, 0, 0x7f, 0, 0, 0], ws::tests::masked(true, 3, b"")] {
+    for frame in [vec![0x81, 0x01, b'x'], vec![0x81, 0xff, 0, 0, 0, 0, 0x7f, 0, 0, 0], ws::tests::masked(true, 3, b"")]
+    {
         let mut rig = Rig::still();
         let mut client = rig.ws("/ws");
         client.send(&frame);
@@ -255,7 +256,8 @@ fn clients_that_talk_too_much_or_are_too_many_or_too_old_are_closed() {
 
 #[test]
 fn a_client_that_does_not_read_is_closed_and_counted() {
-    let mut rig = Rig::new(SimConfig { backlog_max: 50_000, ..config(crate::sim::MarketSource::Synthetic(Default::default())) });
+    let mut rig =
+        Rig::new(SimConfig { backlog_max: 50_000, ..config(crate::sim::MarketSource::Synthetic(Default::default())) });
     let mut client = Client::over(rig.net.dial(1_000));
     rig.handshake(&mut client, "/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker");
     rig.run_ms(3_000);
@@ -266,7 +268,16 @@ fn a_client_that_does_not_read_is_closed_and_counted() {
 #[test]
 fn handshakes_of_every_form_work_and_bad_ones_are_answered() {
     let mut rig = Rig::still();
-    for target in ["/ws", "/ws/0", "/ws/btcusdt@bookTicker", "/stream", "/stream?streams=", "/stream?streams=btcusdt%40trade%2Fethusdt%40trade&timeUnit=MICROSECOND", "/ws-api/v3", "/ws-api/v3?timeUnit=microsecond"] {
+    for target in [
+        "/ws",
+        "/ws/0",
+        "/ws/btcusdt@bookTicker",
+        "/stream",
+        "/stream?streams=",
+        "/stream?streams=btcusdt%40trade%2Fethusdt%40trade&timeUnit=MICROSECOND",
+        "/ws-api/v3",
+        "/ws-api/v3?timeUnit=microsecond",
+    ] {
         rig.ws(target);
     }
     let mut client = rig.client();
