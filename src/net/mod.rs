@@ -10,6 +10,7 @@
 
 pub mod link;
 pub mod mem;
+pub mod rest;
 pub mod tcp;
 pub mod tls;
 pub mod url;

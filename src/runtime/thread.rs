@@ -1,6 +1,6 @@
 //! Threads that turn agents: named, pinned, watched.
 
-use super::wait::{Idle, Ladder, Wait, wait};
+use super::wait::{Ladder, Wait, wait};
 use crate::agent::Agent;
 use crate::net::tcp::Reactor;
 use crate::telemetry::clock::Clock;
