@@ -8,172 +8,42 @@
 //! Left out: journal, channels, stamps. One timed call each, between two reads of the time stamp counter (9 ns each,
 //! included); orders are taken off the table again outside the timed part.
 
+mod common;
+
+use common::{BTC, Bench, E8};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
-use tollgate::core::Core;
-use tollgate::core::command::{Action, Command, PlaceOrder};
-use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
-use tollgate::core::effect::{EffectOf, Outbox};
+use tollgate::core::config::{StrategyConfig, StrategyKind};
 use tollgate::core::event::{Body, Event};
 use tollgate::domain::*;
 
-const E8: i64 = 100_000_000;
-const BTC: InstrumentId = InstrumentId(0);
-
-struct Bench {
-    core: Core,
-    out: Outbox,
-    now: Nanos,
-    px: i64,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        let mut bench = Bench { core: Core::new(), out: Outbox::new(), now: 1_700_000_000_000_000_000, px: 60_000 };
-        bench.step(Body::Start { epoch: 1, run: 1 });
-        bench.step(Body::Limits(Limits {
-            order_notional_max: Usd::dollars(5_000),
-            position_notional_max: Usd::dollars(10_000),
-            leverage_max_ppm: 3_000_000,
-            account_balance_min: Usd::dollars(1_000),
-            daily_loss_max: Usd::dollars(1_000_000),
-            quote_age_max_ns: 1_500_000_000,
-            market_order_margin_ppm: 10_000,
-            open_orders_max: 64,
-            ack_timeout_ns: i64::MAX,
-            not_found_after_ns: i64::MAX,
-            query_interval_ns: i64::MAX,
-            day_offset_ns: 0,
-        }));
-        let venue = VenueId(0);
-        bench.step(Body::Venue { venue, name: Text::new("binance") });
-        for id in 0..64 {
-            bench.step(Body::Instrument(Instrument {
-                id: InstrumentId(id),
-                symbol: Text::new("BTCUSDT"),
-                base: AssetId(id + 1),
-                quote: AssetId(0),
-                base_name: Text::new("BTC"),
-                quote_name: Text::new("USDT"),
-                status: InstrumentStatus::Trading,
-                px_scale: 8,
-                qty_scale: 8,
-                quote_is_usd: true,
-                tick: Price(E8 / 100),
-                lot: Qty(1_000),
-                qty_min: Qty(1_000),
-                qty_max: Qty(9_000 * E8),
-                notional_min: Usd::dollars(5),
-                notional_max: Usd::dollars(9_000_000),
-                notional_min_applies_to_market: true,
-                ..Instrument::default()
-            }));
-            bench.step(Body::Balance(Balance { venue, asset: AssetId(id + 1), free: E8, locked: 0, ts_event_ns: 0 }));
-        }
-        bench.step(Body::Balance(Balance {
-            venue,
-            asset: AssetId(0),
-            free: 1_000_000 * E8,
-            locked: 0,
-            ts_event_ns: 0,
-        }));
-        bench.step(Body::VenueState { venue, state: VenueState::Ready });
-        bench.quote();
-        // A position, so that every quote has something to value.
-        bench.place(E8 / 100);
-        let order = bench.placed();
-        bench.step(Body::Exec(ExecReport {
-            order,
-            exec: ExecType::Trade,
-            last_qty: Qty(E8 / 100),
-            last_px: Price(60_000 * E8),
-            exec_id: ExecId::from_u64(1),
-            ..ExecReport::default()
-        }));
-        bench
+/// Times `body` alone, `after` runs untimed.
+fn timed(bench: &mut Bench, n: u64, body: impl Fn(&mut Bench) -> Body, after: impl Fn(&mut Bench)) -> Duration {
+    let clock = quanta::Clock::new();
+    let mut total = 0;
+    for _ in 0..n {
+        let body = body(bench);
+        let event = bench.event(body);
+        bench.out.clear();
+        let start = clock.raw();
+        bench.core.on_event(&event, &mut bench.out);
+        total += clock.delta_as_nanos(start, clock.raw());
+        after(bench);
     }
-
-    fn event(&mut self, body: Body) -> Event {
-        self.now += 1_000;
-        Event { seq: self.core.seq() + 1, ts_ns: self.now, recv_ns: 0, decoded_ns: 0, body }
-    }
-
-    fn step(&mut self, body: Body) {
-        let event = self.event(body);
-        self.out.clear();
-        self.core.on_event(&event, &mut self.out);
-    }
-
-    fn quote_body(&mut self) -> Body {
-        // The price moves a cent each time, so that nothing is valued twice at the same price.
-        self.px = 6_000_000 + (self.px + 1) % 1_000;
-        Body::Quote(Quote {
-            instrument: BTC,
-            bid_px: Price(self.px * E8 / 100),
-            bid_qty: Qty(E8),
-            ask_px: Price((self.px + 1) * E8 / 100),
-            ask_qty: Qty(E8),
-            update_id: 1,
-            ts_event_ns: 0,
-        })
-    }
-
-    fn quote(&mut self) {
-        let body = self.quote_body();
-        self.step(body);
-    }
-
-    fn place_body(qty: i64) -> Body {
-        Body::Command(Command {
-            request: RequestId(1),
-            who: Text::new("bench"),
-            why: Text::default(),
-            action: Action::Place(PlaceOrder { instrument: BTC, qty: Qty(qty), ..PlaceOrder::default() }),
-        })
-    }
-
-    fn place(&mut self, qty: i64) {
-        self.step(Bench::place_body(qty));
-    }
-
-    fn placed(&self) -> OrderId {
-        match self.out.effects().first() {
-            Some(EffectOf::Place(order)) => order.get().order,
-            other => panic!("an order was wanted, not {other:?}"),
-        }
-    }
-
-    fn reject(&mut self, order: OrderId) {
-        self.step(Body::Exec(ExecReport { order, exec: ExecType::Rejected, ..ExecReport::default() }));
-    }
-
-    /// Times `body` alone, `after` runs untimed.
-    fn timed(&mut self, n: u64, body: impl Fn(&mut Bench) -> Body, after: impl Fn(&mut Bench)) -> Duration {
-        let clock = quanta::Clock::new();
-        let mut total = 0;
-        for _ in 0..n {
-            let body = body(self);
-            let event = self.event(body);
-            self.out.clear();
-            let start = clock.raw();
-            self.core.on_event(&event, &mut self.out);
-            total += clock.delta_as_nanos(start, clock.raw());
-            after(self);
-        }
-        Duration::from_nanos(total)
-    }
+    Duration::from_nanos(total)
 }
 
 fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("core_on_event");
     let mut bench = Bench::new();
-    group.bench_function("quote", |b| b.iter_custom(|n| bench.timed(n, Bench::quote_body, |_| {})));
+    group.bench_function("quote", |b| b.iter_custom(|n| timed(&mut bench, n, Bench::quote_body, |_| {})));
 
     let mut bench = Bench::new();
     group.bench_function("approved", |b| {
         b.iter_custom(|n| {
             bench.quote();
-            bench.timed(
+            timed(
+                &mut bench,
                 n,
                 |_| Bench::place_body(E8 / 100),
                 |bench| {
@@ -190,7 +60,7 @@ fn benches(c: &mut Criterion) {
         b.iter_custom(|n| {
             bench.quote();
             // 0.08 more would be 5,400 of position and above no limit but the order's own, a cent beyond it.
-            bench.timed(n, |_| Bench::place_body(E8 / 100 * 9), Bench::quote)
+            timed(&mut bench, n, |_| Bench::place_body(E8 / 100 * 9), Bench::quote)
         })
     });
 
@@ -199,7 +69,7 @@ fn benches(c: &mut Criterion) {
     bench.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: BTC, kind }));
     group.bench_function("quote_to_order", |b| {
         b.iter_custom(|n| {
-            bench.timed(n, Bench::quote_body, |bench| {
+            timed(&mut bench, n, Bench::quote_body, |bench| {
                 let order = bench.placed();
                 bench.reject(order);
             })

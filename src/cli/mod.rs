@@ -1,1 +1,57 @@
 //! Arguments and exit codes.
+//!
+//! Owns: what can be typed, and what the process answers with. Must not hold a trading decision.
+//!
+//! | exit | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | replay found a difference |
+//! | 2 | wrong arguments, faulty configuration, unusable input, or the engine could not start |
+//! | 3 | stopped, but the venue did not confirm every cancel |
+//! | 70 | a trading thread died; open orders were cancelled over REST |
+//! | 130 | ended at once by a second signal |
+
+mod check;
+pub mod replay;
+mod sim;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a faulty start, or unusable input, ends with.
+const UNUSABLE: u8 = 2;
+
+/// The gate that every order of an automated trader passes.
+#[derive(Parser)]
+#[command(name = "tollgate", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Cmd>,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Check a configuration and name every fault at once.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = "config/tollgate.toml")]
+        config: PathBuf,
+    },
+    /// Serve a simulated venue, alone. Prints one line when it listens: `ready` and a JSON object.
+    Sim(sim::SimArguments),
+    /// Run a journal's events through a fresh core and compare every decision and the state.
+    Replay {
+        /// The journal's folder, such as data/journal.
+        dir: PathBuf,
+    },
+}
+
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        None => check::check(&PathBuf::from("config/tollgate.toml")),
+        Some(Cmd::Check { config }) => check::check(&config),
+        Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
+        Some(Cmd::Replay { dir }) => replay::run(&dir),
+    }
+}

@@ -59,8 +59,15 @@ impl Core {
             None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
         }
         if fills_missing {
-            self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
-            self.venues[report.venue.index().min(self.venues.len() - 1)].reconcile_due = true;
+            self.fetch_fills(report, out);
+        }
+    }
+
+    /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
+    fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
+        self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
+        if let Some(venue) = self.venues.get_mut(report.venue.index()) {
+            venue.reconcile_due = true;
         }
     }
 
@@ -87,7 +94,7 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
-        let mut strategy = Default::default();
+        let (mut strategy, mut missing) = (Default::default(), false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
@@ -101,6 +108,8 @@ impl Core {
                 order.seen = true;
                 let (status, side) = (order.status, order.side);
                 let over = order.cum > order.qty;
+                // A fill between the last one known and this one was lost on the way.
+                missing = report.cum_qty > order.cum;
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
                 // What filled no longer works.
                 let change = order.leaves().0 - before.0;
@@ -117,6 +126,9 @@ impl Core {
                 }
             }
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
+        }
+        if missing {
+            self.fetch_fills(report, out);
         }
         self.portfolio.revalue(report.instrument);
         self.strategies.on_fill(strategy, report.side, report.last_qty, base_fee);

@@ -29,6 +29,7 @@ fn limits() -> Limits {
         ack_timeout_ns: 5 * SECOND,
         not_found_after_ns: 15 * SECOND,
         query_interval_ns: 2 * SECOND,
+        reconcile_interval_ns: 60 * SECOND,
         day_offset_ns: 0,
     }
 }
@@ -432,6 +433,46 @@ fn fills_that_the_venue_counts_and_we_do_not_are_fetched() {
     }));
     let effects = rig.wait(100 * MS);
     assert!(effects.iter().any(|e| matches!(e, EffectOf::Reconcile { venue: VENUE })), "{effects:?}");
+}
+
+#[test]
+fn a_fill_lost_before_another_is_noticed_and_fetched() {
+    let mut rig = Rig::ready();
+    let order = rig.limit(Side::Buy, E8 / 100, 59_000).unwrap();
+    rig.report(order, ExecType::New);
+    rig.step(Body::Exec(ExecReport {
+        order,
+        instrument: BTC,
+        exec: ExecType::Trade,
+        last_qty: Qty(E8 / 400),
+        cum_qty: Qty(E8 / 200),
+        last_px: Price(59_000 * E8),
+        exec_id: ExecId::from_u64(12),
+        ..ExecReport::default()
+    }));
+    let effects = rig.wait(100 * MS);
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Reconcile { venue: VENUE })), "{effects:?}");
+}
+
+#[test]
+fn an_order_that_cannot_rest_is_asked_for_when_its_end_is_not_heard() {
+    let mut rig = Rig::ready();
+    let taker = rig.place(Side::Buy, E8 / 100).unwrap();
+    let resting = rig.limit(Side::Buy, E8 / 1000, 50_000).unwrap();
+    rig.report(taker, ExecType::New);
+    rig.report(resting, ExecType::New);
+    let effects = rig.wait(6 * SECOND);
+    let asked: Vec<OrderId> =
+        effects.iter().filter_map(|e| if let EffectOf::Query(q) = e { Some(q.order) } else { None }).collect();
+    assert_eq!(asked, [taker]);
+}
+
+#[test]
+fn the_venue_is_compared_with_on_a_schedule() {
+    let mut rig = Rig::ready();
+    assert!(!rig.wait(59 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
+    assert!(rig.wait(2 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
+    assert!(!rig.wait(2 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
 }
 
 #[test]

@@ -5,5 +5,7 @@
 mod log;
 pub mod names;
 pub mod sequencer;
+pub mod signals;
+pub mod simulated;
 pub mod thread;
 pub mod wait;

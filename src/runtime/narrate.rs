@@ -1,6 +1,6 @@
 //! What the engine says while it runs: one line for what a trader would want to hear of, made from the journal.
 
-use crate::api::view::View;
+use crate::api::View;
 use crate::core::effect::{AlarmKind, EffectOf, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::domain::{Dec, InstrumentId, OrdStatus, Price, Qty, VenueState};

@@ -142,7 +142,11 @@ pub fn config(market: MarketSource) -> SimConfig {
 
 impl Rig {
     pub fn new(config: SimConfig) -> Rig {
-        let (net, clock) = (MemNet::default(), Clock::virtual_at(START));
+        Rig::at(config, START)
+    }
+
+    pub fn at(config: SimConfig, now: i64) -> Rig {
+        let (net, clock) = (MemNet::default(), Clock::virtual_at(now));
         let sim = BinanceSim::new(config, Box::new(net.clone()), clock.clone()).unwrap();
         Rig { sim, net, clock }
     }
@@ -187,6 +191,7 @@ impl Rig {
         client.send(head.as_bytes());
         self.turn();
         let (status, head, body) = client.response().unwrap();
+        client.end.close();
         (status, head, serde_json::from_slice(&body).unwrap_or_default())
     }
 

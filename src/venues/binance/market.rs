@@ -108,16 +108,12 @@ impl MarketDecoder {
     /// Which book is in doubt after a frame that `decode` refused.
     pub fn suspect(&self, frame: &[u8]) -> Suspect {
         let mut scan = Scan::new(frame);
-        let name = scan.lit(b"{\"stream\":\"").and_then(|()| scan.until(b'@'));
-        match name {
-            Some(name) if scan.rest().starts_with(b"depth") => match self.symbols.find(name) {
-                Some(id) => Suspect::One(id),
-                None => Suspect::None,
-            },
-            // The kind of stream is known, and it is not depth.
-            Some(_) if scan.rest().starts_with(b"trade\"") || scan.rest().starts_with(b"bookTicker\"") => Suspect::None,
-            _ => Suspect::All,
+        let Some(name) = scan.lit(b"{\"stream\":\"").and_then(|()| scan.until(b'@')) else { return Suspect::All };
+        // The kind of stream may be cut short.
+        if !scan.rest().starts_with(b"depth") && !b"depth".starts_with(scan.rest()) {
+            return Suspect::None;
         }
+        self.symbols.find(name).map_or(Suspect::None, Suspect::One)
     }
 
     /// The form the venue sends today, or `None`.

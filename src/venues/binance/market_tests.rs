@@ -153,6 +153,8 @@ fn a_doubtful_frame_names_the_book_it_may_have_changed() {
         (&DEPTH[..60], Suspect::One(InstrumentId(0))),
         (&QUOTE[..60], Suspect::None),
         (&TRADE[..60], Suspect::None),
+        (&DEPTH[..22], Suspect::One(InstrumentId(0))),
+        (&DEPTH.replace("depth", "kline"), Suspect::None),
         (&DEPTH.replace("btcusdt", "nope"), Suspect::None),
         ("{\"strea", Suspect::All),
         ("", Suspect::All),

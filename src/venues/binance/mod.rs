@@ -22,7 +22,7 @@ pub mod sign;
 pub mod snapshot;
 pub mod symbols;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod user;
 
 pub use decode::DecodeError;

@@ -77,7 +77,7 @@ fn signatures_hold_in_query_body_and_any_order_and_nothing_else_does() {
         ("no signature", Some(KEY), format!("{ORDER}&timestamp={time}"), (400, -1102)),
         ("changed", Some(KEY), at(time).replacen("BUY", "SELL", 1), (400, -1022)),
         ("late", Some(KEY), at(time - 5_001), (400, -1021)),
-        ("in time", Some(KEY), at(time - 5_000).replacen("price=50000", "price=50000", 1), (200, 0)),
+        ("in time", Some(KEY), at(time - 5_000), (200, 0)),
         ("ahead", Some(KEY), at(time + 1_000), (400, -1021)),
         ("window too long", Some(KEY), with("recvWindow=60001"), (400, -1102)),
         ("unread parameter", Some(KEY), with("foo=1"), (400, -1104)),

@@ -1,0 +1,133 @@
+//! `tollgate sim`: a simulated venue alone, for clients of any kind.
+
+use super::UNUSABLE;
+use crate::net::link::Wake;
+use crate::net::tcp::Reactor;
+use crate::net::tls::TlsClient;
+use crate::runtime::signals::Signals;
+use crate::runtime::simulated::made_up_key;
+use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
+use crate::runtime::wait::Wait;
+use crate::sim::binance::{BinanceSim, SimAccount, SimConfig};
+use crate::sim::{MarketSource, Speed, SyntheticConfig};
+use crate::telemetry::Clock;
+use clap::Args;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Args)]
+pub(super) struct SimArguments {
+    /// Serve Binance Spot (REST, /ws, /stream and /ws-api/v3) on this address; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    binance: String,
+    /// Play a recording as the market, several merged by time; without one the market is made up.
+    #[arg(long, value_name = "FILE")]
+    recording: Vec<PathBuf>,
+    /// Speed of the recordings: 1 as recorded, 10 ten times, or max.
+    #[arg(long, default_value = "1", value_parser = speed)]
+    speed: SpeedArgument,
+    /// The same seed makes the same market.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The account's API key; made up where not given.
+    #[arg(long, requires = "secret")]
+    key: Option<String>,
+    /// The key's HMAC secret.
+    #[arg(long, requires = "key")]
+    secret: Option<String>,
+    /// What the account begins with, such as USDT=100000; may be given several times.
+    #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
+          default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
+    balance: Vec<(String, String)>,
+    /// Keep the account's ledger here between two starts.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum SpeedArgument {
+    Times(f64),
+    Max,
+}
+
+fn speed(text: &str) -> Result<SpeedArgument, String> {
+    if text == "max" {
+        return Ok(SpeedArgument::Max);
+    }
+    let times: f64 = text.parse().map_err(|_| "neither a number nor max".to_owned())?;
+    if times.is_finite() && times > 0.0 { Ok(SpeedArgument::Times(times)) } else { Err("must be above 0".to_owned()) }
+}
+
+fn balance(text: &str) -> Result<(String, String), String> {
+    let (asset, amount) = text.split_once('=').ok_or("must be ASSET=AMOUNT, such as USDT=100000")?;
+    crate::domain::decimal::parse(amount.as_bytes(), 8).map_err(|cause| format!("{amount:?} is {cause}"))?;
+    Ok((asset.to_owned(), amount.to_owned()))
+}
+
+pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
+    match serve(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the simulated venue does not run: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
+    crate::telemetry::log::init("info", None)?;
+    let signals = Signals::listen()?;
+    let clock = Clock::real();
+    let wake = Wake::default();
+    let reactor = Reactor::new(&wake)?;
+    let account = SimAccount {
+        api_key: arguments.key.clone().unwrap_or_else(made_up_key),
+        secret: arguments.secret.clone().unwrap_or_else(made_up_key),
+        balances: arguments.balance.clone(),
+    };
+    let market = if arguments.recording.is_empty() {
+        MarketSource::Synthetic(SyntheticConfig::default())
+    } else {
+        let speed = match arguments.speed {
+            SpeedArgument::Times(times) => Speed::Times(times),
+            SpeedArgument::Max => Speed::Max,
+        };
+        MarketSource::Recording { files: arguments.recording.clone(), speed }
+    };
+    let config = SimConfig {
+        seed: arguments.seed,
+        state_file: arguments.state.clone(),
+        ..SimConfig::new(&arguments.binance, vec![account], market)
+    };
+    let sim = BinanceSim::new(config, Box::new(reactor.network(&TlsClient::new(None)?)?), clock.clone())?;
+    println!("ready {}", sim.ready());
+    let plan = ThreadPlan {
+        name: "sim".to_owned(),
+        agents: vec![Box::new(sim)],
+        core: None,
+        wait: Wait::Park { max: Duration::from_millis(1) },
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ends_tx, ends) = crossbeam::channel::bounded(1);
+    let thread = spawn(plan, reactor, clock, stop.clone(), ends_tx)?;
+    while !signals.asked() {
+        if let Ok(ThreadEnd::Panicked { message, .. } | ThreadEnd::Failed { message, .. }) =
+            ends.recv_timeout(Duration::from_millis(50))
+        {
+            return Err(message.into());
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    wake.wake();
+    thread.join();
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The simulated venue, as the daemon's configuration and `tollgate sim` want it.
+
+use crate::config;
+use crate::domain::decimal;
+use crate::net::Network;
+use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
+use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
+use crate::telemetry::Clock;
+
+/// Bits of a made-up key or secret.
+const KEY_HEX: usize = 64;
+
+/// A key or secret for an account that is made up: worth nothing, and different each time.
+pub fn made_up_key() -> String {
+    let mut rng = fastrand::Rng::new();
+    (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect()
+}
+
+/// The simulated venue of a daemon.
+pub fn start(
+    sim: &config::Sim,
+    account: SimAccount,
+    network: Box<dyn Network>,
+    clock: Clock,
+) -> Result<BinanceSim, SimError> {
+    let market = match &sim.source {
+        config::SimSource::Synthetic => MarketSource::Synthetic(SyntheticConfig::default()),
+        config::SimSource::Recording { files, speed } => {
+            let speed = match speed {
+                config::Speed::Max => Speed::Max,
+                config::Speed::Permille(permille) => Speed::Times(*permille as f64 / 1_000.0),
+            };
+            MarketSource::Recording { files: files.clone(), speed }
+        }
+    };
+    let config = SimConfig {
+        state_file: sim.state_file.clone(),
+        seed: sim.seed,
+        // Parts per million of the received amount, in units of 10^-8.
+        fees: Fees { maker: i64::from(sim.maker_fee_ppm) * 100, taker: i64::from(sim.taker_fee_ppm) * 100 },
+        ..SimConfig::new(&sim.listen.to_string(), vec![account], market)
+    };
+    BinanceSim::new(config, network, clock)
+}
+
+/// An account with these balances, in units of 10^-8.
+pub fn account(balances: &[(String, i64)]) -> SimAccount {
+    let text = |value| decimal::to_decimal(value, 8).to_string();
+    SimAccount {
+        api_key: made_up_key(),
+        secret: made_up_key(),
+        balances: balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect(),
+    }
+}

@@ -1,0 +1,119 @@
+//! The fuzz targets' bodies over seeded mutations of their seeds, on stable and in bounded time. `FUZZ_SEED` and
+//! `FUZZ_RUNS` choose other mutations and more of them; a failure prints its input.
+
+#[path = "../fuzz/src/lib.rs"]
+mod bodies;
+
+use bodies::Bodies;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Mutations of one target.
+const RUNS: u64 = 50_000;
+
+/// Pieces that tend to hurt: numbers at the edge, escapes, broken UTF-8, structure.
+const PIECES: &[&[u8]] = &[
+    b"0",
+    b"-0",
+    b"-1",
+    b"00",
+    b"1e5",
+    b"1E400",
+    b"1.5",
+    b"0.000000001",
+    b"92233720368.54775808",
+    b"9223372036854775807",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"999999999999999999999",
+    b"null",
+    b"true",
+    b"\"\"",
+    b"\\u0041",
+    b"\\",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b" ",
+    b"\n",
+    b"\xff",
+    b"\xf0\x9f\x98\x80",
+    b"\0",
+    b"[[[[[[[[[[[[[[[[[[[[",
+];
+
+fn mutate(text: &mut Vec<u8>, rng: &mut fastrand::Rng) {
+    for _ in 0..rng.usize(1..5) {
+        if text.is_empty() {
+            return;
+        }
+        let at = rng.usize(..text.len());
+        match rng.u8(..8) {
+            0 => text[at] = rng.u8(..),
+            1 => text[at] ^= 1 << rng.u8(..8),
+            2 => text.truncate(at),
+            3 => drop(text.remove(at)),
+            4 => {
+                let piece = PIECES[rng.usize(..PIECES.len())];
+                text.splice(at..at, piece.iter().copied());
+            }
+            5 => {
+                // A whole number replaced.
+                let from = (0..=at).rev().find(|i| !text[*i].is_ascii_digit()).map_or(0, |i| i + 1);
+                let to = (at..text.len()).find(|i| !text[*i].is_ascii_digit()).unwrap_or(text.len());
+                if from < to {
+                    text.splice(from..to, PIECES[rng.usize(..13)].iter().copied());
+                }
+            }
+            6 => {
+                let to = rng.usize(..text.len());
+                let len = rng.usize(..24).min(text.len() - at.max(to));
+                text.copy_within(at..at + len, to);
+            }
+            _ => {
+                let to = (at + rng.usize(..48)).min(text.len());
+                let run = text[at..to].to_vec();
+                text.splice(to..to, run);
+            }
+        }
+    }
+}
+
+fn run(name: &str, seeds: &[&str], body: fn(&mut Bodies, &[u8])) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let mut rng = fastrand::Rng::with_seed(number("FUZZ_SEED").unwrap_or(1));
+    let mut bodies = Bodies::new();
+    for seed in seeds {
+        body(&mut bodies, seed.as_bytes());
+    }
+    for at in 0..number("FUZZ_RUNS").unwrap_or(RUNS) {
+        let mut text = seeds[rng.usize(..seeds.len())].as_bytes().to_vec();
+        mutate(&mut text, &mut rng);
+        if catch_unwind(AssertUnwindSafe(|| body(&mut bodies, &text))).is_err() {
+            panic!("{name}: mutation {at} fails: {:?}", String::from_utf8_lossy(&text));
+        }
+    }
+}
+
+#[test]
+fn changed_market_frames_are_refused_or_read_as_they_stand() {
+    run("market", bodies::MARKET_SEEDS, Bodies::market);
+}
+
+#[test]
+fn changed_user_frames_are_refused_or_read_as_they_stand() {
+    run("user", bodies::USER_SEEDS, Bodies::user);
+}
+
+#[test]
+fn changed_answers_are_refused_or_read_as_they_stand() {
+    run("ws_api", bodies::WS_API_SEEDS, Bodies::ws_api);
+}
+
+#[test]
+fn changed_exchange_infos_are_refused_or_read_as_they_stand() {
+    run("exchange_info", bodies::EXCHANGE_INFO_SEEDS, Bodies::exchange_info);
+}
