@@ -51,6 +51,7 @@ fn limits() -> Limits {
         ack_timeout_ns: 3 * SECOND,
         not_found_after_ns: 5 * SECOND,
         query_interval_ns: SECOND,
+        reconcile_interval_ns: i64::MAX,
         day_offset_ns: 0,
     }
 }
