@@ -2,7 +2,7 @@
 
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox};
 use super::portfolio::Portfolio;
-use super::{Core, FillKey};
+use super::{Core, FILLS_UNSYNCED_MAX, FillKey};
 use crate::domain::{
     Balance, ExecId, ExecReport, ExecType, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
 };
@@ -88,6 +88,10 @@ impl Core {
             return self.alarm(AlarmKind::Overflow, report.instrument, report.order, out);
         };
         self.counters.fills += 1;
+        if let Some(venue) = self.venues.get_mut(report.venue.index()) {
+            venue.fills = venue.fills.saturating_add(1);
+            venue.reconcile_due |= venue.fills - venue.marked_fills > FILLS_UNSYNCED_MAX;
+        }
         let mut position = Qty::ZERO;
         if let Some(inst) = self.portfolio.get_mut(report.instrument) {
             inst.last_exec = inst.last_exec.max(report.exec_id);
@@ -105,7 +109,6 @@ impl Core {
                 if !report.venue_order_id.is_none() {
                     order.venue_order_id = report.venue_order_id;
                 }
-                order.seen = true;
                 let (status, side) = (order.status, order.side);
                 let over = order.cum > order.qty;
                 // A fill between the last one known and this one was lost on the way.
