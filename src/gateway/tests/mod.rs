@@ -1,5 +1,6 @@
 //! The gateway between the real core and a venue written for these tests, on sockets in memory and a virtual clock.
 
+mod sim;
 mod venue;
 
 use self::venue::{API, REST, Venue, open};
@@ -22,10 +23,21 @@ const VENUE: VenueId = VenueId(0);
 const BTC: InstrumentId = InstrumentId(0);
 const LOT: i64 = 1_000_000;
 
-struct Rig {
+/// The other end.
+trait Peer {
+    fn turn(&mut self, now: Nanos);
+}
+
+impl Peer for Venue {
+    fn turn(&mut self, _: Nanos) {
+        Venue::turn(self);
+    }
+}
+
+struct Rig<V = Venue> {
     clock: Clock,
     hub: MemHub,
-    venue: Venue,
+    venue: V,
     gateway: Gateway,
     core: Core,
     out: Outbox,
@@ -82,16 +94,24 @@ fn config(seed: u64, symbols: &[&str]) -> GatewayConfig {
 }
 
 fn rig_of(seed: u64, symbols: &[&str], reports: usize) -> Rig {
+    rig_with(seed, config(seed, symbols), reports, Venue::new)
+}
+
+fn rig_with<V: Peer>(
+    seed: u64,
+    config: GatewayConfig,
+    reports: usize,
+    venue: impl FnOnce(&Clock, &MemHub) -> V,
+) -> Rig<V> {
     let clock = Clock::virtual_at(1_700_000_000 * SECOND);
     let hub = MemHub::new(&clock, seed);
     hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
-    let venue = Venue::new(&clock, &hub);
+    let venue = venue(&clock, &hub);
     let (effects, effects_rx) = link(4096, &Wake::default());
     let (core_tx, reports) = link(reports, &Wake::default());
     let rest = StreamRest::new(Box::new(hub.network()), &clock, SECOND);
     let counters = Counters::default();
     let network = Box::new(hub.network());
-    let config = config(seed, symbols);
     let gateway = Gateway::new(config, &clock, network, Box::new(rest), effects_rx, core_tx, &counters).unwrap();
     let (core, out) = (Core::new(), Outbox::new());
     let (told, core_stalled) = (Vec::new(), false);
@@ -102,7 +122,7 @@ fn rig_of(seed: u64, symbols: &[&str], reports: usize) -> Rig {
     rig
 }
 
-impl Rig {
+impl<V: Peer> Rig<V> {
     fn event(&mut self, body: Body) -> Vec<OrderId> {
         let ts_ns = self.clock.now();
         let event = Event { seq: self.core.seq() + 1, ts_ns, recv_ns: 0, decoded_ns: 0, body };
@@ -123,7 +143,7 @@ impl Rig {
         let now = self.clock.now() + MS;
         self.clock.set(now);
         self.gateway.do_work(now);
-        self.venue.turn();
+        self.venue.turn(now);
         if !self.core_stalled {
             while let Some(input) = self.reports.try_recv() {
                 self.told.push(input.body);
@@ -136,7 +156,7 @@ impl Rig {
     }
 
     /// Until it holds; at most a minute.
-    fn until(&mut self, what: &str, mut done: impl FnMut(&Rig) -> bool) {
+    fn until(&mut self, what: &str, mut done: impl FnMut(&Rig<V>) -> bool) {
         for _ in 0..60_000 {
             if done(self) {
                 return;
@@ -164,9 +184,12 @@ impl Rig {
     }
 
     fn place(&mut self, side: Side, kind: OrderType) -> OrderId {
-        let px = Price(if kind == OrderType::Market { 0 } else { 60_000 * E8 });
+        self.place_at(side, kind, if kind == OrderType::Market { 0 } else { 60_000 * E8 })
+    }
+
+    fn place_at(&mut self, side: Side, kind: OrderType, px: i64) -> OrderId {
         let symbol = Text::new("BTCUSDT");
-        let (qty, tif) = (Qty(LOT), TimeInForce::Gtc);
+        let (qty, px, tif) = (Qty(LOT), Price(px), TimeInForce::Gtc);
         let order = PlaceOrder { instrument: BTC, symbol, side, kind, tif, qty, px, reduce_only: false };
         self.command(Action::Place(order))[0]
     }
