@@ -501,6 +501,9 @@ fn a_stalled_core_gets_every_report_once_it_listens() {
         rig.turn();
     }
     assert!(!rig.gateway.desk.reports.has_room());
+    for _ in 0..5_000 {
+        rig.turn();
+    }
     rig.core_stalled = false;
     rig.until_status(order, OrdStatus::Filled);
     assert_eq!(rig.position(), LOT);
@@ -518,6 +521,32 @@ fn nothing_is_sent_before_the_venue_is_reconciled() {
     assert!(rig.told.iter().any(|b| matches!(b, Body::NotSent { order: o, .. } if *o == order)));
     assert!(rig.venue.asked.iter().all(|f| f["method"] != "order.place"));
     rig.until("ready", |rig| rig.state() == VenueState::Ready);
+}
+
+#[test]
+fn an_older_statement_of_the_account_does_not_undo_a_newer_event() {
+    let mut rig = rig();
+    let now = rig.venue.now_ms();
+    let event = json!({"e": "outboundAccountPosition", "E": now, "u": now, "B": [{"a": "BTC", "f": "7", "l": "0"}]});
+    rig.venue.event(&event);
+    let balances = json!([{"asset": "BTC", "free": "5", "locked": "0"}, {"asset": "USDT", "free": "9", "locked": "0"}]);
+    let account = json!({"canTrade": true, "updateTime": now - 1, "balances": balances});
+    rig.venue.answer_once("/api/v3/account", json!({"status": 200, "body": account}));
+    rig.command(Action::Reconcile(VENUE));
+    rig.until("read", |rig| rig.core.account().get(VENUE, AssetId(0)).total == 9 * E8);
+    assert_eq!(rig.core.account().get(VENUE, AssetId(1)).total, 7 * E8);
+}
+
+#[test]
+fn an_order_that_was_asked_for_is_ours_under_any_name() {
+    let mut rig = rig();
+    let order = rig.limit();
+    rig.until_status(order, OrdStatus::New);
+    let theirs = rig.venue.orders.values_mut().next().unwrap();
+    (theirs.status, theirs.client) = ("CANCELED", "cancelled_by_hand".to_owned());
+    rig.command(Action::Cancel(order));
+    rig.until_status(order, OrdStatus::Canceled);
+    assert!(rig.execs(order).contains(&ExecType::CancelRejected));
 }
 
 #[test]
