@@ -23,6 +23,9 @@ pub struct Order {
     pub status: &'static str,
 }
 
+/// An HTTP connection, what it asked so far and what of the answer is left.
+type Exchange = (Box<dyn ByteStream>, Vec<u8>, Vec<u8>);
+
 /// One BTCUSDT account. Quantities and prices in units of 10^-8.
 pub struct Venue {
     clock: Clock,
@@ -30,7 +33,7 @@ pub struct Venue {
     pub offset_ns: Nanos,
     rest: Box<dyn Listener>,
     api: Box<dyn Listener>,
-    http: Vec<(Box<dyn ByteStream>, Vec<u8>, Vec<u8>)>,
+    http: Vec<Exchange>,
     pub links: Vec<(WebSocket, bool)>,
     pub orders: BTreeMap<u64, Order>,
     pub trades: Vec<Value>,
@@ -128,11 +131,9 @@ impl Venue {
         }
         let mut links = std::mem::take(&mut self.links);
         for at in 0..links.len() {
-            loop {
-                let frame = match links[at].0.poll(self.clock.now()) {
-                    Ok(Some(message)) => serde_json::from_slice::<Value>(message.payload).unwrap(),
-                    Ok(None) | Err(_) => break,
-                };
+            // A link that breaks is the client's business.
+            while let Ok(Some(message)) = links[at].0.poll(self.clock.now()) {
+                let frame: Value = serde_json::from_slice(message.payload).unwrap();
                 self.asked.push(frame.clone());
                 let (answer, events) = self.on_request(&frame, &mut links[at].1);
                 if let Some(answer) = answer {
