@@ -329,6 +329,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_stands_twice_is_left_to_the_parser() {
+        for name in ["symbol", "clientOrderId", "status", "side", "price", "executedQty"] {
+            let twice = format!("{{\"symbol\":\"A\",\"orderId\":1,\"{name}\":\"5\",\"{name}\":\"6\"}}");
+            assert_eq!(scan(&twice), None, "{twice}");
+        }
+        assert!(scan("{\"symbol\":\"A\",\"orderId\":1}").is_some());
+    }
+
+    #[test]
     fn open_orders_are_listed_with_foreign_ones() {
         let decoder = AccountDecoder::new(names());
         let Some(text) = fixture("wsapi_openOrders_status_response.json") else { return };

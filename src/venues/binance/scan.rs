@@ -267,6 +267,8 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// A number without an exponent and of at most 18 digits before its point: the venue sends no other, and of what
+    /// is larger parsers think differently.
     fn skip_number(&mut self) -> Option<()> {
         let digits = |scan: &mut Self| {
             let n = scan.rest.iter().take_while(|c| c.is_ascii_digit()).count();
@@ -277,21 +279,18 @@ impl<'a> Scan<'a> {
             self.rest = &self.rest[1..];
         }
         let leading_zero = self.peek()? == b'0';
-        if digits(self)? > 1 && leading_zero {
+        let whole = digits(self)?;
+        if whole > 18 || (whole > 1 && leading_zero) {
             return None;
         }
         if self.peek() == Some(b'.') {
             self.rest = &self.rest[1..];
             digits(self)?;
         }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.rest = &self.rest[1..];
-            if let Some(b'+' | b'-') = self.peek() {
-                self.rest = &self.rest[1..];
-            }
-            digits(self)?;
+        match self.peek() {
+            Some(b'e' | b'E') => None,
+            _ => Some(()),
         }
-        Some(())
     }
 }
 
@@ -421,15 +420,9 @@ mod tests {
 
     #[test]
     fn what_is_skipped_is_json() {
-        for text in [
-            "1",
-            "-0.5e+3",
-            "\"a\\\"\\u00e9\"",
-            "[]",
-            "{}",
-            "[1,[2,{\"a\":null}],\"x\"]",
-            "{ \"a\" : [ true , false ] }",
-        ] {
+        for text in
+            ["1", "-0.5", "\"a\\\"\\u00e9\"", "[]", "{}", "[1,[2,{\"a\":null}],\"x\"]", "{ \"a\" : [ true , false ] }"]
+        {
             assert_eq!(Scan::new(text.as_bytes()).skip(), Some(text.as_bytes()), "{text}");
         }
         for text in [
@@ -437,6 +430,8 @@ mod tests {
             "-",
             "1.",
             "1e",
+            "1e5",
+            "1234567890123456789",
             "[1,]",
             "{,}",
             "{\"a\":1,}",
@@ -480,7 +475,7 @@ mod tests {
         fn what_is_skipped_to_the_end_is_json_to_serde(text in "[\\[\\]{}\",:0-9eE+.\\- a-b\\\\u]{0,24}") {
             let mut scan = Scan::new(text.as_bytes());
             if scan.skip().is_some() && scan.at_end() {
-                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok() || text.contains(['e', 'E', '\\']), "{}", text);
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok() || text.contains('\\'), "{}", text);
             }
         }
     }

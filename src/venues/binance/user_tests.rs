@@ -190,6 +190,22 @@ fn both_readers_agree_on_every_documented_report() {
 }
 
 #[test]
+fn a_key_that_stands_twice_or_not_at_all_is_left_to_the_parser() {
+    let mut decoder = decoder();
+    for frame in reports() {
+        let frame = String::from_utf8(frame).unwrap();
+        for key in ["z", "eR", "O", "n"] {
+            let twice =
+                frame.replacen(",\"X\":", &format!(",\"{key}\":\"5.00000000\",\"{key}\":\"6.00000000\",\"X\":"), 1);
+            assert_eq!(scan(&twice), None, "{twice}");
+        }
+        let missing = frame.replacen("\"z\":", "\"y\":", 1);
+        assert_eq!(scan(&missing), None, "{missing}");
+        assert_eq!(decoder.user_event(missing.as_bytes()), Err(DecodeError::MissingField("z")));
+    }
+}
+
+#[test]
 fn a_cut_report_is_an_error_at_every_byte() {
     let mut decoder = decoder();
     for frame in reports() {
@@ -213,7 +229,7 @@ proptest! {
         let mut decoder = decoder();
         if let Some(report) = std::str::from_utf8(&frame).ok().and_then(scan) {
             let by_hand = report.report(&decoder.names).map(UserEvent::Exec);
-            prop_assert_eq!(by_hand, decoder.parse_user_event(&frame));
+            prop_assert_eq!(by_hand, decoder.parse_user_event(&frame), "{}", String::from_utf8_lossy(&frame));
         }
     }
 }
