@@ -3,9 +3,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use tollgate::core::command::{Action, Command};
+use tollgate::core::config::{StrategyConfig, StrategyKind};
+use tollgate::core::event::Body;
 use tollgate::domain::{
-    AssetId, InstrumentId, NewOrder, OrderId, OrderType, Price, Qty, Side, StrategyId, TimeInForce, VenueId,
-    VenueOrderId,
+    AssetId, DepthChunk, DepthKind, ExecId, ExecReport, ExecType, InstrumentId, Level, NewOrder, OrderId, OrderType,
+    Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId, VenueOrderId,
 };
 use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names};
@@ -14,6 +17,8 @@ use tollgate::venues::binance::response;
 use tollgate::venues::binance::sign::Signer;
 use tollgate::venues::binance::{MarketDecoder, SymbolTable};
 
+#[path = "../benches/common/mod.rs"]
+mod common;
 #[path = "../fuzz/src/seeds.rs"]
 mod seeds;
 
@@ -124,4 +129,51 @@ fn orders_and_cancels_are_built_and_signed_without_allocating() {
         builder.cancel(&mut out, target, "BTCUSDT", 1_723_161_255_208);
     });
     assert_eq!(count, 0);
+}
+
+/// Quotes, orders through every rule, acks, fills, cancels, denials, ticks and book updates.
+#[test]
+fn the_core_does_not_allocate() {
+    let mut bench = common::Bench::new();
+    let kind = StrategyKind::Probe { every: 2, qty: Qty(common::E8 / 1_000) };
+    bench.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: common::BTC, kind }));
+    let mut chunk =
+        DepthChunk { instrument: common::BTC, first: true, last: true, bids: 1, asks: 1, ..DepthChunk::default() };
+    chunk.update_id = 1;
+    chunk.levels[0] = Level { px: Price(59_999 * common::E8), qty: Qty(1) };
+    chunk.levels[1] = Level { px: Price(60_001 * common::E8), qty: Qty(1) };
+    bench.step(Body::Depth(chunk));
+    chunk.kind = DepthKind::Delta;
+    let mut trade = 10;
+    let counted = allocations(|| {
+        bench.quote();
+        bench.quote();
+        let order = bench.placed();
+        let report = ExecReport { order, instrument: common::BTC, ..ExecReport::default() };
+        bench.step(Body::Sent { order, encoded_ns: 1, written_ns: 2 });
+        bench.step(Body::Exec(ExecReport { exec: ExecType::New, ..report }));
+        trade += 1;
+        bench.step(Body::Exec(ExecReport {
+            exec: ExecType::Trade,
+            last_qty: Qty(common::E8 / 2_000),
+            last_px: Price(60_000 * common::E8),
+            exec_id: ExecId::from_u64(trade),
+            ..report
+        }));
+        let cancel =
+            Command { request: RequestId(1), who: Text::new("test"), why: Text::default(), action: Action::CancelAll };
+        bench.step(Body::Command(cancel));
+        bench.step(Body::Exec(ExecReport { exec: ExecType::Canceled, ..report }));
+        bench.place(common::E8 * 100);
+        bench.place(common::E8 / 1_000);
+        let order = bench.placed();
+        bench.reject(order);
+        chunk.update_id += 1;
+        chunk.levels[0].px.0 -= 1;
+        bench.step(Body::Depth(chunk));
+        bench.step(Body::Tick);
+    });
+    assert_eq!(counted, 0);
+    let counters = bench.core.counters();
+    assert!(counters.fills > 100 && counters.denied.iter().sum::<u64>() > 100, "{counters:?}");
 }

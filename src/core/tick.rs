@@ -105,7 +105,8 @@ impl Core {
     /// One market order against the whole position. Through the gate, like every other. A balance that commissions
     /// have made smaller than the position bounds it.
     fn flatten(&mut self, id: InstrumentId, out: &mut Outbox) {
-        let venue_ready = |core: &Core, venue: VenueId| core.venues[venue.index()].state == VenueState::Ready;
+        let venue_ready =
+            |core: &Core, venue: VenueId| core.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready);
         let Some(inst) = self.portfolio.get(id) else { return };
         if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 {
             return;

@@ -19,7 +19,7 @@ use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
 use crate::net::tls::{TlsClient, TlsError};
 use crate::telemetry::{Clock, Counters};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +64,8 @@ pub struct Engine {
     pub trading: ThreadGroup,
     pub service: ThreadGroup,
     pub ends: Receiver<ThreadEnd>,
+    /// What threads report their end through.
+    pub ends_tx: Sender<ThreadEnd>,
     pub started_ns: Nanos,
 }
 
@@ -229,7 +231,7 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
-        let (ends_tx, ends) = bounded(config.threads.len());
+        let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
         for (((mut agents, reactor), wake), plan) in parts {
@@ -257,6 +259,7 @@ impl Engine {
             trading,
             service,
             ends,
+            ends_tx,
             started_ns,
         })
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 const ROUNDS: usize = 20;
 
 /// The shipped configuration pointed at a venue of its own process. `strategies` stay, or none trades.
-fn pointed_at(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf {
+pub fn pointed_at(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf {
     let keyed = format!(
         "account = \"keys\"\nrest_url = \"{}\"\nstream_url = \"{}\"\nws_api_url = \"{}\"\n\
          api_key_env = \"KILL9_KEY\"\nsecret_env = \"KILL9_SECRET\"",
