@@ -33,6 +33,7 @@ impl Bench {
             ack_timeout_ns: i64::MAX,
             not_found_after_ns: i64::MAX,
             query_interval_ns: i64::MAX,
+            reconcile_interval_ns: i64::MAX,
             day_offset_ns: 0,
         }));
         let venue = VenueId(0);

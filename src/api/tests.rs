@@ -130,6 +130,7 @@ fn limits() -> Limits {
         ack_timeout_ns: 2_000_000_000,
         not_found_after_ns: 15_000_000_000,
         query_interval_ns: 1_000_000_000,
+        reconcile_interval_ns: i64::MAX,
         day_offset_ns: 0,
     }
 }

@@ -13,6 +13,7 @@
 
 mod check;
 pub mod replay;
+mod run;
 mod sim;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Cmd {
+    /// Trade as the configuration says, until Ctrl-C. What `tollgate` alone does.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "config/tollgate.toml")]
+        config: PathBuf,
+    },
     /// Check a configuration and name every fault at once.
     Check {
         /// The configuration file.
@@ -49,7 +56,8 @@ enum Cmd {
 
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        None => check::check(&PathBuf::from("config/tollgate.toml")),
+        None => run::run(&PathBuf::from("config/tollgate.toml")),
+        Some(Cmd::Run { config }) => run::run(&config),
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),

@@ -97,6 +97,7 @@ mod tests {
             ack_timeout_ns: 5_000_000_000,
             not_found_after_ns: 15_000_000_000,
             query_interval_ns: 2_000_000_000,
+            reconcile_interval_ns: i64::MAX,
             day_offset_ns: 0,
         };
         let instrument = Instrument {

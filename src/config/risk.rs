@@ -38,6 +38,7 @@ pub struct Risk {
     pub ack_timeout_ns: Nanos,
     pub not_found_after_ns: Nanos,
     pub query_interval_ns: Nanos,
+    pub reconcile_interval_ns: Nanos,
 }
 
 impl Risk {
@@ -62,6 +63,7 @@ impl Risk {
             ack_timeout_ns: s.millis("ack_timeout_ms", 10..=60_000),
             not_found_after_ns: s.millis("not_found_after_ms", 10..=600_000),
             query_interval_ns: s.millis("query_interval_ms", 10..=600_000),
+            reconcile_interval_ns: s.millis("reconcile_interval_ms", 10_000..=86_400_000),
         };
         if risk.usd_assets.iter().any(|asset| !asset.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())) {
             s.fault("usd_assets", "assets are written as the venue does, in A-Z and 0-9");

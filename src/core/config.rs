@@ -29,6 +29,8 @@ pub struct Limits {
     pub not_found_after_ns: Nanos,
     /// Time between two questions about one unknown order.
     pub query_interval_ns: Nanos,
+    /// Open orders, balances and fills are compared with the venue this often.
+    pub reconcile_interval_ns: Nanos,
     /// Hour of the day boundary of the daily loss, as an offset from UTC midnight.
     pub day_offset_ns: Nanos,
 }
@@ -44,6 +46,7 @@ wire_struct!(Limits {
     ack_timeout_ns,
     not_found_after_ns,
     query_interval_ns,
+    reconcile_interval_ns,
     day_offset_ns,
 });
 

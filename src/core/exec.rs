@@ -2,7 +2,7 @@
 
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox};
 use super::portfolio::Portfolio;
-use super::{Core, FillKey};
+use super::{Core, FILLS_UNSYNCED_MAX, FillKey};
 use crate::domain::{
     Balance, ExecId, ExecReport, ExecType, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
 };
@@ -59,8 +59,15 @@ impl Core {
             None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
         }
         if fills_missing {
-            self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
-            self.venues[report.venue.index().min(self.venues.len() - 1)].reconcile_due = true;
+            self.fetch_fills(report, out);
+        }
+    }
+
+    /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
+    fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
+        self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
+        if let Some(venue) = self.venues.get_mut(report.venue.index()) {
+            venue.reconcile_due = true;
         }
     }
 
@@ -81,13 +88,17 @@ impl Core {
             return self.alarm(AlarmKind::Overflow, report.instrument, report.order, out);
         };
         self.counters.fills += 1;
+        if let Some(venue) = self.venues.get_mut(report.venue.index()) {
+            venue.fills = venue.fills.saturating_add(1);
+            venue.reconcile_due |= venue.fills - venue.marked_fills > FILLS_UNSYNCED_MAX;
+        }
         let mut position = Qty::ZERO;
         if let Some(inst) = self.portfolio.get_mut(report.instrument) {
             inst.last_exec = inst.last_exec.max(report.exec_id);
             position = inst.position.net;
         }
         self.move_balances(report);
-        let mut strategy = Default::default();
+        let (mut strategy, mut missing) = (Default::default(), false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
@@ -98,9 +109,10 @@ impl Core {
                 if !report.venue_order_id.is_none() {
                     order.venue_order_id = report.venue_order_id;
                 }
-                order.seen = true;
                 let (status, side) = (order.status, order.side);
                 let over = order.cum > order.qty;
+                // A fill between the last one known and this one was lost on the way.
+                missing = report.cum_qty > order.cum;
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
                 // What filled no longer works.
                 let change = order.leaves().0 - before.0;
@@ -117,6 +129,9 @@ impl Core {
                 }
             }
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
+        }
+        if missing {
+            self.fetch_fills(report, out);
         }
         self.portfolio.revalue(report.instrument);
         self.strategies.on_fill(strategy, report.side, report.last_qty, base_fee);

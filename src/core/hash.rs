@@ -43,6 +43,9 @@ impl Core {
             h.add(&venue.state);
             h.add(&venue.reconcile_due);
             h.add(&venue.reconcile_ns);
+            h.add(&venue.synced_ns);
+            h.add(&venue.fills);
+            h.add(&venue.marked_fills);
         }
         h.add(&self.portfolio.totals);
         for inst in self.portfolio.defined() {

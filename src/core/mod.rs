@@ -44,6 +44,10 @@ use crate::domain::{
 /// Fills remembered, so that one that comes twice counts once.
 const FILLS_REMEMBERED: usize = 65_536;
 
+/// Fills of a venue since it was last reconciled, at which that is done anew: a backfill begins there, and must not
+/// bring more than are remembered.
+const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
+
 /// Orders one event can make; an order id has room for this many.
 const ORDERS_PER_EVENT: u64 = 64;
 
@@ -73,6 +77,11 @@ struct Venue {
     reconcile_due: bool,
     /// When the last `Reconcile` was asked for.
     reconcile_ns: Nanos,
+    /// When the last one that was answered had been asked for; 0: none ever was.
+    synced_ns: Nanos,
+    /// Fills since then, and how many of them had been counted when the last one was asked for.
+    fills: u32,
+    marked_fills: u32,
 }
 
 /// What happened, counted. Shown by status; part of no decision.
@@ -280,6 +289,9 @@ impl Core {
         };
         self.orders.insert(order);
         self.portfolio.work(new.instrument, new.side, new.qty.0);
+        if let Some(inst) = self.portfolio.get_mut(new.instrument) {
+            inst.traded = true;
+        }
         self.hold(new.order);
         self.portfolio.revalue(new.instrument);
         self.counters.placed += 1;

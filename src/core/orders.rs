@@ -70,6 +70,11 @@ wire_struct!(Order {
 });
 
 impl Order {
+    /// The venue fills or ends it at once: it never rests.
+    pub fn is_immediate(&self) -> bool {
+        self.kind == OrderType::Market || matches!(self.tif, TimeInForce::Ioc | TimeInForce::Fok)
+    }
+
     /// Still working, or taken to be.
     #[inline]
     pub fn leaves(&self) -> Qty {

@@ -40,8 +40,15 @@ pub struct Inst {
     pub position: Position,
     pub working: Working,
     pub closing: Closing,
-    /// The greatest exec id of a fill of ours: backfills ask from the next one.
+    /// An order of ours has been sent: there may be fills.
+    pub traded: bool,
+    /// The greatest exec id of a fill of ours.
     pub last_exec: ExecId,
+    /// `last_exec` when the last reconciliation was asked for.
+    pub marked_exec: ExecId,
+    /// No fill up to here is missing: backfills ask from the next one. One that was lost while the link broke has a
+    /// smaller id than those heard since, so `last_exec` would pass it over for ever.
+    pub synced_exec: ExecId,
     /// Share of the sums below.
     unrealised: Usd,
     realised: Usd,
@@ -56,7 +63,10 @@ wire_struct!(Inst {
     position,
     working,
     closing,
+    traded,
     last_exec,
+    marked_exec,
+    synced_exec,
     unrealised,
     realised,
     exposure,

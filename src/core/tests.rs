@@ -29,6 +29,7 @@ fn limits() -> Limits {
         ack_timeout_ns: 5 * SECOND,
         not_found_after_ns: 15 * SECOND,
         query_interval_ns: 2 * SECOND,
+        reconcile_interval_ns: 60 * SECOND,
         day_offset_ns: 0,
     }
 }
@@ -407,6 +408,47 @@ fn a_restart_asks_for_what_was_open_and_applies_what_was_missed() {
     assert_eq!(rig.core.account().get(VENUE, USDT).total, 10_000 * E8, "the venue's statement has these fills in it");
 }
 
+/// The ids from which fills are asked for, once the link is back.
+fn backfills(rig: &mut Rig) -> Vec<ExecId> {
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
+    let effects = rig.step(Body::VenueState { venue: VENUE, state: VenueState::Syncing });
+    effects.iter().filter_map(|e| if let EffectOf::Backfill { from, .. } = e { Some(*from) } else { None }).collect()
+}
+
+#[test]
+fn a_fill_that_was_lost_before_one_that_was_heard_is_still_asked_for() {
+    let mut rig = Rig::ready();
+    assert_eq!(backfills(&mut rig), [], "nothing was ever sent");
+    rig.step(Body::Reconciled { venue: VENUE });
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    let order = rig.limit(Side::Buy, E8 / 100, 59_000).unwrap();
+    let id = ExecId::from_u64;
+    assert_eq!(backfills(&mut rig), [ExecId::NONE]);
+    rig.trades = 300;
+    rig.fill(order, Side::Buy, E8 / 1000, 59_000);
+    rig.step(Body::Reconciled { venue: VENUE });
+    // What came while it was reconciled may not have been all: the next one asks again.
+    assert_eq!(backfills(&mut rig), [ExecId::NONE]);
+    rig.step(Body::Reconciled { venue: VENUE });
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    let known = rig.core.portfolio().get(BTC).unwrap().last_exec.lo;
+    rig.trades += 5;
+    rig.fill(order, Side::Buy, E8 / 1000, 59_000);
+    assert_eq!(backfills(&mut rig), [id(known + 1)]);
+    assert_eq!(backfills(&mut rig), [id(known + 1)], "a reconciliation that was not ended settles nothing");
+}
+
+#[test]
+fn an_order_that_was_filled_in_part_and_is_not_named_is_asked_for() {
+    let mut rig = Rig::ready();
+    let order = rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap();
+    rig.report(order, ExecType::New);
+    backfills(&mut rig);
+    rig.fill(order, Side::Buy, E8 / 2000, 59_000);
+    let effects = rig.step(Body::Reconciled { venue: VENUE });
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Query(q) if q.order == order)), "{effects:?}");
+}
+
 #[test]
 fn an_order_the_venue_does_not_name_is_asked_for() {
     let mut rig = Rig::ready();
@@ -432,6 +474,46 @@ fn fills_that_the_venue_counts_and_we_do_not_are_fetched() {
     }));
     let effects = rig.wait(100 * MS);
     assert!(effects.iter().any(|e| matches!(e, EffectOf::Reconcile { venue: VENUE })), "{effects:?}");
+}
+
+#[test]
+fn a_fill_lost_before_another_is_noticed_and_fetched() {
+    let mut rig = Rig::ready();
+    let order = rig.limit(Side::Buy, E8 / 100, 59_000).unwrap();
+    rig.report(order, ExecType::New);
+    rig.step(Body::Exec(ExecReport {
+        order,
+        instrument: BTC,
+        exec: ExecType::Trade,
+        last_qty: Qty(E8 / 400),
+        cum_qty: Qty(E8 / 200),
+        last_px: Price(59_000 * E8),
+        exec_id: ExecId::from_u64(12),
+        ..ExecReport::default()
+    }));
+    let effects = rig.wait(100 * MS);
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Reconcile { venue: VENUE })), "{effects:?}");
+}
+
+#[test]
+fn an_order_that_cannot_rest_is_asked_for_when_its_end_is_not_heard() {
+    let mut rig = Rig::ready();
+    let taker = rig.place(Side::Buy, E8 / 100).unwrap();
+    let resting = rig.limit(Side::Buy, E8 / 1000, 50_000).unwrap();
+    rig.report(taker, ExecType::New);
+    rig.report(resting, ExecType::New);
+    let effects = rig.wait(6 * SECOND);
+    let asked: Vec<OrderId> =
+        effects.iter().filter_map(|e| if let EffectOf::Query(q) = e { Some(q.order) } else { None }).collect();
+    assert_eq!(asked, [taker]);
+}
+
+#[test]
+fn the_venue_is_compared_with_on_a_schedule() {
+    let mut rig = Rig::ready();
+    assert!(!rig.wait(59 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
+    assert!(rig.wait(2 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
+    assert!(!rig.wait(2 * SECOND).iter().any(|e| matches!(e, EffectOf::Reconcile { .. })));
 }
 
 #[test]

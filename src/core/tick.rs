@@ -20,7 +20,8 @@ impl Core {
         self.go_on_closing(out);
         for n in 0..self.venues.len() {
             let venue = &self.venues[n];
-            if venue.reconcile_due && venue.state == VenueState::Ready {
+            let due = venue.reconcile_due || self.now - venue.reconcile_ns > self.limits.reconcile_interval_ns;
+            if due && venue.state == VenueState::Ready {
                 self.reconcile(VenueId(n as u8), out);
             }
         }
@@ -55,6 +56,12 @@ impl Core {
                     if ready {
                         self.ask(id, out);
                     }
+                }
+                // One that the venue must have finished by now, and of whose end nothing was heard.
+                OrdStatus::New | OrdStatus::PartiallyFilled
+                    if ready && order.is_immediate() && waited > self.limits.ack_timeout_ns =>
+                {
+                    self.ask(id, out);
                 }
                 OrdStatus::Unknown if ready && waited > self.limits.query_interval_ns => self.ask(id, out),
                 _ => {}

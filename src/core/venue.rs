@@ -6,7 +6,7 @@ use super::command::TradingState;
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
-use crate::domain::{ExecId, FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
+use crate::domain::{FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
 
 impl Core {
     /// A run begins: nothing of the last one's links is known any more, and what was asked and not answered is unknown.
@@ -100,6 +100,8 @@ impl Core {
         let Some(slot) = self.venues.get_mut(venue.index()) else { return };
         slot.reconcile_due = false;
         slot.reconcile_ns = self.now;
+        slot.marked_fills = slot.fills;
+        let synced_ns = slot.synced_ns;
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
             n += 1;
@@ -109,17 +111,14 @@ impl Core {
                 order.seen = false;
             }
         }
-        for inst in self.portfolio.defined().filter(|i| i.def.venue == venue) {
-            let oldest = self.orders.live().filter(|o| o.instrument == inst.def.id).map(|o| o.decided_ns).min();
-            if inst.last_exec == ExecId::NONE && oldest.is_none() {
-                continue;
-            }
+        for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue && i.traded) {
+            inst.marked_exec = inst.last_exec;
             out.push(EffectOf::Backfill {
                 venue,
                 instrument: inst.def.id,
-                from: following(inst.last_exec),
-                // A minute for the difference between the clocks.
-                since_ns: oldest.unwrap_or(self.now) - 60_000_000_000,
+                from: following(inst.synced_exec),
+                // The venue was reconciled before its first order; a minute for the difference between the clocks.
+                since_ns: synced_ns - 60_000_000_000,
             });
         }
         out.push(EffectOf::Reconcile { venue });
@@ -127,7 +126,14 @@ impl Core {
 
     /// The venue has said all it has. An order of ours that it did not name is asked for by its id.
     pub(super) fn on_reconciled(&mut self, venue: VenueId, out: &mut Outbox) {
-        let Some(since) = self.venues.get(venue.index()).map(|v| v.reconcile_ns) else { return };
+        let Some(slot) = self.venues.get_mut(venue.index()) else { return };
+        let since = slot.reconcile_ns;
+        slot.synced_ns = since;
+        slot.fills = slot.fills.saturating_sub(slot.marked_fills);
+        slot.marked_fills = 0;
+        for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue) {
+            inst.synced_exec = inst.synced_exec.max(inst.marked_exec);
+        }
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
             n += 1;

@@ -1,1 +1,237 @@
-//! Orders out.
+//! Orders out, and everything the venue says about them in: one agent a venue.
+//!
+//! Owns: the order link (one WebSocket API connection that carries requests, answers and the private stream), the
+//! correlation of answers, time-outs, the venue's clock, waits that the venue asks for, and reconciliation. The
+//! protocol's bytes are `venues`'.
+//! Must not know: feed, api; of the core more than its events and effects. It sends nothing that the gate has not
+//! approved, and decides nothing about an order but whether it could be written.
+//!
+//! What holds:
+//! - Every `Place` is answered by `Sent` or `NotSent`, and every sent one by a report: ack, reject, or unknown.
+//! - A request is written once. What a lost link or a time-out leaves open is `Unknown`, and the core asks.
+//! - No order is written unless the private stream is up and the venue is reconciled.
+//! - The core hears `Down` before it hears of anything that the loss of the link left unknown.
+
+mod backoff;
+mod calls;
+mod clock_sync;
+mod desk;
+mod inflight;
+mod known;
+mod reconcile;
+mod reports;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use self::backoff::Backoff;
+use self::calls::Calls;
+use self::desk::Desk;
+use self::reconcile::{Backfill, Reconcile};
+use self::reports::Reports;
+use self::session::{Call, Phase};
+use crate::agent::Agent;
+use crate::core::effect::Effect;
+use crate::core::event::Input;
+use crate::domain::{Instrument, Nanos, VenueId, VenueState};
+use crate::net::link::{Rx, Tx};
+use crate::net::url::{self, UrlError};
+use crate::net::ws::{SendError, WebSocket, WsConfig};
+use crate::net::{Endpoint, Network, Rest};
+use crate::telemetry::clock::Clock;
+use crate::telemetry::{Counter, Counters};
+use crate::venues::assets::AssetTable;
+use crate::venues::binance::SymbolTable;
+use crate::venues::binance::account::{AccountDecoder, Names};
+use crate::venues::binance::exchange_info::Wanted;
+use crate::venues::binance::request::{PlaceError, RequestBuilder, RequestError};
+use crate::venues::binance::sign::{RestSigner, Signer};
+use crate::venues::binance::symbols::SymbolError;
+
+/// What a gateway must know of its venue and account.
+pub struct GatewayConfig {
+    pub venue: VenueId,
+    /// The venue's name; the agent's is `gateway-` and this.
+    pub name: String,
+    /// `https://api.binance.com`
+    pub rest_url: String,
+    /// `wss://ws-api.binance.com:443/ws-api/v3`
+    pub ws_api_url: String,
+    pub api_key: String,
+    pub signer: Signer,
+    /// The journal's: client order ids carry it.
+    pub epoch: u32,
+    pub recv_window_ms: u32,
+    pub instruments: Vec<Wanted>,
+    pub assets: AssetTable,
+    /// Quote assets that count as dollars.
+    pub usd_assets: Vec<String>,
+    /// Until the account says its own.
+    pub taker_fee_ppm: u32,
+    pub connect_timeout_ns: Nanos,
+    /// For an answer on the order link. The venue's own limit is ten seconds.
+    pub request_timeout_ns: Nanos,
+    /// A link that is silent for this long is dead; three pings go out in that time.
+    pub read_timeout_ns: Nanos,
+    pub reconnect_min_ns: Nanos,
+    pub reconnect_max_ns: Nanos,
+    pub frame_max_bytes: usize,
+    /// Of back-off, masks and handshakes.
+    pub seed: u64,
+}
+
+/// Why a gateway cannot be made, or a request not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    Url(UrlError),
+    #[error(transparent)]
+    Symbols(#[from] SymbolError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("the venue is not ready for orders")]
+    NotReady,
+    #[error("the venue wants no requests for {ms} ms")]
+    Paused { ms: i64 },
+    #[error("too many requests without an answer")]
+    TooManyUnanswered,
+    #[error("the instrument is not one of this venue")]
+    NoSymbol,
+    #[error(transparent)]
+    Unsayable(PlaceError),
+    #[error(transparent)]
+    Unwritten(SendError),
+}
+
+/// What a gateway counts.
+pub struct GatewayCounters {
+    pub reconnects: Counter,
+    /// Orders and cancels that were not written.
+    pub not_sent: Counter,
+    /// Requests without an answer: time-outs and lost links.
+    pub unanswered: Counter,
+    /// Frames and bodies that could not be read.
+    pub undecodable: Counter,
+    /// Reports about orders of others in instruments that are not configured.
+    pub foreign: Counter,
+}
+
+impl GatewayCounters {
+    fn new(counters: &Counters, venue: &str) -> GatewayCounters {
+        let counter = |what: &str| counters.counter(&format!("gateway_{}_{what}_total", venue.replace('-', "_")));
+        GatewayCounters {
+            reconnects: counter("reconnects"),
+            not_sent: counter("not_sent"),
+            unanswered: counter("unanswered"),
+            undecodable: counter("undecodable"),
+            foreign: counter("foreign_reports"),
+        }
+    }
+}
+
+/// The agent.
+pub struct Gateway {
+    name: String,
+    config: GatewayConfig,
+    endpoint: Endpoint,
+    target: String,
+    ws: WebSocket,
+    network: Box<dyn Network>,
+    rest: Box<dyn Rest>,
+    effects: Rx<Effect>,
+    desk: Desk,
+    calls: Calls,
+    phase: Phase,
+    /// What the core was told last.
+    told: VenueState,
+    backoff: Backoff,
+    rest_backoff: Backoff,
+    next_ping: Nanos,
+    /// `exchangeInfo` has been read since the last connect; not asked for before `info_after`; for all symbols.
+    info_known: bool,
+    info_after: Nanos,
+    info_all: bool,
+    instruments: Vec<Instrument>,
+    taker_fee_ppm: u32,
+    /// REST requests without an answer; at most one of each kind.
+    calls_out: Vec<(u64, Call)>,
+    next_call: u64,
+    backfills: Vec<Backfill>,
+    reconcile: Option<Reconcile>,
+    step_after: Nanos,
+}
+
+impl Gateway {
+    /// `network` and `rest` belong to the thread that will turn the agent. `effects` come from the core, reports go
+    /// to it through `core`.
+    pub fn new(
+        config: GatewayConfig,
+        clock: &Clock,
+        network: Box<dyn Network>,
+        rest: Box<dyn Rest>,
+        effects: Rx<Effect>,
+        core: Tx<Input>,
+        counters: &Counters,
+    ) -> Result<Gateway, GatewayError> {
+        let (endpoint, path) = url::parse(&config.ws_api_url)?;
+        url::parse(&config.rest_url)?;
+        let symbols = SymbolTable::new(config.instruments.iter().map(|wanted| (wanted.id, wanted.symbol.as_str())))?;
+        let names = Names { venue: config.venue, epoch: config.epoch, symbols, assets: config.assets.clone() };
+        let builder = RequestBuilder::new(&config.api_key, &config.signer, config.epoch, config.recv_window_ms)?;
+        let rest_signer = RestSigner::new(&config.api_key, config.signer.clone());
+        let ws_config = WsConfig {
+            message_max: config.frame_max_bytes,
+            connect_timeout_ns: config.connect_timeout_ns,
+            handshake_timeout_ns: config.connect_timeout_ns,
+            ..WsConfig::default()
+        };
+        let desk = Desk::new(
+            clock,
+            Reports::new(core),
+            AccountDecoder::new(names),
+            builder,
+            config.request_timeout_ns,
+            GatewayCounters::new(counters, &config.name),
+        );
+        Ok(Gateway {
+            name: format!("gateway-{}", config.name),
+            endpoint,
+            // The answers' rate limits would cost bytes on every order, and nobody reads them here.
+            target: format!("{path}?returnRateLimits=false"),
+            ws: WebSocket::new(ws_config, config.seed),
+            network,
+            rest,
+            effects,
+            desk,
+            calls: Calls::new(&config.rest_url, rest_signer, config.recv_window_ms),
+            phase: Phase::Starting,
+            told: VenueState::Down,
+            backoff: Backoff::new(config.reconnect_min_ns, config.reconnect_max_ns, config.seed),
+            rest_backoff: Backoff::new(config.reconnect_min_ns, config.reconnect_max_ns, !config.seed),
+            next_ping: 0,
+            info_known: false,
+            info_after: 0,
+            info_all: false,
+            instruments: Vec::new(),
+            taker_fee_ppm: config.taker_fee_ppm,
+            calls_out: Vec::with_capacity(4),
+            next_call: 0,
+            backfills: Vec::new(),
+            reconcile: None,
+            step_after: 0,
+            config,
+        })
+    }
+}
+
+impl Agent for Gateway {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Orders go out before anything is read: a turn with both should not make them wait.
+    fn do_work(&mut self, now: Nanos) -> usize {
+        let flushed = self.desk.reports.flush();
+        flushed + self.take_effects(now) + self.read_link(now) + self.read_rest(now) + self.keep_time(now)
+    }
+}

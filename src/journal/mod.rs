@@ -25,6 +25,10 @@
 //!   the machine once the flusher has synced it (`JournalConfig::flush_interval_ns`).
 //! - A damaged journal is refused with the file and the offset, and left as it was found. Only an unfinished end is cut.
 //!
+//! Answers to "no room": a record is at most `RECORD_BYTES_MAX`, which every empty segment holds, so no event is ever too
+//! large; where the next segment is not ready (disk full, flusher behind) `append` says `JournalFull`, `has_room` says so
+//! beforehand, and both say otherwise as soon as there is one.
+//!
 //! Not defended against: another program that truncates or rewrites a segment while it is mapped.
 
 mod compress;

@@ -2,10 +2,17 @@
 //!
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
+mod control;
+pub mod engine;
 mod log;
 pub mod names;
+mod narrate;
+mod records;
+mod rescue;
 pub mod sequencer;
 pub mod signals;
 pub mod simulated;
+pub mod supervise;
 pub mod thread;
+pub mod venue;
 pub mod wait;

@@ -25,7 +25,9 @@ impl Narrator {
                     VenueState::Down => tracing::warn!("{name} is down: no orders until it is back and reconciled"),
                 }
             }
-            Body::Instrument(def) => tracing::debug!("{} is defined: tick {:?}, lot {:?}", def.symbol, def.tick, def.lot),
+            Body::Instrument(def) => {
+                tracing::debug!("{} is defined: tick {:?}, lot {:?}", def.symbol, def.tick, def.lot)
+            }
             _ => {}
         }
         for effect in effects {
@@ -89,7 +91,9 @@ pub fn alarm_words(kind: AlarmKind) -> &'static str {
         AlarmKind::Overflow => "a number does not fit; growth is denied until it is looked into",
         AlarmKind::DailyLoss => "the loss of the day has reached its limit; only reducing orders pass",
         AlarmKind::TableFull => "a table is full",
-        AlarmKind::InstrumentChanged => "an instrument came back with other scales while a position hangs on the old ones",
+        AlarmKind::InstrumentChanged => {
+            "an instrument came back with other scales while a position hangs on the old ones"
+        }
         AlarmKind::FillsMissing => "the venue counts fills that were not received; they are being fetched",
         AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }

@@ -40,6 +40,8 @@ pub struct Conn {
     /// Never used twice.
     pub id: u64,
     pub opened_ns: Nanos,
+    /// When bytes last came.
+    pub heard_ns: Nanos,
     stream: Box<dyn ByteStream>,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -54,6 +56,7 @@ impl Conn {
         Conn {
             id,
             opened_ns: now,
+            heard_ns: now,
             stream,
             input: Vec::new(),
             output: Vec::new(),
@@ -65,13 +68,14 @@ impl Conn {
     }
 
     /// Reads what has come; gives the number of bytes.
-    pub fn read(&mut self, scratch: &mut [u8]) -> usize {
+    pub fn read(&mut self, scratch: &mut [u8], now: Nanos) -> usize {
         let mut total = 0;
         while !self.gone && self.closing_since.is_none() && total < READ_PER_TURN {
             match self.stream.read(scratch) {
                 Ok(0) => self.gone = true,
                 Ok(n) => {
                     self.input.extend_from_slice(&scratch[..n]);
+                    self.heard_ns = now;
                     total += n;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,

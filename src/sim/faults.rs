@@ -21,7 +21,8 @@ pub struct Faults {
     pub answer_unknown_before: f64,
     /// The same, after it took effect.
     pub answer_unknown_after: f64,
-    /// Market streams stand still; nothing is sent until this is off again.
+    /// Market streams are silent. What would have been sent is lost, so depth goes on with a gap; only a recording at
+    /// full speed waits.
     pub market_frozen: bool,
     /// A depth event is left out: a gap in the book's ids.
     pub depth_skip: f64,

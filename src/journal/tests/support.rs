@@ -142,6 +142,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             ack_timeout_ns: n.3,
             not_found_after_ns: n.4,
             query_interval_ns: n.5,
+            reconcile_interval_ns: n.5,
             day_offset_ns: n.6,
         },
     )

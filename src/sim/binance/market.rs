@@ -59,7 +59,7 @@ impl Market {
         for (symbol, recorded) in venue.symbols.iter_mut().zip(&player.recording.symbols) {
             // The book starts as the snapshot: events before it change nothing, those after it follow on.
             symbol.liquidity.book = recorded.snapshot.clone().unwrap_or_default();
-            symbol.px_last.get_or_insert(recorded.px_last);
+            symbol.px_last.get_or_insert(recorded.px_first);
         }
         let asked = vec![false; snapshots.len()];
         Market::Recorded(Box::new(RecordedMarket {

@@ -53,6 +53,9 @@ use std::path::PathBuf;
 use streams::Streams;
 use venue::Venue;
 
+/// An HTTP connection without a request for this long is closed.
+const HTTP_IDLE_NS: Nanos = 300_000_000_000;
+
 /// An account with its key and what it holds at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimAccount {
@@ -289,7 +292,7 @@ impl BinanceSim {
     /// Reads one connection and carries out what it asks for.
     fn serve(&mut self, slot: usize, now: Nanos) -> usize {
         let Some(entry) = &mut self.hub.slots[slot] else { return 0 };
-        let mut work = usize::from(entry.conn.read(&mut self.scratch) > 0);
+        let mut work = usize::from(entry.conn.read(&mut self.scratch, now) > 0);
         loop {
             let Some(entry) = &mut self.hub.slots[slot] else { return work };
             match entry.conn.next(now) {
@@ -339,13 +342,9 @@ impl BinanceSim {
                     After::Upgraded(mut new_role, names) => {
                         conn.upgrade(now);
                         if let Role::Streams(session) = &mut new_role
-                            && !names.is_empty()
+                            && !self.hub.streams.subscribe_all(slot, session, names)
                         {
-                            if self.hub.streams.subscribe_all(slot, session, names) {
-                                self.desk.market.subscribed(now);
-                            } else {
-                                conn.close_ws(now, 1008, "too many streams on one connection");
-                            }
+                            conn.close_ws(now, 1008, "too many streams on one connection");
                         }
                         *role = new_role;
                     }
@@ -354,14 +353,12 @@ impl BinanceSim {
             (Message::Text(text), Role::Streams(session)) => {
                 if talks_too_much(session, self.config.stream_messages_per_second, now) {
                     self.hub.counts.talkative_clients += 1;
-                    return conn.close_ws(now, 1008, "Too many requests");
+                    conn.close_ws(now, 1008, "Too many requests");
+                    return;
                 }
                 match self.hub.streams.control(slot, session, &text) {
                     Some(answer) => conn.send_text(&[&answer]),
                     None => conn.close_ws(now, 1008, "too many streams on one connection"),
-                }
-                if !session.subscribed.is_empty() {
-                    self.desk.market.subscribed(now);
                 }
             }
             (Message::Control, Role::Streams(session)) => {
@@ -385,6 +382,9 @@ impl BinanceSim {
             }
             (Message::Control, _) | (Message::Text(_), Role::Http) => {}
         }
+        if self.hub.streams.has_subscribers() {
+            self.desk.market.subscribed(now);
+        }
     }
 
     /// Pings, ages, bounds and writes every connection; drops those that are done.
@@ -397,6 +397,9 @@ impl BinanceSim {
                 counts.silent_clients += 1;
                 tracing::warn!(conn = conn.id, "a client that answered no ping was closed");
                 conn.close_ws(now, 1008, "no pong");
+            }
+            if !conn.is_ws() && now - conn.heard_ns >= HTTP_IDLE_NS {
+                conn.close(now);
             }
             if conn.is_ws() && now - conn.opened_ns >= self.config.connection_lifetime_ns {
                 conn.close_ws(now, 1001, "the connection has reached its age limit");

@@ -144,7 +144,9 @@ fn upgrade(desk: &mut Desk, request: &Request, out: &mut Vec<u8>, now_us: i64) -
     let Some(unit) = param("timeUnit").map_or(Some(TimeUnit::Milli), TimeUnit::parse) else {
         return refuse(out, ApiError::bad_time_unit());
     };
-    let split = |list: &str| list.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    // Some clients open `/ws/0`: a path that names no stream.
+    let named = |name: &&str| name.contains(['@', '!']);
+    let split = |list: &str| list.split('/').filter(named).map(str::to_owned).collect::<Vec<_>>();
     let path = http::form_decode(&request.path).unwrap_or_default();
     let (role, names) = if path == "/ws-api/v3" {
         if let Err(error) = desk.limits.admit(now_us) {

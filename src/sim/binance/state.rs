@@ -2,8 +2,8 @@
 //!
 //! Format: a first line naming the version, then a line a command, `<crc32 in hex> <JSON>\n`. A line is written with
 //! one plain write before anybody is told of the change, so it survives `kill -9` (not a power cut). The first line
-//! that is torn or does not match its checksum ends the log; it and what follows are cut off. At the start the log is
-//! compacted into one line and goes on from there.
+//! that is torn or does not match its checksum ends the log; it and what follows are cut off. At the start,
+//! and when it has grown long, the log is compacted into one line and goes on from there.
 
 use super::account::Balance;
 use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade};
@@ -109,6 +109,8 @@ pub struct StateLog {
     path: PathBuf,
     file: File,
     line: Vec<u8>,
+    written: u64,
+    compact_at: u64,
     failed: bool,
 }
 
@@ -132,19 +134,13 @@ impl StateLog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => return Err(fault(error)),
         };
-        let compact = path.with_extension("compact");
-        let mut file = File::create(&compact).map_err(fault)?;
-        let mut bytes = VERSION_LINE.as_bytes().to_vec();
-        encode(&everything(venue), &mut bytes);
-        file.write_all(&bytes).map_err(fault)?;
-        file.sync_all().map_err(fault)?;
-        std::fs::rename(&compact, path).map_err(fault)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(fault)?;
+        let (file, written) = compact(path, venue).map_err(fault)?;
         if known {
             let open: usize = venue.accounts.iter().map(|a| a.open.len()).sum();
             tracing::info!(path = %path.display(), open_orders = open, "the venue goes on from its state file");
         }
-        Ok(StateLog { path: path.to_path_buf(), file, line: Vec::new(), failed: false })
+        let compact_at = next_compaction(written);
+        Ok(StateLog { path: path.to_path_buf(), file, line: Vec::new(), written, compact_at, failed: false })
     }
 
     /// Appends a command's changes. A failure is logged once; the venue goes on without memory.
@@ -154,11 +150,35 @@ impl StateLog {
         }
         self.line.clear();
         encode(&commit(venue, changes), &mut self.line);
-        if let Err(error) = self.file.write_all(&self.line) {
+        let mut result = self.file.write_all(&self.line);
+        self.written += self.line.len() as u64;
+        if result.is_ok() && self.written >= self.compact_at {
+            result = compact(&self.path, venue).map(|(file, written)| {
+                (self.file, self.written, self.compact_at) = (file, written, next_compaction(written));
+            });
+        }
+        if let Err(error) = result {
             self.failed = true;
             tracing::error!(path = %self.path.display(), %error, "the state file cannot be written any more");
         }
     }
+}
+
+/// A log is compacted once it has grown by this much and to twice its compact size: rarely enough to cost nothing.
+const COMPACT_AFTER: u64 = 64 << 20;
+
+fn next_compaction(compact_size: u64) -> u64 {
+    compact_size * 2 + COMPACT_AFTER
+}
+
+/// Puts the whole ledger in the log's place, at once, and opens it for more; gives its size.
+fn compact(path: &Path, venue: &Venue) -> std::io::Result<(File, u64)> {
+    let beside = path.with_extension("compact");
+    let mut bytes = VERSION_LINE.as_bytes().to_vec();
+    encode(&everything(venue), &mut bytes);
+    std::fs::write(&beside, &bytes)?;
+    std::fs::rename(&beside, path)?;
+    Ok((OpenOptions::new().append(true).open(path)?, bytes.len() as u64))
 }
 
 fn encode(commit: &Commit, out: &mut Vec<u8>) {

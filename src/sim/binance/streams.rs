@@ -92,6 +92,11 @@ impl Streams {
         })
     }
 
+    /// Whether anybody listens to a stream that exists.
+    pub fn has_subscribers(&self) -> bool {
+        self.all_subscribers().next().is_some()
+    }
+
     /// Every connection that is subscribed to anything, each once or more.
     pub fn all_subscribers(&self) -> impl Iterator<Item = usize> {
         self.subscribers.iter().flatten().copied()

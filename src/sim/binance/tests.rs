@@ -6,3 +6,4 @@ mod protocol;
 mod recording;
 mod restart;
 mod shapes;
+mod sockets;

@@ -73,8 +73,8 @@ pub struct Recorded {
     pub snapshot: Option<Book>,
     /// The highest trade id in the recording.
     pub trade_id_max: u64,
-    /// The last recorded price.
-    pub px_last: i64,
+    /// The first recorded price: of a trade, or a best bid.
+    pub px_first: i64,
     /// Whether single trades were recorded; aggregates then say nothing new.
     single_trades: bool,
 }
@@ -95,7 +95,7 @@ struct Seen {
     symbol: String,
     px_gcd: i64,
     qty_gcd: i64,
-    px_last: i64,
+    px_first: i64,
     qty_typical: i64,
     trade_id_max: u64,
     single_trades: bool,
@@ -284,13 +284,16 @@ fn step(gcd: i64) -> i64 {
 
 impl Seen {
     fn number(&mut self, px: i64, qty: i64) {
-        if px > 0 {
-            self.px_gcd = gcd(self.px_gcd, px);
-            self.px_last = px;
-        }
+        self.px_gcd = gcd(self.px_gcd, px);
         if qty > 0 {
             self.qty_gcd = gcd(self.qty_gcd, qty);
             self.qty_typical = qty;
+        }
+    }
+
+    fn price(&mut self, px: i64) {
+        if self.px_first == 0 {
+            self.px_first = px;
         }
     }
 
@@ -307,9 +310,11 @@ impl Seen {
                 for (px, qty) in top.sides {
                     self.number(px, qty);
                 }
+                self.price(top.sides[0].0);
             }
             Content::Print { px, qty, id, aggregate, .. } => {
                 self.number(px, qty);
+                self.price(px);
                 self.single_trades |= !aggregate;
                 self.trade_id_max = self.trade_id_max.max(id);
             }
@@ -324,9 +329,7 @@ impl Seen {
                 self.qty_gcd = gcd(self.qty_gcd, qty);
             }
         }
-        if let (None, Some((px, _))) = (&self.snapshot, book.best(Side::Buy)) {
-            self.px_last = px;
-        }
+        self.price(book.best(Side::Buy).map_or(0, |(px, _)| px));
         self.snapshot.get_or_insert(book);
     }
 
@@ -353,7 +356,7 @@ impl Seen {
             market_qty_max: 0,
             notional_min,
             notional_max: 9_000_000 * ONE,
-            px_start: self.px_last,
+            px_start: self.px_first,
             touch_qty: self.qty_typical,
             ..SimInstrument::btcusdt()
         };
@@ -361,7 +364,7 @@ impl Seen {
             instrument,
             snapshot: self.snapshot,
             trade_id_max: self.trade_id_max,
-            px_last: self.px_last,
+            px_first: self.px_first,
             single_trades: self.single_trades,
         }
     }
@@ -508,7 +511,7 @@ mod tests {
         );
         let trade = r#"{"stream":"xyzbtc@trade","data":{"e":"trade","E":1,"s":"XYZBTC","t":77,"p":"0.00012","q":"7","T":1,"m":true,"M":true}}"#;
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        write!(gz, "2000000 {trade}\n").unwrap();
+        writeln!(gz, "2000000 {trade}").unwrap();
         let paths = [file(&dir, "a.jsonl", lines.as_bytes()), file(&dir, "b.gz", &gz.finish().unwrap())];
         let mut player = Player::new(load(&paths).unwrap(), Speed::Times(2.0));
         assert!(player.next(i64::MAX).is_none(), "does not play before it is started");

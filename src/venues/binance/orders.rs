@@ -3,8 +3,9 @@
 use super::account::{AccountDecoder, Names};
 use super::decode::{DecodeError, nanos};
 use super::json;
+use super::request::cancelled_order;
 use super::scan::Scan;
-use crate::domain::{ExecReport, ExecType, Price, Qty, Side, Text, VenueOrderId};
+use crate::domain::{ExecReport, ExecType, OrderId, Price, Qty, Side, Text, VenueOrderId};
 use serde::Deserialize;
 use simd_json::prelude::*;
 
@@ -92,10 +93,16 @@ impl OrderView<'_> {
             Some(_) => return Err(DecodeError::BadField("status")),
         };
         let time = self.transact_time.or(self.update_time).unwrap_or(0);
+        let own_id = own_id.ok_or(DecodeError::MissingField("clientOrderId"))?;
+        let mut order = names.order(own_id);
+        if order == OrderId::FOREIGN && exec == ExecType::Canceled {
+            // A query may show a cancelled order under its cancel's id (§9.1): it is still ours, and so are its fills.
+            order = cancelled_order(own_id.as_bytes(), names.epoch).unwrap_or(order);
+        }
         Ok(ExecReport {
             venue: names.venue,
             instrument: names.instrument(self.symbol),
-            order: names.order(own_id.ok_or(DecodeError::MissingField("clientOrderId"))?),
+            order,
             exec,
             side: self.side.map_or(Ok(Side::default()), side)?,
             venue_order_id: VenueOrderId::from_u64(self.order_id),
@@ -188,7 +195,7 @@ impl OrderJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{InstrumentId, OrderId};
+    use crate::domain::InstrumentId;
     use crate::venues::binance::account::tests::names;
     use crate::venues::binance::testing::{fixture, squeeze};
     use serde_json::{Value, json};
@@ -273,6 +280,24 @@ mod tests {
             assert!(scan(std::str::from_utf8(&result).unwrap()).is_some(), "{file}");
             assert_eq!(decoder.order(&result), Ok(want), "{file}");
             assert_eq!(decoder.parse_order(&result), Ok(want), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_order_is_known_by_its_cancels_id_and_a_working_one_is_not() {
+        let mut decoder = AccountDecoder::new(names());
+        let cancelled = |id: &str, status: &str| {
+            let order = json!({"symbol": "BTCUSDT", "orderId": 9, "clientOrderId": id, "price": "1", "origQty": "5",
+                "executedQty": "2", "status": status, "side": "BUY", "updateTime": 1_660_801_717_946u64});
+            order.to_string().into_bytes()
+        };
+        for (id, status, want) in [
+            ("tx000000070000000000000040", "CANCELED", OrderId(0x40)),
+            ("tx000000070000000000000040", "NEW", OrderId::FOREIGN),
+            ("tx000000080000000000000040", "CANCELED", OrderId::FOREIGN),
+            ("tz000000070000000000000040", "CANCELED", OrderId::FOREIGN),
+        ] {
+            assert_eq!(decoder.order(&cancelled(id, status)).unwrap().order, want, "{id} {status}");
         }
     }
 

@@ -439,6 +439,16 @@ pub fn cancel_text(order: OrderId, epoch: u32) -> [u8; crate::domain::ids::CLIEN
     text
 }
 
+/// The order whose cancel gave the venue this client order id, or `None` where it is no such text of this journal.
+pub fn cancelled_order(text: &[u8], epoch: u32) -> Option<OrderId> {
+    let mut own: [u8; crate::domain::ids::CLIENT_TEXT_LEN] = text.try_into().ok()?;
+    if own[1] != b'x' {
+        return None;
+    }
+    own[1] = b'g';
+    OrderId::from_client_text(&own, epoch)
+}
+
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;

@@ -30,7 +30,7 @@ fn live(path: &Path) -> Vec<(u64, Ledger, Ledger)> {
             (other, "POST", "/api/v3/order", "side=SELL&type=MARKET&quantity=100"),
             (me, "DELETE", if round % 3 == 0 { "/api/v3/openOrders" } else { "/api/v3/nothing" }, ""),
         ] {
-            rig.signed_by(key, method, path, &format!("{SYMBOL}&{text}").trim_end_matches('&').to_owned());
+            rig.signed_by(key, method, path, format!("{SYMBOL}&{text}").trim_end_matches('&'));
             look(&rig);
         }
     }

@@ -1,0 +1,449 @@
+//! Orders to requests, answers and private events to reports. Knows no connection but the socket it writes to.
+
+use super::inflight::{InFlight, Request};
+use super::known::KnownOrders;
+use super::reports::Reports;
+use super::{GatewayCounters, GatewayError};
+use crate::core::effect::{CancelOrder, QueryOrder};
+use crate::core::event::{Body, Input};
+use crate::domain::{
+    Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, Side, Text, VenueId,
+    VenueOrderId,
+};
+use crate::gateway::clock_sync::ClockSync;
+use crate::net::ws::{SendError, WebSocket};
+use crate::telemetry::clock::Clock;
+use crate::venues::binance::DecodeError;
+use crate::venues::binance::account::AccountDecoder;
+use crate::venues::binance::errors::ErrorClass;
+use crate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder, RequestKind, RequestTag};
+use crate::venues::binance::response::{self, Answer, ApiError};
+use crate::venues::binance::user::UserEvent;
+
+/// A wait that the venue asks for without saying how long.
+const PAUSE_NS: Nanos = 10_000_000_000;
+
+/// What a frame means for the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Nothing,
+    /// The private stream is open.
+    Subscribed,
+    /// The private stream has closed an order.
+    Closed(OrderId),
+    /// Something of ours may have been missed: the venue must be asked for everything.
+    Missed,
+    /// The link is of no more use.
+    Over(String),
+}
+
+pub struct Desk {
+    pub venue: VenueId,
+    pub clock: Clock,
+    pub reports: Reports,
+    pub sync: ClockSync,
+    pub known: KnownOrders,
+    pub decoder: AccountDecoder,
+    pub counters: GatewayCounters,
+    builder: RequestBuilder,
+    /// By instrument.
+    symbols: Vec<Option<Box<str>>>,
+    inflight: InFlight,
+    request_timeout_ns: Nanos,
+    /// Counts requests that concern no single order.
+    requests: u64,
+    /// No new order before this (the venue's order limit), and nothing at all before that (its request limit).
+    orders_paused: Nanos,
+    paused: Nanos,
+    /// By asset, the time of the newest balance passed on over this link.
+    balance_times: Vec<Nanos>,
+}
+
+impl Desk {
+    pub fn new(
+        clock: &Clock,
+        reports: Reports,
+        decoder: AccountDecoder,
+        builder: RequestBuilder,
+        request_timeout_ns: Nanos,
+        counters: GatewayCounters,
+    ) -> Desk {
+        let names = decoder.names();
+        let mut symbols = vec![None; names.symbols.iter().map(|(id, ..)| id.index() + 1).max().unwrap_or(0)];
+        for (id, symbol, _) in names.symbols.iter() {
+            symbols[id.index()] = Some(symbol.into());
+        }
+        Desk {
+            venue: names.venue,
+            clock: clock.clone(),
+            reports,
+            sync: ClockSync::new(),
+            known: KnownOrders::new(),
+            decoder,
+            counters,
+            builder,
+            symbols,
+            inflight: InFlight::new(),
+            request_timeout_ns,
+            requests: 0,
+            orders_paused: 0,
+            paused: 0,
+            balance_times: vec![0; MAX_ASSETS],
+        }
+    }
+
+    /// Until when nothing may be sent.
+    pub fn paused(&self) -> Nanos {
+        self.paused
+    }
+
+    /// The venue wants to be left alone.
+    pub fn pause(&mut self, until: Nanos) {
+        self.paused = self.paused.max(until);
+    }
+
+    /// Writes and signs an order and says that it is sent, or that it never will be.
+    pub fn place(&mut self, ws: &mut WebSocket, order: &NewOrder, ready: bool) {
+        let now = self.clock.now();
+        if let Err(error) = self.try_place(ws, order, ready, now) {
+            self.counters.not_sent.add(1);
+            let text = Text::new(&error.to_string());
+            self.reports.say(Body::NotSent { order: order.order, text });
+        }
+    }
+
+    #[inline]
+    fn try_place(&mut self, ws: &mut WebSocket, order: &NewOrder, ready: bool, now: Nanos) -> Result<(), GatewayError> {
+        if !ready {
+            return Err(GatewayError::NotReady);
+        }
+        if now < self.paused.max(self.orders_paused) {
+            return Err(GatewayError::Paused { ms: (self.paused.max(self.orders_paused) - now) / 1_000_000 + 1 });
+        }
+        if self.inflight.is_full() {
+            return Err(GatewayError::TooManyUnanswered);
+        }
+        let symbol = self.symbols.get(order.instrument.index()).and_then(Option::as_deref);
+        let symbol = symbol.ok_or(GatewayError::NoSymbol)?;
+        let venue_ms = self.sync.venue_ms(now);
+        let (mut encoded_ns, mut refused) = (0, None);
+        let (builder, clock) = (&mut self.builder, &self.clock);
+        ws.send_text_with(MAX_REQUEST_LEN, |out| match builder.place(out, order, symbol, venue_ms) {
+            Ok(()) => {
+                encoded_ns = clock.now();
+                true
+            }
+            Err(error) => {
+                refused = Some(error);
+                false
+            }
+        })?;
+        if let Some(error) = refused {
+            return Err(GatewayError::Unsayable(error));
+        }
+        let written_ns = self.clock.now();
+        let tag = RequestTag::new(RequestKind::Place, order.order.0);
+        self.sent(tag, order.instrument, order.side, written_ns);
+        self.reports.say(Body::Sent { order: order.order, encoded_ns, written_ns });
+        Ok(())
+    }
+
+    fn sent(&mut self, tag: RequestTag, instrument: InstrumentId, side: Side, now: Nanos) {
+        self.inflight.push(Request { tag, instrument, side, deadline: now + self.request_timeout_ns });
+    }
+
+    /// Sends a request that `encode` writes. Such a request is never lost without a word: an error is the caller's to
+    /// tell.
+    fn send(
+        &mut self,
+        ws: &mut WebSocket,
+        tag: RequestTag,
+        instrument: InstrumentId,
+        side: Side,
+        encode: impl FnOnce(&mut RequestBuilder, &mut Vec<u8>, &str, i64),
+    ) -> Result<(), GatewayError> {
+        let now = self.clock.now();
+        if now < self.paused {
+            return Err(GatewayError::Paused { ms: (self.paused - now) / 1_000_000 + 1 });
+        }
+        if self.inflight.is_full() {
+            return Err(GatewayError::TooManyUnanswered);
+        }
+        let symbol = self.symbols.get(instrument.index()).and_then(Option::as_deref);
+        let symbol = match (symbol, tag.kind) {
+            (Some(symbol), _) => symbol,
+            (None, RequestKind::Subscribe) => "",
+            (None, _) => return Err(GatewayError::NoSymbol),
+        };
+        let venue_ms = self.sync.venue_ms(now);
+        let builder = &mut self.builder;
+        ws.send_text_with(MAX_REQUEST_LEN, |out| {
+            encode(builder, out, symbol, venue_ms);
+            true
+        })?;
+        self.sent(tag, instrument, side, now);
+        Ok(())
+    }
+
+    /// One that cannot be sent is a refused cancel: the order stands as it stood.
+    pub fn cancel(&mut self, ws: &mut WebSocket, cancel: &CancelOrder) {
+        let tag = RequestTag::new(RequestKind::Cancel, cancel.order.0);
+        let target = OrderRef { order: cancel.order, venue_order_id: cancel.venue_order_id };
+        let sent = self.send(ws, tag, cancel.instrument, Side::default(), |builder, out, symbol, now_ms| {
+            builder.cancel(out, target, symbol, now_ms);
+        });
+        if let Err(error) = sent {
+            self.counters.not_sent.add(1);
+            let request = Request { tag, instrument: cancel.instrument, side: Side::default(), deadline: 0 };
+            self.report(&request, ExecType::CancelRejected, 0, &error.to_string(), 0);
+        }
+    }
+
+    /// The cancels arrive as events of the orders.
+    pub fn cancel_all(&mut self, ws: &mut WebSocket, instrument: InstrumentId) {
+        self.requests += 1;
+        let value = self.requests;
+        let tag = RequestTag::new(RequestKind::CancelAll, value);
+        let sent = self.send(ws, tag, instrument, Side::default(), |builder, out, symbol, now_ms| {
+            builder.cancel_all(out, value, symbol, now_ms);
+        });
+        if let Err(error) = sent {
+            tracing::error!(%error, %instrument, "cancel of all orders is not sent");
+        }
+    }
+
+    /// A question that cannot be sent is asked again by the core.
+    pub fn query(&mut self, ws: &mut WebSocket, query: &QueryOrder) {
+        let tag = RequestTag::new(RequestKind::OrderStatus, query.order.0);
+        let venue_order_id = self.known.venue_order_id(query.order).unwrap_or(VenueOrderId::NONE);
+        let target = OrderRef { order: query.order, venue_order_id };
+        let sent = self.send(ws, tag, query.instrument, query.side, |builder, out, symbol, now_ms| {
+            builder.order_status(out, target, symbol, now_ms);
+        });
+        if let Err(error) = sent {
+            tracing::warn!(%error, order = query.order.0, "question about an order is not sent");
+        }
+    }
+
+    /// Opens the private stream.
+    pub fn subscribe(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
+        self.requests += 1;
+        let value = self.requests;
+        self.balance_times.fill(0);
+        let tag = RequestTag::new(RequestKind::Subscribe, value);
+        self.send(ws, tag, InstrumentId::UNKNOWN, Side::default(), |builder, out, _, now_ms| {
+            builder.subscribe(out, value, now_ms);
+        })
+    }
+
+    /// The link is gone: nothing in flight will be answered, and what it did is not known.
+    pub fn link_lost(&mut self) {
+        while let Some(request) = self.inflight.lost() {
+            self.unanswered(&request, "the link was lost before the answer");
+        }
+    }
+
+    /// Requests whose time is over.
+    pub fn expire(&mut self, now: Nanos) -> Heard {
+        let mut heard = Heard::Nothing;
+        while let Some(request) = self.inflight.expired(now) {
+            self.unanswered(&request, "no answer within the time limit");
+            if request.tag.kind == RequestKind::Subscribe {
+                heard = Heard::Over("no answer to the subscription of the private stream".to_owned());
+            }
+        }
+        heard
+    }
+
+    fn unanswered(&mut self, request: &Request, why: &str) {
+        self.counters.unanswered.add(1);
+        match request.tag.kind {
+            RequestKind::Place | RequestKind::Cancel => self.report(request, ExecType::Unknown, 0, why, 0),
+            // The core asks again, and the session looks after itself.
+            _ => tracing::warn!(kind = ?request.tag.kind, why, "a request has no answer"),
+        }
+    }
+
+    /// A report that the gateway makes itself, about the order that a request was for.
+    fn report(&mut self, request: &Request, exec: ExecType, code: i64, text: &str, recv_ns: Nanos) {
+        let report = ExecReport {
+            venue: self.venue,
+            instrument: request.instrument,
+            order: request.tag.order(),
+            exec,
+            side: request.side,
+            code: code as i32,
+            text: Text::new(text),
+            ts_event_ns: recv_ns,
+            ..ExecReport::default()
+        };
+        self.reports.push(Input::at(recv_ns, Body::Exec(report)));
+    }
+
+    /// One frame of the order link.
+    pub fn on_frame(&mut self, frame: &[u8], recv_ns: Nanos) -> Heard {
+        if response::is_event(frame) { self.on_event(frame, recv_ns) } else { self.on_answer(frame, recv_ns) }
+    }
+
+    fn on_event(&mut self, frame: &[u8], recv_ns: Nanos) -> Heard {
+        match self.decoder.user_event(frame) {
+            Ok(UserEvent::Exec(report)) => self.on_report(report, recv_ns),
+            Ok(UserEvent::Position) => {
+                let decoded_ns = self.clock.now();
+                for at in 0..self.decoder.position().len() {
+                    let balance = self.decoder.position()[at];
+                    self.on_balance(balance, recv_ns, decoded_ns);
+                }
+                Heard::Nothing
+            }
+            // The position that these change follows in an event of its own.
+            Ok(UserEvent::BalanceChange { .. } | UserEvent::ListStatus | UserEvent::ExternalLock) => Heard::Nothing,
+            Ok(UserEvent::StreamTerminated) => Heard::Over("the venue ended the private stream".to_owned()),
+            Ok(UserEvent::ServerShutdown) => Heard::Over("the venue's server goes down".to_owned()),
+            Err(error) => {
+                self.counters.undecodable.add(1);
+                tracing::warn!(%error, "an event of the private stream cannot be read");
+                // One of a new kind is none of the kinds that matter; any other may have been a fill.
+                if error == DecodeError::UnknownType { Heard::Nothing } else { Heard::Missed }
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: ExecReport, recv_ns: Nanos) -> Heard {
+        let ours = report.order != OrderId::FOREIGN;
+        if !ours && report.instrument == InstrumentId::UNKNOWN {
+            self.counters.foreign.add(1);
+            return Heard::Nothing;
+        }
+        if ours {
+            self.known.remember(report.venue_order_id, report.order);
+        }
+        let decoded_ns = self.clock.now();
+        self.reports.push(Input { recv_ns, decoded_ns, body: Body::Exec(report) });
+        let filled = report.exec == ExecType::Trade && report.cum_qty >= report.order_qty;
+        if ours && (filled || matches!(report.exec, ExecType::Canceled | ExecType::Expired | ExecType::Rejected)) {
+            Heard::Closed(report.order)
+        } else {
+            Heard::Nothing
+        }
+    }
+
+    /// Passes a balance on, unless a newer one has been: what REST answers may be older than what the stream said.
+    pub fn on_balance(&mut self, balance: Balance, recv_ns: Nanos, decoded_ns: Nanos) {
+        let Some(newest) = self.balance_times.get_mut(balance.asset.index()) else { return };
+        if balance.ts_event_ns >= *newest {
+            *newest = balance.ts_event_ns;
+            self.reports.push(Input { recv_ns, decoded_ns, body: Body::Balance(balance) });
+        }
+    }
+
+    fn on_answer(&mut self, frame: &[u8], recv_ns: Nanos) -> Heard {
+        let answer = match response::decode(frame) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Whatever it answered runs into its time limit and is then unknown.
+                self.counters.undecodable.add(1);
+                tracing::warn!(%error, "an answer cannot be read");
+                return Heard::Nothing;
+            }
+        };
+        let request = answer.tag.and_then(|tag| self.inflight.answered(tag));
+        if let Answer::Error(error) = &answer.answer {
+            self.heed(error, recv_ns);
+        }
+        match (answer.tag, answer.answer) {
+            (None, Answer::Error(error)) => Heard::Over(format!("{} (code {})", error.text, error.code)),
+            (None, Answer::Result(_)) => Heard::Nothing,
+            (Some(tag), Answer::Result(result)) => self.on_result(tag, result, request, recv_ns),
+            (Some(tag), Answer::Error(error)) => match request {
+                Some(request) => self.on_error(&request, &error, recv_ns),
+                None => {
+                    tracing::warn!(kind = ?tag.kind, code = error.code, text = error.text, "an answer came too late");
+                    Heard::Nothing
+                }
+            },
+        }
+    }
+
+    /// An answer to a request that may have been given up: what it says of an order counts all the same.
+    fn on_result(&mut self, tag: RequestTag, result: &[u8], request: Option<Request>, recv_ns: Nanos) -> Heard {
+        match tag.kind {
+            RequestKind::Subscribe => return Heard::Subscribed,
+            RequestKind::Place | RequestKind::Cancel | RequestKind::OrderStatus => {}
+            _ => return Heard::Nothing,
+        }
+        match self.decoder.order(result) {
+            Ok(mut report) => {
+                // The venue may show a cancelled order under its cancel's id; the question knew whose it was.
+                report.order = tag.order();
+                if let Some(request) = request
+                    && tag.kind == RequestKind::Place
+                {
+                    report.side = request.side;
+                }
+                self.on_report(report, recv_ns)
+            }
+            Err(error) => {
+                self.counters.undecodable.add(1);
+                tracing::warn!(%error, kind = ?tag.kind, "an answer cannot be read");
+                if let Some(request) = request {
+                    self.unanswered(&request, "the answer cannot be read");
+                }
+                Heard::Nothing
+            }
+        }
+    }
+
+    fn on_error(&mut self, request: &Request, error: &ApiError, recv_ns: Nanos) -> Heard {
+        use ErrorClass as E;
+        let done = match request.tag.kind {
+            RequestKind::Place if error.class.is_not_executed() => ExecType::Rejected,
+            RequestKind::Cancel if error.class.is_not_executed() => ExecType::CancelRejected,
+            RequestKind::Place | RequestKind::Cancel => ExecType::Unknown,
+            RequestKind::OrderStatus => match error.class {
+                E::NoSuchOrder => ExecType::NotFound,
+                // Closed without a fill, long ago.
+                E::Archived => ExecType::Canceled,
+                // Says nothing of the order; the core asks again.
+                _ => {
+                    tracing::warn!(code = error.code, text = error.text, "a question about an order is refused");
+                    return Heard::Nothing;
+                }
+            },
+            RequestKind::Subscribe => {
+                return Heard::Over(format!("the private stream is refused: {} (code {})", error.text, error.code));
+            }
+            _ => {
+                tracing::warn!(kind = ?request.tag.kind, code = error.code, text = error.text, "a request is refused");
+                return Heard::Nothing;
+            }
+        };
+        self.report(request, done, error.code, error.text, recv_ns);
+        Heard::Nothing
+    }
+
+    /// What an error means for the requests after it.
+    fn heed(&mut self, error: &ApiError, now: Nanos) {
+        match error.class {
+            ErrorClass::Clock => self.sync.resync(),
+            ErrorClass::RateLimited | ErrorClass::Banned => {
+                let until = error.retry_after_ms.map_or(now + PAUSE_NS, |ms| self.sync.local_ns(ms));
+                tracing::error!(code = error.code, text = error.text, "the venue wants fewer requests");
+                // -1015 is the limit of new orders alone: cancels pass.
+                if error.code == -1015 {
+                    self.orders_paused = self.orders_paused.max(until);
+                } else {
+                    self.pause(until);
+                }
+            }
+            ErrorClass::Auth => tracing::error!(code = error.code, text = error.text, "the venue refuses the key"),
+            _ => {}
+        }
+    }
+}
+
+impl From<SendError> for GatewayError {
+    fn from(error: SendError) -> GatewayError {
+        GatewayError::Unwritten(error)
+    }
+}

@@ -1,0 +1,105 @@
+//! The control thread: API, view and latency log on the one thread that knows an asynchronous runtime.
+
+use super::records::JournalRecords;
+use crate::api::{App, Hlog, Info, ListenError, SharedView, Tail, serve};
+use crate::config::Config;
+use crate::core::event::Input;
+use crate::journal::ReadError;
+use crate::net::link::Tx;
+use crate::telemetry::{Clock, Counters, HlogWriter};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Why the control thread did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("{0}; is another engine running?")]
+    Listen(#[from] ListenError),
+    #[error("the journal cannot be read back: {0}")]
+    Read(#[from] ReadError),
+    #[error("{what}: {cause}")]
+    System { what: &'static str, cause: std::io::Error },
+}
+
+pub struct Control {
+    view: SharedView,
+    url: String,
+    stop: Arc<AtomicBool>,
+    join: Option<JoinHandle<()>>,
+}
+
+/// What the control thread is given.
+pub struct ControlParts<'a> {
+    pub config: &'a Config,
+    pub journal_dir: &'a Path,
+    pub listener: TcpListener,
+    pub clock: &'a Clock,
+    pub commands: Tx<Input>,
+    pub counters: Counters,
+    /// The run that begins, and the last record before it.
+    pub run: u32,
+    pub last_seq: u64,
+}
+
+impl Control {
+    pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
+        let ControlParts { config, journal_dir, listener, clock, commands, counters, run, last_seq } = parts;
+        let records = JournalRecords::open(journal_dir, last_seq)?;
+        let hlog = match &config.telemetry.hlog_file {
+            Some(path) => {
+                let now = clock.now();
+                let writer = HlogWriter::create(path, now)
+                    .map_err(|cause| ControlError::System { what: "the latency log cannot be begun", cause })?;
+                let interval_ns = config.telemetry.hlog_interval_ns;
+                Some(Hlog { writer, interval_ns, due_ns: now + interval_ns })
+            }
+            None => None,
+        };
+        let info = Info {
+            name: config.engine.name.clone(),
+            mode: config.engine.mode.as_str(),
+            run,
+            answer_timeout: Duration::from_nanos(config.control.answer_timeout_ns.unsigned_abs()),
+            body_max_bytes: config.control.body_max_bytes,
+        };
+        let addr = listener.local_addr().map_or(config.control.listen, |addr| addr);
+        let view = SharedView::default();
+        let app = Arc::new(App::new(info, view.clone(), commands, counters, clock.clone()));
+        let tail = Tail::new(records, view.clone(), hlog);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let body = move || {
+            if let Err(cause) = serve(listener, app, tail, &stopped) {
+                tracing::error!("the control API has ended: {cause}; trading goes on, signals still work");
+            }
+        };
+        let join = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(body)
+            .map_err(|cause| ControlError::System { what: "the control thread cannot be started", cause })?;
+        let url = format!("http://{addr}{}", crate::api::PATH);
+        Ok(Control { view, url, stop, join: Some(join) })
+    }
+
+    pub fn view(&self) -> SharedView {
+        self.view.clone()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends the thread when the view has seen the journal to its end.
+    pub fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(join) = self.join.take()
+            && join.join().is_err()
+        {
+            tracing::error!("the control thread ended in a panic");
+        }
+    }
+}

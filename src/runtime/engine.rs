@@ -1,0 +1,363 @@
+//! The engine put together: journal, core, agents on their threads, control API; and the order in which they start.
+
+use super::control::{Control, ControlError, ControlParts};
+use super::names::{Names, NamesError};
+use super::rescue::Rescue;
+use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
+use super::simulated;
+use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
+use super::venue::{VenueKeys, VenueParts};
+use crate::agent::Agent;
+use crate::api::SharedView;
+use crate::config::{self, Config};
+use crate::core::Core;
+use crate::core::config::{Limits, StrategyConfig, StrategyKind};
+use crate::core::event::{Body, Input};
+use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
+use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
+use crate::net::link::{Tx, Wake, link};
+use crate::net::tcp::{Reactor, TcpNetwork};
+use crate::net::tls::{TlsClient, TlsError};
+use crate::telemetry::{Clock, Counters};
+use crossbeam::channel::{Receiver, bounded};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the journal cannot bring the core back: {0}")]
+    Restore(#[from] ReplayError),
+    #[error(transparent)]
+    Names(#[from] NamesError),
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the simulated venue cannot start: {0}")]
+    Sim(#[from] crate::sim::SimError),
+    #[error("venue {venue:?}: {cause}")]
+    Venue { venue: String, cause: String },
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("{what}: {cause}")]
+    System { what: &'static str, cause: std::io::Error },
+}
+
+/// What runs, and what it takes to stop it.
+pub struct Engine {
+    pub clock: Clock,
+    pub view: SharedView,
+    pub control: Control,
+    /// How far the journal has come.
+    pub tail: Tail,
+    pub commands: Tx<Input>,
+    pub shared: Arc<CoreShared>,
+    pub rescues: Vec<Rescue>,
+    /// What feeds and gateways counted.
+    pub counters: Counters,
+    /// Threads with an agent that trades, and those that serve them: the second outlive the first.
+    pub trading: ThreadGroup,
+    pub service: ThreadGroup,
+    pub ends: Receiver<ThreadEnd>,
+    pub started_ns: Nanos,
+}
+
+/// Threads that stop together.
+#[derive(Default)]
+pub struct ThreadGroup {
+    pub threads: Vec<Thread>,
+    pub wakes: Vec<Wake>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl ThreadGroup {
+    /// Stops them and waits for their end, at most `patience`; false where one is left hanging.
+    pub fn stop(&mut self, patience: Duration) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        let deadline = std::time::Instant::now() + patience;
+        while !self.threads.iter().all(Thread::is_finished) {
+            if std::time::Instant::now() >= deadline {
+                return false;
+            }
+            self.wakes.iter().for_each(Wake::wake);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.threads.drain(..).for_each(Thread::join);
+        true
+    }
+}
+
+/// The place of one agent: the thread's wake for its channels, the thread's sockets.
+struct Place {
+    thread: usize,
+    wake: Wake,
+}
+
+struct Threads {
+    wakes: Vec<Wake>,
+    reactors: Vec<Reactor>,
+    places: BTreeMap<String, Place>,
+    agents: Vec<Vec<(usize, Box<dyn Agent>)>>,
+    tls: TlsClient,
+}
+
+impl Threads {
+    fn new(config: &Config) -> Result<Threads, StartError> {
+        let mut threads = Threads {
+            wakes: Vec::new(),
+            reactors: Vec::new(),
+            places: BTreeMap::new(),
+            agents: Vec::new(),
+            tls: TlsClient::new(None)?,
+        };
+        for (thread, plan) in config.threads.iter().enumerate() {
+            let wake = Wake::default();
+            let reactor =
+                Reactor::new(&wake).map_err(|cause| StartError::System { what: "no poll for a thread", cause })?;
+            threads.reactors.push(reactor);
+            for agent in &plan.agents {
+                threads.places.insert(agent.clone(), Place { thread, wake: wake.clone() });
+            }
+            threads.wakes.push(wake);
+            threads.agents.push(Vec::new());
+        }
+        Ok(threads)
+    }
+
+    /// The wake of the thread that turns the agent. The configuration has been checked: every agent has a thread.
+    fn wake(&self, agent: &str) -> Wake {
+        self.places.get(agent).map(|p| p.wake.clone()).unwrap_or_default()
+    }
+
+    fn network(&self, agent: &str) -> Result<TcpNetwork, StartError> {
+        let thread = self.places.get(agent).map_or(0, |p| p.thread);
+        self.reactors[thread]
+            .network(&self.tls)
+            .map_err(|cause| StartError::System { what: "no sockets for a thread", cause })
+    }
+
+    fn add(&mut self, config: &Config, name: &str, agent: Box<dyn Agent>) {
+        let thread = self.places.get(name).map_or(0, |p| p.thread);
+        // Agents of a thread take their turns in the order the configuration names them.
+        let rank = config.threads[thread].agents.iter().position(|a| a == name).unwrap_or(usize::MAX);
+        self.agents[thread].push((rank, agent));
+    }
+}
+
+impl Engine {
+    /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
+    pub fn start(config: &Config) -> Result<Engine, StartError> {
+        let clock = Clock::real();
+        // First of all: a second engine ends here, with a sentence.
+        let listener = crate::api::listen(config.control.listen).map_err(ControlError::from)?;
+        let dir = config.engine.data_dir.join("journal");
+        let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
+        if let Some(reason) = recovered.reason {
+            tracing::warn!("{} bytes of an unfinished end were cut from the journal: {reason}", recovered.cut_bytes);
+        }
+        let mut core = Core::new();
+        let restored = restore(&dir, &recovered, &mut core, |at| tracing::info!("{} events replayed", at.events))?;
+        if restored.events > 0 {
+            tracing::info!(
+                "the journal's {} events were replayed in {:.1} s, every decision the same; {} orders were open",
+                restored.events,
+                restored.elapsed.as_secs_f64(),
+                core.orders().live_count(),
+            );
+        }
+        let names = Names::new(config, &core)?;
+        let (epoch, run) = (journal.epoch(), core.run() + 1);
+        let mut threads = Threads::new(config)?;
+        let counters = Counters::default();
+
+        let sim = match &config.sim {
+            Some(sim) => Some(start_sim(sim, Box::new(threads.network("sim")?), clock.clone())?),
+            None => None,
+        };
+        let (market_tx, market_rx) = link(config.channels.market_data_max, &threads.wake("core"));
+        let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
+        let mut links =
+            CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
+        let mut rescues = Vec::new();
+        for (at, venue) in config.venues.iter().enumerate() {
+            let id = VenueId(at as u8);
+            let gateway_name = format!("gateway-{}", venue.name);
+            let keys = VenueKeys::find(venue, sim.as_ref().map(|(_, keys)| keys))
+                .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
+            let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
+            let parts =
+                VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
+            let gateway = parts
+                .gateway(Box::new(threads.network(&gateway_name)?), orders_rx, reports_tx, &threads.wake(&gateway_name))
+                .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            let feed = parts
+                .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
+                .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            rescues.push(parts.rescue());
+            links.reports.push(reports_rx);
+            links.gateways.push((id, orders_tx));
+            threads.add(config, &gateway_name, gateway);
+            threads.add(config, "feed", feed);
+        }
+        if let Some((agent, _)) = sim {
+            threads.add(config, "sim", agent);
+        }
+        threads.add(config, "journal", Box::new(flusher));
+
+        let shared = Arc::new(CoreShared::default());
+        let started_ns = clock.now();
+        let tail = journal.tail();
+        let tick = config.engine.tick_interval_ns;
+        let mut agent = CoreAgent::new(core, journal, clock.clone(), links, tick, restored.last_ts_ns, shared.clone());
+        begin_run(&mut agent, config, &names, epoch, run);
+        threads.add(config, "core", Box::new(agent));
+
+        let control = Control::start(ControlParts {
+            config,
+            journal_dir: &dir,
+            listener,
+            clock: &clock,
+            commands: commands_tx.clone(),
+            counters: counters.clone(),
+            run,
+            last_seq: recovered.last_seq,
+        })?;
+
+        let (ends_tx, ends) = bounded(config.threads.len());
+        let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
+        let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
+        for (((mut agents, reactor), wake), plan) in parts {
+            agents.sort_by_key(|(rank, _)| *rank);
+            let serves = plan.agents.iter().all(|a| a == "sim" || a == "journal");
+            let group = if serves { &mut service } else { &mut trading };
+            let plan = ThreadPlan {
+                name: plan.name.clone(),
+                agents: agents.into_iter().map(|(_, agent)| agent).collect(),
+                core: plan.core,
+                wait: wait(plan.wait),
+            };
+            group.threads.push(spawn(plan, reactor, clock.clone(), group.stop.clone(), ends_tx.clone())?);
+            group.wakes.push(wake);
+        }
+        Ok(Engine {
+            clock,
+            view: control.view(),
+            control,
+            tail,
+            commands: commands_tx,
+            shared,
+            rescues,
+            counters,
+            trading,
+            service,
+            ends,
+            started_ns,
+        })
+    }
+
+    /// Orders that the journal holds for open.
+    pub fn open_orders(&self) -> usize {
+        self.view.lock().core().orders().live_count()
+    }
+}
+
+/// The simulated venue, and what the engine needs to trade there.
+fn start_sim(
+    sim: &config::Sim,
+    network: Box<TcpNetwork>,
+    clock: Clock,
+) -> Result<(Box<dyn Agent>, VenueKeys), crate::sim::SimError> {
+    let account = simulated::account(&sim.balances);
+    let (api_key, secret) = (account.api_key.clone(), account.secret.clone());
+    let venue = simulated::start(sim, account, network, clock)?;
+    let addr = venue.local_addr();
+    let keys = VenueKeys {
+        rest_url: format!("http://{addr}"),
+        stream_url: format!("ws://{addr}"),
+        ws_api_url: format!("ws://{addr}/ws-api/v3"),
+        api_key,
+        secret,
+    };
+    Ok((Box::new(venue), keys))
+}
+
+/// The run's first events: what the configuration says, so that the journal alone can repeat the run.
+fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epoch: u32, run: u32) {
+    agent.take(Body::Start { epoch, run });
+    agent.take(Body::Limits(limits(&config.risk)));
+    for (at, venue) in config.venues.iter().enumerate() {
+        agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
+    }
+    for (name, asset) in &names.assets {
+        agent.take(Body::Asset { asset: *asset, name: Text::new(name) });
+    }
+    for (at, strategy) in config.strategies.iter().enumerate() {
+        let venue = VenueId(config.venues.iter().position(|v| v.name == strategy.venue).unwrap_or(0) as u8);
+        // The configuration has been checked: a strategy's instrument is configured.
+        let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
+        agent.take(Body::Strategy(StrategyConfig {
+            id: StrategyId(at as u8 + 1),
+            instrument: instrument.id,
+            kind: strategy_kind(&strategy.kind),
+        }));
+    }
+}
+
+fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
+    match *kind {
+        config::StrategyKind::EmaCross { fast, slow, sample_ns, order_notional } => {
+            StrategyKind::EmaCross { fast, slow, sample_ns, order_notional }
+        }
+        config::StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max } => {
+            StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max }
+        }
+        config::StrategyKind::Probe { every, qty } => {
+            // Binance's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
+            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), crate::venues::binance::SCALE);
+            StrategyKind::Probe { every, qty: Qty(exact.unwrap_or(1)) }
+        }
+    }
+}
+
+fn limits(risk: &config::Risk) -> Limits {
+    Limits {
+        order_notional_max: risk.order_notional_max,
+        position_notional_max: risk.position_notional_max,
+        leverage_max_ppm: risk.leverage_max_ppm,
+        account_balance_min: risk.account_balance_min,
+        daily_loss_max: risk.daily_loss_max,
+        quote_age_max_ns: risk.quote_age_max_ns,
+        market_order_margin_ppm: risk.market_order_margin_ppm,
+        open_orders_max: risk.open_orders_max,
+        ack_timeout_ns: risk.ack_timeout_ns,
+        not_found_after_ns: risk.not_found_after_ns,
+        query_interval_ns: risk.query_interval_ns,
+        reconcile_interval_ns: risk.reconcile_interval_ns,
+        day_offset_ns: risk.day_offset_ns,
+    }
+}
+
+fn journal_config(config: &Config) -> JournalConfig {
+    JournalConfig {
+        segment_bytes: config.journal.segment_bytes,
+        flush_interval_ns: config.journal.flush_interval_ns,
+        checkpoint_every: config.journal.checkpoint_events,
+        compress: config.journal.compress,
+        segments_max: config.journal.segments_max,
+        ..JournalConfig::default()
+    }
+}
+
+fn wait(wait: config::Wait) -> super::wait::Wait {
+    match wait {
+        config::Wait::Spin => super::wait::Wait::Spin,
+        config::Wait::Yield => super::wait::Wait::Yield,
+        config::Wait::Park { max_ns } => super::wait::Wait::Park { max: Duration::from_nanos(max_ns.unsigned_abs()) },
+    }
+}

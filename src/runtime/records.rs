@@ -1,0 +1,30 @@
+//! The journal as the view's tail reads it, with what is worth telling told on the way.
+
+use super::narrate::Narrator;
+use crate::api::{Records, View};
+use crate::journal::{ReadError, Reader};
+use std::path::Path;
+
+pub struct JournalRecords {
+    reader: Reader,
+    narrator: Narrator,
+    /// Records up to here belong to runs before this one: they are applied and not told.
+    told_after: u64,
+}
+
+impl JournalRecords {
+    pub fn open(dir: &Path, told_after: u64) -> Result<JournalRecords, ReadError> {
+        Ok(JournalRecords { reader: Reader::open(dir, 1)?, narrator: Narrator::default(), told_after })
+    }
+}
+
+impl Records for JournalRecords {
+    fn next(&mut self, view: &mut View) -> Result<bool, String> {
+        let Some(record) = self.reader.next().map_err(|error| error.to_string())? else { return Ok(false) };
+        view.apply(&record.event, record.decided_ns, record.effects());
+        if record.event.seq > self.told_after {
+            self.narrator.tell(view, &record.event, record.effects());
+        }
+        Ok(true)
+    }
+}

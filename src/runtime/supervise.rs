@@ -1,0 +1,181 @@
+//! The supervisor: turns the observer, listens for signals, watches the threads, and stops the engine in order.
+
+use super::engine::Engine;
+use super::signals::Signals;
+use super::thread::{Thread, ThreadEnd};
+use crate::config::Config;
+use crate::core::command::{Action, Command};
+use crate::core::event::{Body, Input};
+use crate::domain::{Nanos, RequestId, Text};
+use crate::telemetry::sd::ServiceManager;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How the run ended; the exit code of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Stopped in order, nothing left open.
+    Clean,
+    /// Stopped in order, but the venue did not confirm every cancel.
+    OrdersLeft,
+    /// A trading thread died; open orders were cancelled over REST.
+    Died,
+}
+
+impl RunEnd {
+    pub fn code(self) -> u8 {
+        match self {
+            RunEnd::Clean => 0,
+            RunEnd::OrdersLeft => 3,
+            RunEnd::Died => 70,
+        }
+    }
+}
+
+/// The supervisor's rest between two looks.
+const REST: Duration = Duration::from_millis(5);
+/// Time between two looks at the threads' turns.
+const WATCH_NS: Nanos = 250_000_000;
+/// A journal without room for this long is a disk that is full: open orders are cancelled while that can still be done.
+const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// Runs the engine until a signal or a failure ends it, and stops it. Prints the closing summary to standard output.
+pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
+    let mut service = ServiceManager::from_env();
+    service.ready(&format!("trading on paper, control at {}", engine.control.url()));
+    let mut watch = Watch::default();
+    let end = loop {
+        let now = engine.clock.now();
+        if let Ok(ThreadEnd::Panicked { name, message } | ThreadEnd::Failed { name, message }) = engine.ends.try_recv()
+        {
+            break died(&mut engine, &format!("thread {name} died: {message}"));
+        }
+        if let Some(cause) = watch.look(&engine, &mut service, now) {
+            break died(&mut engine, &cause);
+        }
+        if signals.asked() {
+            service.stopping("cancelling open orders");
+            break stop(&mut engine, config);
+        }
+        std::thread::sleep(REST);
+    };
+    engine.control.stop();
+    let now = engine.clock.now();
+    println!("\n{}", engine.view.lock().summary(now));
+    let counted: Vec<(String, u64)> = engine.counters.snapshot().into_iter().filter(|(_, n)| *n > 0).collect();
+    if !counted.is_empty() {
+        println!("\nfeeds and gateways");
+        for (name, n) in counted {
+            println!("  {name:<40} {n}");
+        }
+    }
+    end
+}
+
+/// Whether every trading thread still turns, and the journal takes events.
+#[derive(Default)]
+struct Watch {
+    next_ns: Nanos,
+    beats: Vec<u64>,
+    stalled_since: Option<Instant>,
+}
+
+impl Watch {
+    /// A cause to stop, where there is one.
+    fn look(&mut self, engine: &Engine, service: &mut ServiceManager, now: Nanos) -> Option<String> {
+        if now < self.next_ns {
+            return None;
+        }
+        self.next_ns = now + WATCH_NS;
+        if engine.shared.stalled.load(Ordering::Relaxed) {
+            let since = *self.stalled_since.get_or_insert_with(|| {
+                tracing::error!("the journal has no room: nothing is sent until it has (is the disk full?)");
+                Instant::now()
+            });
+            if since.elapsed() > STALL_MAX {
+                return Some("the journal has had no room for too long: is the disk full?".to_owned());
+            }
+        } else {
+            self.stalled_since = None;
+        }
+        // A thread that does not turn is not reported alive: the service manager ends us, and starts us anew.
+        let beats: Vec<u64> = engine.trading.threads.iter().map(Thread::beats).collect();
+        if self.beats.len() == beats.len() && self.beats.iter().zip(&beats).all(|(before, now)| now > before) {
+            service.beat(now);
+        }
+        self.beats = beats;
+        None
+    }
+}
+
+/// Blocks opens, cancels what works, waits for the answers, notes the core's state, ends the threads.
+fn stop(engine: &mut Engine, config: &Config) -> RunEnd {
+    tracing::info!("stopping: opens are blocked, {} open orders are being cancelled", engine.open_orders());
+    let command = Command {
+        request: RequestId(0),
+        who: Text::new("signal"),
+        why: Text::new("orderly stop"),
+        action: Action::Shutdown,
+    };
+    let deadline = Instant::now() + Duration::from_nanos(config.engine.stop_timeout_ns.unsigned_abs());
+    let mut asked = false;
+    while Instant::now() < deadline {
+        if !asked {
+            asked = engine.commands.try_send(Input::new(Body::Command(command))).is_ok();
+        }
+        std::thread::sleep(REST);
+        let settled = {
+            let view = engine.view.lock();
+            view.core().is_shutting_down() && view.core().orders().live_count() == 0
+        };
+        if settled {
+            break;
+        }
+    }
+    engine.shared.finish.store(true, Ordering::Release);
+    let patience = Instant::now() + Duration::from_secs(2);
+    while !engine.shared.finished.load(Ordering::Acquire) && Instant::now() < patience {
+        std::thread::sleep(REST);
+    }
+    if !engine.trading.stop(Duration::from_secs(2)) {
+        tracing::error!("a trading thread does not end; it is left behind");
+    }
+    catch_up(engine);
+    // One flush more than the interval: what was journaled last is on the disk when we say goodbye.
+    std::thread::sleep(
+        Duration::from_nanos(config.journal.flush_interval_ns.unsigned_abs()).min(Duration::from_secs(1)),
+    );
+    if !engine.service.stop(Duration::from_secs(2)) {
+        tracing::error!("a service thread does not end; it is left behind");
+    }
+    let open = engine.open_orders();
+    if open > 0 {
+        tracing::error!(
+            "{open} orders are not confirmed as cancelled: look at the venue; the next start asks for them"
+        );
+        return RunEnd::OrdersLeft;
+    }
+    RunEnd::Clean
+}
+
+/// Waits until the view has seen what the journal holds, at most two seconds.
+fn catch_up(engine: &Engine) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while engine.view.lock().core().seq() < engine.tail.committed_seq() && Instant::now() < deadline {
+        std::thread::sleep(REST);
+    }
+}
+
+/// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST.
+fn died(engine: &mut Engine, cause: &str) -> RunEnd {
+    tracing::error!("{cause}; open orders are cancelled over REST and the engine ends");
+    engine.trading.stop(Duration::from_millis(500));
+    catch_up(engine);
+    for rescue in &engine.rescues {
+        for line in rescue.cancel_all(engine.view.lock().core()) {
+            tracing::error!("{line}");
+        }
+    }
+    engine.service.stop(Duration::from_secs(1));
+    RunEnd::Died
+}

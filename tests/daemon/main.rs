@@ -1,0 +1,7 @@
+//! The daemon as a user meets it: a process, its files, its API, its signals, and the simulated venue beside it.
+//!
+//! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
+
+mod kill9;
+mod lifecycle;
+mod support;

@@ -1,0 +1,213 @@
+//! Processes, requests and configurations for the tests of the daemon.
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Far above what anything here takes on a loaded machine: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn tollgate() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+}
+
+/// Looks until `found`, and fails with `what` where it never is.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    wait_until(|| found().ok_or_else(|| what.to_owned()))
+}
+
+/// As `wait_for`; what is missing is said by the last look.
+pub fn wait_until<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let missing = match look() {
+            Ok(value) => return value,
+            Err(missing) => missing,
+        };
+        assert!(Instant::now() < deadline, "waited in vain for {missing}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The shipped configuration with a data folder and a control port of its own, and `edits` (from, to) made in it.
+pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tollgate.toml");
+    let mut text = std::fs::read_to_string(shipped).unwrap();
+    let data = dir.join("data");
+    let own = [
+        ("data_dir = \"data\"", format!("data_dir = {data:?}")),
+        ("\"data/sim-account.json\"", format!("{:?}", data.join("sim-account.json"))),
+        ("\"data/latency.hlog\"", format!("{:?}", data.join("latency.hlog"))),
+        ("127.0.0.1:3000", format!("127.0.0.1:{port}")),
+    ];
+    for (from, to) in own.iter().map(|(f, t)| (*f, t.as_str())).chain(edits.iter().copied()) {
+        assert!(text.contains(from), "the shipped configuration has no {from:?} any more");
+        text = text.replace(from, to);
+    }
+    let path = dir.join(format!("tollgate-{port}.toml"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A process that is killed when the test ends, and whose words are kept.
+pub struct Process {
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    pub fn spawn(mut command: Command, dir: &Path, name: &str) -> Process {
+        let log = dir.join(format!("{name}-{}.log", free_port()));
+        let file = std::fs::File::create(&log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
+        Process { child, log }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `signal` by its name: `INT`, `TERM`, `KILL`. The child has not been waited for, so its id is its own.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success(), "{sent}");
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+/// An HTTP exchange on a connection of its own; `None` where nobody listens.
+pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+pub const API: &str = "/api/trading/enhanced-execution";
+
+/// The engine and its API.
+pub struct Daemon {
+    pub process: Process,
+    pub port: u16,
+}
+
+impl Daemon {
+    pub fn start(config: &Path, port: u16, envs: &[(&str, &str)]) -> Daemon {
+        let mut command = tollgate();
+        command.args(["run", "--config"]).arg(config).envs(envs.iter().copied());
+        let process = Process::spawn(command, config.parent().unwrap(), "tollgate");
+        Daemon { process, port }
+    }
+
+    /// `GET ?action=`; `None` where it does not answer with success yet.
+    pub fn get(&self, action: &str) -> Option<Value> {
+        let (status, body) = http(self.port, "GET", &format!("{API}?action={action}"), &[], "")?;
+        let reply: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{status} {body}: {e}"));
+        (status == 200).then(|| reply["data"].clone())
+    }
+
+    pub fn post(&self, body: &str) -> (u16, Value) {
+        let json = [("Content-Type", "application/json")];
+        let (status, body) = http(self.port, "POST", API, &json, body).expect("the API answers");
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{status} {body}: {e}")))
+    }
+
+    /// Waits until every venue is reconciled, every instrument has a quote, and no order's fate is unknown.
+    pub fn ready(&mut self) -> Value {
+        wait_for("the engine to be ready", || {
+            if let Some(status) = self.process.child.try_wait().unwrap() {
+                panic!("the engine ended with {status}:\n{}", self.process.log());
+            }
+            let status = self.get("status")?;
+            let venues = status["venues"].as_array()?;
+            let quoted = status["instruments"].as_array()?.iter().all(|i| i["bid"].is_string());
+            let ready = !venues.is_empty() && venues.iter().all(|v| v["state"] == "ready");
+            (ready && quoted && status["takes_commands"] == true).then_some(status)
+        })
+    }
+}
+
+/// `tollgate sim` as a process of its own.
+pub struct Sim {
+    /// Ends with the value.
+    _process: Process,
+    pub ready: Value,
+}
+
+impl Sim {
+    pub fn start(dir: &Path, arguments: &[&str]) -> Sim {
+        let mut command = tollgate();
+        command.args(["sim", "--binance", "127.0.0.1:0"]).args(arguments);
+        let log = dir.join("sim.log");
+        let file = std::fs::File::create(&log).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let process = Process { child, log };
+        let json = line.strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}\n{}", process.log()));
+        Sim { ready: serde_json::from_str(json).unwrap(), _process: process }
+    }
+
+    pub fn text(&self, key: &str) -> String {
+        self.ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.ready)).to_owned()
+    }
+
+    pub fn key(&self) -> (String, String) {
+        let account = &self.ready["accounts"][0];
+        (account["api_key"].as_str().unwrap().to_owned(), account["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// A signed `GET`, computed here and not by the product.
+    pub fn signed(&self, path: &str) -> Value {
+        let (key, secret) = self.key();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let query = format!("timestamp={now}&recvWindow=60000");
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(query.as_bytes());
+        let signature: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let port = self.text("rest_url").rsplit(':').next().unwrap().parse().unwrap();
+        let path = format!("{path}?{query}&signature={signature}");
+        let (status, body) = http(port, "GET", &path, &[("X-MBX-APIKEY", &key)], "").expect("the venue answers");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
