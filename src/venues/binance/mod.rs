@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod decode;
+mod digits;
 pub mod errors;
 pub mod exchange_info;
 mod json;

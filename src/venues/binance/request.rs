@@ -3,9 +3,8 @@
 //! A request's `params` are written in the order of their names, so that the JSON and the payload to be signed (§5.2:
 //! sorted, raw) grow side by side, and `apiKey`, which every payload begins with, is hashed once at the start.
 
-use super::SCALE;
+use super::digits::Digits;
 use super::sign::{PrefixSigner, Signer};
-use crate::domain::decimal::{self, MAX_LEN};
 use crate::domain::{NewOrder, OrderId, OrderType, Side, TimeInForce, VenueOrderId};
 
 /// No request is longer; a buffer with this capacity never grows.
@@ -142,7 +141,7 @@ pub struct OrderRef {
 }
 
 /// Builds and signs requests of one account. Holds the payload buffer; nothing allocates after `new`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RequestBuilder {
     signer: PrefixSigner,
     epoch: u32,
@@ -150,27 +149,8 @@ pub struct RequestBuilder {
     json_head: Vec<u8>,
     payload: Vec<u8>,
     payload_head: usize,
-    window: Window,
-}
-
-/// `recvWindow` as text.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    digits: [u8; MAX_LEN],
-    len: usize,
-}
-
-impl Window {
-    fn new(ms: u32) -> Window {
-        let mut digits = [0u8; MAX_LEN];
-        let len = decimal::encode(ms.into(), 0, &mut digits);
-        Window { digits, len }
-    }
-
-    #[inline]
-    fn text(&self) -> &[u8] {
-        &self.digits[..self.len]
-    }
+    /// `recvWindow` as text.
+    window: Digits,
 }
 
 /// Why an order cannot be said in this protocol.
@@ -267,7 +247,7 @@ impl RequestBuilder {
             json_head: format!("\"params\":{{\"apiKey\":\"{api_key}\"").into_bytes(),
             payload_head: payload.len(),
             payload,
-            window: Window::new(recv_window_ms),
+            window: Digits::int(recv_window_ms.into()),
         })
     }
 
@@ -286,13 +266,10 @@ impl RequestBuilder {
         let mut p = self.begin(out, RequestTag::new(RequestKind::Place, order.order.0), "order.place");
         text!(p, "newClientOrderId", client.as_bytes());
         constant!(p, "newOrderRespType", "ACK");
-        let mut buf = [0u8; MAX_LEN];
         if limit {
-            let len = decimal::encode_trimmed(order.px.0, SCALE, &mut buf);
-            text!(p, "price", &buf[..len]);
+            text!(p, "price", Digits::fixed(order.px.0).text());
         }
-        let len = decimal::encode_trimmed(order.qty.0, SCALE, &mut buf);
-        text!(p, "quantity", &buf[..len]);
+        text!(p, "quantity", Digits::fixed(order.qty.0).text());
         number!(p, "recvWindow", window.text());
         match order.side {
             Side::Buy => constant!(p, "side", "BUY"),
@@ -306,8 +283,7 @@ impl RequestBuilder {
                 TimeInForce::Fok => constant!(p, "timeInForce", "FOK"),
             }
         }
-        let len = decimal::encode(now_ms, 0, &mut buf);
-        number!(p, "timestamp", &buf[..len]);
+        number!(p, "timestamp", Digits::int(now_ms).text());
         match order.kind {
             OrderType::Market => constant!(p, "type", "MARKET"),
             OrderType::Limit => constant!(p, "type", "LIMIT"),
@@ -367,25 +343,20 @@ impl RequestBuilder {
     /// `myTrades`, up to 1000 of them.
     pub fn my_trades(&mut self, out: &mut Vec<u8>, tag: u64, symbol: &str, from: TradesFrom, now_ms: i64) {
         let window = self.window;
-        let mut buf = [0u8; MAX_LEN];
         let mut p = self.begin(out, RequestTag::new(RequestKind::Trades, tag), "myTrades");
         if let TradesFrom::Id(id) = from {
-            let len = decimal::encode(id.min(i64::MAX as u64) as i64, 0, &mut buf);
-            number!(p, "fromId", &buf[..len]);
+            number!(p, "fromId", Digits::int(id.min(i64::MAX as u64) as i64).text());
         }
         p.constant(",\"limit\":1000", "&limit=1000");
         if let TradesFrom::Order(order) = from {
-            let len = decimal::encode(order.lo.min(i64::MAX as u64) as i64, 0, &mut buf);
-            number!(p, "orderId", &buf[..len]);
+            number!(p, "orderId", Digits::int(order.lo.min(i64::MAX as u64) as i64).text());
         }
         number!(p, "recvWindow", window.text());
         if let TradesFrom::Time(ms) = from {
-            let len = decimal::encode(ms, 0, &mut buf);
-            number!(p, "startTime", &buf[..len]);
+            number!(p, "startTime", Digits::int(ms).text());
         }
         text!(p, "symbol", symbol.as_bytes());
-        let len = decimal::encode(now_ms, 0, &mut buf);
-        number!(p, "timestamp", &buf[..len]);
+        number!(p, "timestamp", Digits::int(now_ms).text());
         self.finish(out);
     }
 
@@ -438,9 +409,7 @@ impl Params<'_> {
         if let Some(symbol) = symbol {
             text!(self, "symbol", symbol.as_bytes());
         }
-        let mut buf = [0u8; MAX_LEN];
-        let len = decimal::encode(now_ms, 0, &mut buf);
-        number!(self, "timestamp", &buf[..len]);
+        number!(self, "timestamp", Digits::int(now_ms).text());
     }
 }
 
@@ -450,9 +419,7 @@ fn order_ref(p: &mut Params, target: OrderRef, client: &[u8]) {
     if target.venue_order_id.is_none() {
         text!(p, "origClientOrderId", client);
     } else {
-        let mut buf = [0u8; MAX_LEN];
-        let len = decimal::encode(target.venue_order_id.lo.min(i64::MAX as u64) as i64, 0, &mut buf);
-        number!(p, "orderId", &buf[..len]);
+        number!(p, "orderId", Digits::int(target.venue_order_id.lo.min(i64::MAX as u64) as i64).text());
     }
 }
 

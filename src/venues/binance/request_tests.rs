@@ -1,5 +1,7 @@
 use super::*;
+use crate::domain::decimal;
 use crate::domain::{InstrumentId, Price, Qty, StrategyId, VenueId};
+use crate::venues::binance::SCALE;
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
