@@ -190,3 +190,73 @@ impl fmt::Display for OrdStatus {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ExecType as E;
+    use OrdStatus as S;
+
+    const NONE: Qty = Qty(0);
+    const SOME: Qty = Qty(1);
+
+    #[test]
+    fn what_is_over_stays_over() {
+        for status in S::ALL.into_iter().filter(|s| s.is_closed()) {
+            for exec in E::ALL {
+                for (cum, leaves) in [(NONE, SOME), (SOME, SOME), (SOME, NONE)] {
+                    if let Some(next) = status.after(exec, cum, leaves) {
+                        assert!(next.is_closed(), "{status} became {next} after {exec:?}");
+                        assert_eq!(exec, E::Trade, "only a late fill says anything of an order that is over");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fill_is_taken_in_every_live_state_and_the_last_one_completes() {
+        for status in S::ALL.into_iter().filter(|s| !s.is_closed()) {
+            assert_eq!(status.after(E::Trade, SOME, NONE), Some(S::Filled), "{status}");
+            let partly = status.after(E::Trade, SOME, SOME).unwrap();
+            assert!(!partly.is_closed(), "{status} became {partly} with something left");
+        }
+    }
+
+    #[test]
+    fn no_answer_makes_every_live_order_unknown_and_only_the_venues_word_ends_that() {
+        for status in S::ALL.into_iter().filter(|s| !s.is_closed()) {
+            assert_eq!(status.after(E::Unknown, NONE, SOME), Some(S::Unknown), "{status}");
+        }
+        for (exec, next) in [
+            (E::New, Some(S::New)),
+            (E::Working, Some(S::New)),
+            (E::Canceled, Some(S::Canceled)),
+            (E::Expired, Some(S::Expired)),
+            (E::Rejected, Some(S::Rejected)),
+            (E::NotFound, Some(S::Rejected)),
+            (E::CancelRejected, None),
+            (E::Replaced, None),
+        ] {
+            assert_eq!(S::Unknown.after(exec, NONE, SOME), next, "{exec:?}");
+        }
+    }
+
+    #[test]
+    fn the_ordinary_life() {
+        for (from, exec, cum, leaves, to) in [
+            (S::PendingNew, E::New, NONE, SOME, Some(S::New)),
+            (S::PendingNew, E::Rejected, NONE, SOME, Some(S::Rejected)),
+            (S::PartiallyFilled, E::New, SOME, SOME, Some(S::PartiallyFilled)),
+            (S::New, E::Canceled, NONE, SOME, Some(S::Canceled)),
+            (S::PartiallyFilled, E::Expired, SOME, SOME, Some(S::Expired)),
+            (S::PendingCancel, E::Trade, SOME, SOME, Some(S::PendingCancel)),
+            (S::PendingCancel, E::CancelRejected, NONE, SOME, Some(S::Unknown)),
+            (S::PendingCancel, E::Working, NONE, SOME, Some(S::PendingCancel)),
+            (S::New, E::Rejected, NONE, SOME, None),
+            (S::New, E::NotFound, NONE, SOME, None),
+        ] {
+            assert_eq!(from.after(exec, cum, leaves), to, "{from} after {exec:?}");
+        }
+    }
+}
