@@ -14,6 +14,7 @@ mod digits;
 pub mod errors;
 pub mod exchange_info;
 mod json;
+pub mod key;
 pub mod market;
 pub mod orders;
 pub mod request;

@@ -7,8 +7,9 @@ use super::digits::Digits;
 use super::sign::{PrefixSigner, Signer};
 use crate::domain::{NewOrder, OrderId, OrderType, Side, TimeInForce, VenueOrderId};
 
-/// No request is longer; a buffer with this capacity never grows.
-pub const MAX_REQUEST_LEN: usize = 1024;
+/// No request is longer, with the longest key (128 letters) and signature (RSA with 4096 bits: 684 letters); a buffer
+/// with this capacity never grows.
+pub const MAX_REQUEST_LEN: usize = 1536;
 
 /// Length of `RequestTag`'s text.
 pub const TAG_LEN: usize = 17;
