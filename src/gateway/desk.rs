@@ -27,6 +27,10 @@ const PAUSE_NS: Nanos = 10_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     Nothing,
+    /// The connection is logged on: requests go unsigned.
+    LoggedOn,
+    /// It is not, and the venue said why.
+    LogonRefused(String),
     /// The private stream is open.
     Subscribed,
     /// The private stream has closed an order.
@@ -172,7 +176,7 @@ impl Desk {
         let symbol = self.symbols.get(instrument.index()).and_then(Option::as_deref);
         let symbol = match (symbol, tag.kind) {
             (Some(symbol), _) => symbol,
-            (None, RequestKind::Subscribe) => "",
+            (None, RequestKind::Subscribe | RequestKind::Logon) => "",
             (None, _) => return Err(GatewayError::NoSymbol),
         };
         let venue_ms = self.sync.venue_ms(now);
@@ -225,6 +229,26 @@ impl Desk {
         }
     }
 
+    /// Whether the key can log a connection on.
+    pub fn can_log_on(&self) -> bool {
+        self.builder.can_log_on()
+    }
+
+    /// Requests of this link go unsigned from now on.
+    pub fn logged_on(&mut self) {
+        self.builder.set_session(true);
+    }
+
+    /// Logs the link on.
+    pub fn logon(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
+        self.requests += 1;
+        let value = self.requests;
+        let tag = RequestTag::new(RequestKind::Logon, value);
+        self.send(ws, tag, InstrumentId::UNKNOWN, Side::default(), |builder, out, _, now_ms| {
+            builder.logon(out, value, now_ms);
+        })
+    }
+
     /// Opens the private stream.
     pub fn subscribe(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
         self.requests += 1;
@@ -238,6 +262,7 @@ impl Desk {
 
     /// The link is gone: nothing in flight will be answered, and what it did is not known.
     pub fn link_lost(&mut self) {
+        self.builder.set_session(false);
         while let Some(request) = self.inflight.lost() {
             self.unanswered(&request, "the link was lost before the answer");
         }
@@ -248,8 +273,12 @@ impl Desk {
         let mut heard = Heard::Nothing;
         while let Some(request) = self.inflight.expired(now) {
             self.unanswered(&request, "no answer within the time limit");
-            if request.tag.kind == RequestKind::Subscribe {
-                heard = Heard::Over("no answer to the subscription of the private stream".to_owned());
+            match request.tag.kind {
+                RequestKind::Subscribe => {
+                    heard = Heard::Over("no answer to the subscription of the private stream".to_owned());
+                }
+                RequestKind::Logon => heard = Heard::Over("no answer to the logon".to_owned()),
+                _ => {}
             }
         }
         heard
@@ -356,7 +385,13 @@ impl Desk {
             (None, Answer::Result(_)) => Heard::Nothing,
             (Some(tag), Answer::Result(result)) => self.on_result(tag, result, request, recv_ns),
             (Some(tag), Answer::Error(error)) => match request {
-                Some(request) => self.on_error(&request, &error, recv_ns),
+                Some(request) => {
+                    let heard = self.on_error(&request, &error, recv_ns);
+                    if error.class == ErrorClass::Auth && self.builder.is_session() {
+                        return Heard::Over(format!("the session is void: {} (code {})", error.text, error.code));
+                    }
+                    heard
+                }
                 None => {
                     tracing::warn!(kind = ?tag.kind, code = error.code, text = error.text, "an answer came too late");
                     Heard::Nothing
@@ -369,6 +404,7 @@ impl Desk {
     fn on_result(&mut self, tag: RequestTag, result: &[u8], request: Option<Request>, recv_ns: Nanos) -> Heard {
         match tag.kind {
             RequestKind::Subscribe => return Heard::Subscribed,
+            RequestKind::Logon => return Heard::LoggedOn,
             RequestKind::Place | RequestKind::Cancel | RequestKind::OrderStatus => {}
             _ => return Heard::Nothing,
         }
@@ -413,6 +449,7 @@ impl Desk {
             RequestKind::Subscribe => {
                 return Heard::Over(format!("the private stream is refused: {} (code {})", error.text, error.code));
             }
+            RequestKind::Logon => return Heard::LogonRefused(format!("{} (code {})", error.text, error.code)),
             _ => {
                 tracing::warn!(kind = ?request.tag.kind, code = error.code, text = error.text, "a request is refused");
                 return Heard::Nothing;

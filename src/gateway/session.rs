@@ -28,7 +28,9 @@ pub(super) enum Phase {
         until: Nanos,
     },
     Connecting,
-    /// Connected; the private stream is asked for.
+    /// Connected; the key is one that can log the connection on, and has been told to.
+    LoggingOn,
+    /// The private stream is asked for.
     Subscribing,
     /// Both up; the core is told and asks for a reconciliation.
     Syncing,
@@ -112,21 +114,35 @@ impl Gateway {
         }
         match (self.phase, self.ws.state()) {
             (Phase::Connecting, WsState::Open) => {
-                self.phase = Phase::Subscribing;
                 self.next_ping = now + self.config.read_timeout_ns / 3;
                 frames += 1;
-                if let Err(error) = self.desk.subscribe(&mut self.ws) {
-                    self.lost(&error.to_string(), now);
+                if self.desk.can_log_on() {
+                    self.phase = Phase::LoggingOn;
+                    if let Err(error) = self.desk.logon(&mut self.ws) {
+                        self.lost(&error.to_string(), now);
+                    }
+                } else {
+                    self.subscribe(now);
                 }
             }
             // A write found the link broken.
-            (Phase::Connecting | Phase::Subscribing | Phase::Syncing | Phase::Ready, WsState::Closed) => {
+            (
+                Phase::Connecting | Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready,
+                WsState::Closed,
+            ) => {
                 self.lost("the connection is broken", now);
                 frames += 1;
             }
             _ => {}
         }
         frames
+    }
+
+    fn subscribe(&mut self, now: Nanos) {
+        self.phase = Phase::Subscribing;
+        if let Err(error) = self.desk.subscribe(&mut self.ws) {
+            self.lost(&error.to_string(), now);
+        }
     }
 
     fn on_link_error(&mut self, error: &WsError, now: Nanos) {
@@ -140,6 +156,16 @@ impl Gateway {
     fn on_heard(&mut self, heard: Heard, now: Nanos) {
         match heard {
             Heard::Nothing => {}
+            Heard::LoggedOn if self.phase == Phase::LoggingOn => {
+                self.desk.logged_on();
+                self.subscribe(now);
+            }
+            // The key signs all the same: slower by its signature, and nothing else is lost.
+            Heard::LogonRefused(why) if self.phase == Phase::LoggingOn => {
+                tracing::warn!(venue = %self.name, why, "the venue refuses the logon: requests are signed one by one");
+                self.subscribe(now);
+            }
+            Heard::LoggedOn | Heard::LogonRefused(_) => {}
             Heard::Subscribed if self.phase == Phase::Subscribing => {
                 self.phase = Phase::Syncing;
                 self.tell(VenueState::Syncing);
@@ -210,7 +236,7 @@ impl Gateway {
         match self.phase {
             Phase::Starting if self.info_known && self.desk.sync.is_known() => work + self.connect(now),
             Phase::Waiting { until } if now >= until.max(self.desk.paused()) => work + self.connect(now),
-            Phase::Subscribing | Phase::Syncing | Phase::Ready => {
+            Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready => {
                 if reading && now - self.ws.last_recv() > self.config.read_timeout_ns {
                     self.lost("nothing was heard for too long", now);
                 } else if now >= self.next_ping {

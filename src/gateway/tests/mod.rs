@@ -1,5 +1,6 @@
 //! The gateway between the real core and a venue written for these tests, on sockets in memory and a virtual clock.
 
+mod logon;
 mod sim;
 mod venue;
 

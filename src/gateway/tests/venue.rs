@@ -26,6 +26,13 @@ pub struct Order {
 /// An HTTP connection, what it asked so far and what of the answer is left.
 type Exchange = (Box<dyn ByteStream>, Vec<u8>, Vec<u8>);
 
+/// A connection, whether it hears the private events, and whether it is logged on.
+pub struct Link {
+    pub ws: WebSocket,
+    pub private: bool,
+    pub session: bool,
+}
+
 /// One BTCUSDT account. Quantities and prices in units of 10^-8.
 pub struct Venue {
     clock: Clock,
@@ -34,7 +41,9 @@ pub struct Venue {
     rest: Box<dyn Listener>,
     api: Box<dyn Listener>,
     http: Vec<Exchange>,
-    pub links: Vec<(WebSocket, bool)>,
+    pub links: Vec<Link>,
+    /// Ed25519 keys may log on.
+    pub sessions: bool,
     pub orders: BTreeMap<u64, Order>,
     pub trades: Vec<Value>,
     pub btc: i64,
@@ -71,6 +80,7 @@ impl Venue {
             api: hub.network().listen(API).unwrap(),
             http: Vec::new(),
             links: Vec::new(),
+            sessions: true,
             orders: BTreeMap::new(),
             trades: Vec::new(),
             btc: E8,
@@ -127,17 +137,17 @@ impl Venue {
         while let Some(stream) = self.api.accept().unwrap() {
             let mut ws = WebSocket::new(WsConfig::default(), 99);
             ws.accept(stream, "client", self.clock.now());
-            self.links.push((ws, false));
+            self.links.push(Link { ws, private: false, session: false });
         }
         let mut links = std::mem::take(&mut self.links);
         for at in 0..links.len() {
             // A link that breaks is the client's business.
-            while let Ok(Some(message)) = links[at].0.poll(self.clock.now()) {
+            while let Ok(Some(message)) = links[at].ws.poll(self.clock.now()) {
                 let frame: Value = serde_json::from_slice(message.payload).unwrap();
                 self.asked.push(frame.clone());
-                let (answer, events) = self.on_request(&frame, &mut links[at].1);
+                let (answer, events) = self.on_request(&frame, &mut links[at]);
                 if let Some(answer) = answer {
-                    let _ = links[at].0.send_text(answer.to_string().as_bytes());
+                    let _ = links[at].ws.send_text(answer.to_string().as_bytes());
                 }
                 for event in events {
                     tell(&mut links, &event);
@@ -217,10 +227,10 @@ impl Venue {
         })
     }
 
-    fn on_request(&mut self, frame: &Value, private: &mut bool) -> (Option<Value>, Vec<Value>) {
+    fn on_request(&mut self, frame: &Value, link: &mut Link) -> (Option<Value>, Vec<Value>) {
         let method = frame["method"].as_str().unwrap().to_owned();
         let params = &frame["params"];
-        if self.mute && method != "userDataStream.subscribe.signature" {
+        if self.mute && !method.starts_with("userDataStream") && method != "session.logon" {
             return (None, Vec::new());
         }
         let mut lost = false;
@@ -234,13 +244,23 @@ impl Venue {
                 );
             }
         }
-        if !method.starts_with("ping") {
+        let bare = method == "userDataStream.subscribe";
+        if params.get("signature").is_none() && !link.session {
+            let error = json!({"code": -1102, "msg": "Mandatory parameter 'signature' was not sent."});
+            return (Some(json!({"id": frame["id"], "status": 400, "error": error})), Vec::new());
+        }
+        if !method.starts_with("ping") && !bare {
             let stamp = params["timestamp"].as_i64().unwrap();
             assert!((self.now_ms() - stamp).abs() < 1000, "{method} is stamped {stamp} at {}", self.now_ms());
         }
         let (result, events) = match method.as_str() {
-            "userDataStream.subscribe.signature" => {
-                *private = true;
+            "session.logon" if self.sessions => {
+                link.session = true;
+                (Ok(json!({"apiKey": params["apiKey"], "authorizedSince": 1, "userDataStream": false})), Vec::new())
+            }
+            "session.logon" => (Err((-4056, "This key type cannot log on.")), Vec::new()),
+            "userDataStream.subscribe" | "userDataStream.subscribe.signature" => {
+                link.private = true;
                 (Ok(json!({"subscriptionId": 0})), Vec::new())
             }
             "order.place" => self.place(params),
@@ -342,10 +362,10 @@ pub fn open(order: &Order) -> bool {
     matches!(order.status, "NEW" | "PARTIALLY_FILLED")
 }
 
-fn tell(links: &mut [(WebSocket, bool)], event: &Value) {
+fn tell(links: &mut [Link], event: &Value) {
     let frame = json!({"subscriptionId": 0, "event": event}).to_string();
-    for (ws, _) in links.iter_mut().filter(|(_, private)| *private) {
+    for link in links.iter_mut().filter(|link| link.private) {
         // A client that is gone misses it: that is what reconciliation is for.
-        let _ = ws.send_text(frame.as_bytes());
+        let _ = link.ws.send_text(frame.as_bytes());
     }
 }
