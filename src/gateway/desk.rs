@@ -16,8 +16,9 @@ use crate::telemetry::clock::Clock;
 use crate::venues::binance::DecodeError;
 use crate::venues::binance::account::AccountDecoder;
 use crate::venues::binance::errors::ErrorClass;
+use crate::venues::binance::limits::{Cost, Limits, header_count};
 use crate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder, RequestKind, RequestTag};
-use crate::venues::binance::response::{self, Answer, ApiError};
+use crate::venues::binance::response::{self, Answer, ApiError, RateCount};
 use crate::venues::binance::user::UserEvent;
 
 /// A wait that the venue asks for without saying how long.
@@ -46,6 +47,7 @@ pub struct Desk {
     pub clock: Clock,
     pub reports: Reports,
     pub sync: ClockSync,
+    pub limits: Limits,
     pub known: KnownOrders,
     pub decoder: AccountDecoder,
     pub counters: GatewayCounters,
@@ -82,6 +84,7 @@ impl Desk {
             clock: clock.clone(),
             reports,
             sync: ClockSync::new(),
+            limits: Limits::new(),
             known: KnownOrders::new(),
             decoder,
             counters,
@@ -122,7 +125,7 @@ impl Desk {
             return Err(GatewayError::NotReady);
         }
         if now < self.paused.max(self.orders_paused) {
-            return Err(GatewayError::Paused { ms: (self.paused.max(self.orders_paused) - now) / 1_000_000 + 1 });
+            return Err(GatewayError::Paused { s: (self.paused.max(self.orders_paused) - now) / 1_000_000_000 + 1 });
         }
         if self.inflight.is_full() {
             return Err(GatewayError::TooManyUnanswered);
@@ -130,6 +133,7 @@ impl Desk {
         let symbol = self.symbols.get(order.instrument.index()).and_then(Option::as_deref);
         let symbol = symbol.ok_or(GatewayError::NoSymbol)?;
         let venue_ms = self.sync.venue_ms(now);
+        self.limits.admit(Cost::of(RequestKind::Place), venue_ms)?;
         let (mut encoded_ns, mut refused) = (0, None);
         let (builder, clock) = (&mut self.builder, &self.clock);
         ws.send_text_with(MAX_REQUEST_LEN, |out| match builder.place(out, order, symbol, venue_ms) {
@@ -153,6 +157,7 @@ impl Desk {
     }
 
     fn sent(&mut self, tag: RequestTag, instrument: InstrumentId, side: Side, now: Nanos) {
+        self.limits.sent(Cost::of(tag.kind));
         self.inflight.push(Request { tag, instrument, side, deadline: now + self.request_timeout_ns });
     }
 
@@ -168,7 +173,7 @@ impl Desk {
     ) -> Result<(), GatewayError> {
         let now = self.clock.now();
         if now < self.paused {
-            return Err(GatewayError::Paused { ms: (self.paused - now) / 1_000_000 + 1 });
+            return Err(GatewayError::Paused { s: (self.paused - now) / 1_000_000_000 + 1 });
         }
         if self.inflight.is_full() {
             return Err(GatewayError::TooManyUnanswered);
@@ -180,6 +185,7 @@ impl Desk {
             (None, _) => return Err(GatewayError::NoSymbol),
         };
         let venue_ms = self.sync.venue_ms(now);
+        self.limits.admit(Cost::of(tag.kind), venue_ms)?;
         let builder = &mut self.builder;
         ws.send_text_with(MAX_REQUEST_LEN, |out| {
             encode(builder, out, symbol, venue_ms);
@@ -264,6 +270,7 @@ impl Desk {
     pub fn link_lost(&mut self) {
         self.builder.set_session(false);
         while let Some(request) = self.inflight.lost() {
+            self.settle(&request, &[], self.clock.now());
             self.unanswered(&request, "the link was lost before the answer");
         }
     }
@@ -272,6 +279,7 @@ impl Desk {
     pub fn expire(&mut self, now: Nanos) -> Heard {
         let mut heard = Heard::Nothing;
         while let Some(request) = self.inflight.expired(now) {
+            self.settle(&request, &[], now);
             self.unanswered(&request, "no answer within the time limit");
             match request.tag.kind {
                 RequestKind::Subscribe => {
@@ -282,6 +290,12 @@ impl Desk {
             }
         }
         heard
+    }
+
+    /// Nothing more comes of a request: what it used of the limits is what its answer says.
+    #[inline]
+    fn settle(&mut self, request: &Request, heard: &[RateCount], now: Nanos) {
+        self.limits.answered(Cost::of(request.tag.kind), heard, self.sync.venue_ms(now));
     }
 
     fn unanswered(&mut self, request: &Request, why: &str) {
@@ -377,6 +391,10 @@ impl Desk {
             }
         };
         let request = answer.tag.and_then(|tag| self.inflight.answered(tag));
+        match &request {
+            Some(request) => self.settle(request, answer.limits.as_slice(), recv_ns),
+            None => self.limits.heard(answer.limits.as_slice(), self.sync.venue_ms(recv_ns)),
+        }
         if let Answer::Error(error) = &answer.answer {
             self.heed(error, recv_ns);
         }
@@ -457,6 +475,14 @@ impl Desk {
         };
         self.report(request, done, error.code, error.text, recv_ns);
         Heard::Nothing
+    }
+
+    /// What the headers of a REST answer say about the limits.
+    pub fn heed_headers(&mut self, headers: &[(String, String)]) {
+        let venue_ms = self.sync.venue_ms(self.clock.now());
+        for count in headers.iter().filter_map(|(name, value)| header_count(name, value)) {
+            self.limits.heard(&[count], venue_ms);
+        }
     }
 
     /// What an error means for the requests after it.

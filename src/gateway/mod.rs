@@ -44,6 +44,7 @@ use crate::venues::assets::AssetTable;
 use crate::venues::binance::SymbolTable;
 use crate::venues::binance::account::{AccountDecoder, Names};
 use crate::venues::binance::exchange_info::Wanted;
+use crate::venues::binance::limits::Exceeded;
 use crate::venues::binance::request::{PlaceError, RequestBuilder, RequestError};
 use crate::venues::binance::sign::{RestSigner, Signer};
 use crate::venues::binance::symbols::SymbolError;
@@ -91,8 +92,10 @@ pub enum GatewayError {
     Request(#[from] RequestError),
     #[error("the venue is not ready for orders")]
     NotReady,
-    #[error("the venue wants no requests for {ms} ms")]
-    Paused { ms: i64 },
+    #[error("VENUE_RATE_LIMIT the venue wants a pause, {s} s")]
+    Paused { s: i64 },
+    #[error(transparent)]
+    RateLimit(#[from] Exceeded),
     #[error("too many requests without an answer")]
     TooManyUnanswered,
     #[error("the instrument is not one of this venue")]
@@ -196,8 +199,8 @@ impl Gateway {
         Ok(Gateway {
             name: format!("gateway-{}", config.name),
             endpoint,
-            // The answers' rate limits would cost bytes on every order, and nobody reads them here.
-            target: format!("{path}?returnRateLimits=false"),
+            // Others may use the account and the address: only the answers know what is left of the limits.
+            target: format!("{path}?returnRateLimits=true"),
             ws: WebSocket::new(ws_config, config.seed),
             network,
             rest,

@@ -13,6 +13,7 @@ use crate::venues::binance::DecodeError;
 use crate::venues::binance::account::server_time;
 use crate::venues::binance::errors::ErrorClass;
 use crate::venues::binance::exchange_info::{self, InstrumentContext};
+use crate::venues::binance::limits::Cost;
 use std::error::Error;
 
 /// Frames and effects of one turn: a burst must not keep the other work of the thread waiting.
@@ -50,6 +51,21 @@ pub(super) enum Call {
     Time,
     Info { all: bool },
     Step(Ask),
+}
+
+impl Call {
+    /// What the venue counts for it (§10.1, §10.2).
+    fn cost(self) -> Cost {
+        let weight = match self {
+            Call::Time => 1,
+            Call::Info { .. } => 20,
+            Call::Step(Ask::Trades { .. } | Ask::Account) => 20,
+            Call::Step(Ask::Order { .. }) => 4,
+            Call::Step(Ask::OpenOrders) => 80,
+        };
+        // Nothing trades before it is reconciled, and no cancel is wanted for what is not known.
+        Cost { weight, orders: 0, urgent: true }
+    }
 }
 
 impl Gateway {
@@ -234,7 +250,9 @@ impl Gateway {
             work += self.take_step(now);
         }
         match self.phase {
-            Phase::Starting if self.info_known && self.desk.sync.is_known() => work + self.connect(now),
+            Phase::Starting if self.info_known && self.desk.sync.is_known() && now >= self.desk.paused() => {
+                work + self.connect(now)
+            }
             Phase::Waiting { until } if now >= until.max(self.desk.paused()) => work + self.connect(now),
             Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready => {
                 if reading && now - self.ws.last_recv() > self.config.read_timeout_ns {
@@ -268,6 +286,8 @@ impl Gateway {
 
     fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
         self.next_call += 1;
+        let venue_ms = self.desk.sync.venue_ms(self.desk.clock.now());
+        self.desk.limits.spent(call.cost(), venue_ms);
         self.calls_out.push((self.next_call, call));
         self.rest.submit(self.next_call, request);
         1
@@ -279,6 +299,11 @@ impl Gateway {
         let Some(reconcile) = self.reconcile.as_ref().filter(|_| !out && now >= self.step_after) else { return 0 };
         let Some(ask) = reconcile.ask() else { return self.reconciled() };
         let now_ms = self.desk.sync.venue_ms(self.desk.clock.now());
+        if let Err(exceeded) = self.desk.limits.admit(Call::Step(ask).cost(), now_ms) {
+            tracing::warn!(venue = %self.name, %exceeded, "the reconciliation waits");
+            self.step_after = now + Nanos::from(exceeded.wait_s) * 1_000_000_000;
+            return 0;
+        }
         let symbols = &self.desk.decoder.names().symbols;
         let request = match ask {
             Ask::Trades { instrument, from } => {
@@ -318,6 +343,9 @@ impl Gateway {
             && let Some((id, outcome)) = self.rest.poll()
         {
             answers += 1;
+            if let Ok(response) = &outcome {
+                self.desk.heed_headers(&response.headers);
+            }
             // One that is not waited for belonged to a reconciliation that was given up.
             if let Some(at) = self.calls_out.iter().position(|(out, _)| *out == id) {
                 let call = self.calls_out.swap_remove(at).1;
@@ -394,6 +422,7 @@ impl Gateway {
         }
         self.instruments = info.instruments;
         self.info_known = true;
+        self.desk.limits.set(&info.limits);
         self.say_instruments();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The gateway between the real core and a venue written for these tests, on sockets in memory and a virtual clock.
 
+mod limits;
 mod logon;
 mod sim;
 mod venue;
@@ -454,7 +455,7 @@ fn a_limit_of_the_venue_is_waited_for() {
         Body::NotSent { order, text } if *order == second => Some(text.to_string()),
         _ => None,
     });
-    assert!(not_sent.is_some_and(|text| text.contains("wants no requests")));
+    assert!(not_sent.is_some_and(|text| text.starts_with("VENUE_RATE_LIMIT the venue wants a pause")));
     // The limit of new orders does not stop cancels.
     rig.command(Action::Cancel(working));
     rig.until_status(working, OrdStatus::Canceled);

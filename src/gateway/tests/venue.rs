@@ -58,6 +58,11 @@ pub struct Venue {
     /// answer is lost.
     pub canned: BTreeMap<String, VecDeque<Value>>,
     pub symbols: Vec<&'static str>,
+    /// `rateLimits` of exchangeInfo, and of every answer on the order link.
+    pub limits: Value,
+    pub counts: Value,
+    /// A header of every REST answer.
+    pub header: String,
     last_change_ms: i64,
 }
 
@@ -91,6 +96,9 @@ impl Venue {
             mute: false,
             canned: BTreeMap::new(),
             symbols: vec!["BTCUSDT"],
+            limits: json!([]),
+            counts: json!([]),
+            header: "X-Nothing: 1".to_owned(),
             last_change_ms: 0,
         }
     }
@@ -115,9 +123,12 @@ impl Venue {
                 let (status, body) = self.on_rest(&target);
                 self.rested.push(target);
                 let body = body.to_string();
-                answer =
-                    format!("HTTP/1.1 {status} X\r\nRetry-After: 1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-                        .into_bytes();
+                answer = format!(
+                    "HTTP/1.1 {status} X\r\nRetry-After: 1\r\n{}\r\nContent-Length: {}\r\n\r\n{body}",
+                    self.header,
+                    body.len()
+                )
+                .into_bytes();
             }
             if !answer.is_empty() {
                 match stream.write(&answer) {
@@ -181,7 +192,7 @@ impl Venue {
                     return (400, json!({"code": -1121, "msg": "Invalid symbol."}));
                 }
                 let symbols: Vec<Value> = self.symbols.iter().map(|s| self.symbol(s)).collect();
-                json!({"timezone": "UTC", "serverTime": self.now_ms(), "rateLimits": [], "exchangeFilters": [], "symbols": symbols})
+                json!({"timezone": "UTC", "serverTime": self.now_ms(), "rateLimits": self.limits, "exchangeFilters": [], "symbols": symbols})
             }
             "/api/v3/account" => json!({
                 "canTrade": true, "updateTime": self.last_change_ms, "balances": self.balances("asset", "free", "locked"),
@@ -281,7 +292,7 @@ impl Venue {
             _ => (Err((-1000, "unknown method")), Vec::new()),
         };
         let answer = match result {
-            Ok(result) => json!({"id": frame["id"], "status": 200, "result": result}),
+            Ok(result) => json!({"id": frame["id"], "status": 200, "result": result, "rateLimits": self.counts}),
             Err((code, msg)) => json!({"id": frame["id"], "status": 400, "error": {"code": code, "msg": msg}}),
         };
         ((!lost).then_some(answer), events)
