@@ -72,6 +72,7 @@ impl Desk {
         decoder: AccountDecoder,
         builder: RequestBuilder,
         request_timeout_ns: Nanos,
+        clock_check_ns: Nanos,
         counters: GatewayCounters,
     ) -> Desk {
         let names = decoder.names();
@@ -83,7 +84,7 @@ impl Desk {
             venue: names.venue,
             clock: clock.clone(),
             reports,
-            sync: ClockSync::new(),
+            sync: ClockSync::new(clock_check_ns),
             limits: Limits::new(),
             known: KnownOrders::new(),
             decoder,

@@ -77,6 +77,10 @@ pub struct GatewayConfig {
     pub reconnect_min_ns: Nanos,
     pub reconnect_max_ns: Nanos,
     pub frame_max_bytes: usize,
+    /// Between two measurements of the venue's clock.
+    pub clock_check_ns: Nanos,
+    /// Further from ours, or measured with a longer round trip: an alarm.
+    pub clock_offset_alarm_ns: Nanos,
     /// Of back-off, masks and handshakes.
     pub seed: u64,
 }
@@ -117,6 +121,8 @@ pub struct GatewayCounters {
     pub undecodable: Counter,
     /// Reports about orders of others in instruments that are not configured.
     pub foreign: Counter,
+    /// Measurements of the venue's clock beyond the limit.
+    pub clock_alarms: Counter,
 }
 
 impl GatewayCounters {
@@ -128,6 +134,7 @@ impl GatewayCounters {
             unanswered: counter("unanswered"),
             undecodable: counter("undecodable"),
             foreign: counter("foreign_reports"),
+            clock_alarms: counter("clock_alarms"),
         }
     }
 }
@@ -194,6 +201,7 @@ impl Gateway {
             AccountDecoder::new(names),
             builder,
             config.request_timeout_ns,
+            config.clock_check_ns,
             GatewayCounters::new(counters, &config.name),
         );
         Ok(Gateway {

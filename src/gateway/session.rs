@@ -1,6 +1,7 @@
 //! The session's life: clock and instruments, connection, private stream, reconciliation, and all of it again.
 
 use super::calls::{self, Refusal, TRADES_PAGE};
+use super::clock_sync::Measured;
 use super::desk::Heard;
 use super::reconcile::{Ask, Backfill, Reconcile};
 use super::{Gateway, GatewayError};
@@ -361,7 +362,11 @@ impl Gateway {
             Err(refusal) => return self.on_refusal(call, &refusal, now),
         };
         let read = match call {
-            Call::Time => server_time(&body).map(|venue| self.desk.sync.answered(self.desk.clock.now(), venue)),
+            Call::Time => server_time(&body).map(|venue| {
+                if let Some(measured) = self.desk.sync.answered(self.desk.clock.now(), venue) {
+                    self.on_clock(measured);
+                }
+            }),
             Call::Info { .. } => self.on_info(&body),
             Call::Step(ask) => {
                 self.step_taken(ask, &body, now);
@@ -371,6 +376,22 @@ impl Gateway {
         match read {
             Ok(()) => self.rest_backoff.succeed(),
             Err(error) => self.on_unreadable(call, error, now),
+        }
+    }
+
+    /// A clock that runs away takes the orders' stamps with it: said before the venue refuses them.
+    fn on_clock(&self, measured: Measured) {
+        let Measured { offset_ns, round_trip_ns } = measured;
+        let (offset_us, round_trip_us) = (offset_ns / 1_000, round_trip_ns / 1_000);
+        if offset_ns.abs().max(round_trip_ns) > self.config.clock_offset_alarm_ns {
+            self.desk.counters.clock_alarms.add(1);
+            let alarm_us = self.config.clock_offset_alarm_ns / 1_000;
+            tracing::error!(
+                venue = %self.name, offset_us, round_trip_us, alarm_us,
+                "this machine's clock is far from the venue's, or the way there is long: check NTP and the network"
+            );
+        } else {
+            tracing::debug!(venue = %self.name, offset_us, round_trip_us, "the venue's clock is measured");
         }
     }
 

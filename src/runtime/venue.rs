@@ -148,6 +148,8 @@ impl VenueParts<'_> {
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
+            clock_check_ns: self.venue.clock_check_ns,
+            clock_offset_alarm_ns: self.venue.clock_offset_alarm_ns,
             seed: fastrand::u64(..),
         };
         let rest = self.rest("rest-gateway", wake)?;

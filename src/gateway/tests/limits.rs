@@ -11,7 +11,7 @@ fn limited_rig(limits: serde_json::Value) -> Rig {
     rig.venue.limits = limits;
     rig.ready();
     // The first second of an interval is over, and the interval is long enough for what follows.
-    rig.until("the middle of an interval", |rig| rig.venue.now_ms() % 10_000 == 3_000);
+    rig.until("the middle of an interval", |rig| rig.venue.now_ms() % 10_000 == 3_500);
     rig
 }
 
