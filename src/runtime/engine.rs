@@ -201,7 +201,8 @@ impl Engine {
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            rescues.push(parts.rescue());
+            let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
             threads.add(config, &gateway_name, gateway);

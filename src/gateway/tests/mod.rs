@@ -1,5 +1,7 @@
 //! The gateway between the real core and a venue written for these tests, on sockets in memory and a virtual clock.
 
+mod limits;
+mod logon;
 mod sim;
 mod venue;
 
@@ -89,6 +91,8 @@ fn config(seed: u64, symbols: &[&str]) -> GatewayConfig {
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
         frame_max_bytes: 1 << 20,
+        clock_check_ns: 60 * SECOND,
+        clock_offset_alarm_ns: 500 * MS,
         seed,
     }
 }
@@ -269,6 +273,25 @@ fn from_nothing_to_ready_and_an_orders_whole_life() {
     let cancel = rig.venue.asked.iter().find(|frame| frame["method"] == "order.cancel").unwrap();
     assert_eq!(cancel["params"]["orderId"], id);
     assert_eq!(rig.count("reconnects"), 0);
+}
+
+#[test]
+fn the_venues_clock_is_measured_on_a_schedule_and_one_that_is_far_away_is_an_alarm() {
+    let mut rig =
+        rig_with(1, GatewayConfig { clock_check_ns: 5 * SECOND, ..config(1, &["BTCUSDT"]) }, 1024, Venue::new);
+    rig.ready();
+    assert_eq!((rig.gateway.desk.sync.offset_ns().abs() < 3 * MS, rig.count("clock_alarms")), (true, 0));
+    rig.venue.offset_ns = -700 * MS;
+    rig.until("an alarm", |rig| rig.count("clock_alarms") == 1);
+    // The stamp follows (the venue of these tests holds it to a second), and is never early.
+    let order = rig.limit();
+    rig.until_status(order, OrdStatus::New);
+    let place = rig.venue.asked.iter().find(|f| f["method"] == "order.place").unwrap();
+    let late = rig.venue.now_ms() - place["params"]["timestamp"].as_i64().unwrap();
+    assert!((0..50).contains(&late), "{late}");
+    rig.venue.offset_ns = 0;
+    rig.until("measured again", |rig| rig.gateway.desk.sync.offset_ns().abs() < 3 * MS);
+    assert_eq!(rig.count("clock_alarms"), 1);
 }
 
 #[test]
@@ -453,7 +476,7 @@ fn a_limit_of_the_venue_is_waited_for() {
         Body::NotSent { order, text } if *order == second => Some(text.to_string()),
         _ => None,
     });
-    assert!(not_sent.is_some_and(|text| text.contains("wants no requests")));
+    assert!(not_sent.is_some_and(|text| text.starts_with("VENUE_RATE_LIMIT the venue wants a pause")));
     // The limit of new orders does not stop cancels.
     rig.command(Action::Cancel(working));
     rig.until_status(working, OrdStatus::Canceled);
