@@ -1,7 +1,8 @@
 //! `kill -9` while trading, again and again: after each restart the engine's positions, balances and open orders are
 //! the venue's own.
 
-use super::support::{Daemon, Sim, config, free_port, wait_for, wait_until};
+use super::sim::Sim;
+use super::support::{Daemon, config, free_port, wait_for, wait_until};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::BTreeMap;
