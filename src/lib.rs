@@ -37,6 +37,7 @@
 //! - Configuration enters the core as events, so that the journal alone replays a day.
 
 pub mod agent;
+pub mod analytics;
 pub mod api;
 pub mod cli;
 pub mod config;
