@@ -103,6 +103,10 @@ pub struct Venue {
     pub reconnect_max_ns: Nanos,
     /// A longer WebSocket message closes its connection.
     pub frame_max_bytes: usize,
+    /// How often the venue's clock is measured.
+    pub clock_check_ns: i64,
+    /// Offset or round trip above which that is an alarm.
+    pub clock_offset_alarm_ns: i64,
 }
 
 /// Longest venue name: what the core keeps, and what fits a thread name after `gateway-`.
@@ -124,6 +128,8 @@ impl Venue {
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
+            clock_check_ns: s.millis("clock_check_ms", 1_000..=3_600_000),
+            clock_offset_alarm_ns: s.millis("clock_offset_alarm_ms", 1..=60_000),
         };
         if venue.name.len() > VENUE_NAME_MAX
             || !venue.name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')

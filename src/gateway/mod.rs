@@ -44,6 +44,7 @@ use crate::venues::assets::AssetTable;
 use crate::venues::binance::SymbolTable;
 use crate::venues::binance::account::{AccountDecoder, Names};
 use crate::venues::binance::exchange_info::Wanted;
+use crate::venues::binance::limits::Exceeded;
 use crate::venues::binance::request::{PlaceError, RequestBuilder, RequestError};
 use crate::venues::binance::sign::{RestSigner, Signer};
 use crate::venues::binance::symbols::SymbolError;
@@ -76,6 +77,10 @@ pub struct GatewayConfig {
     pub reconnect_min_ns: Nanos,
     pub reconnect_max_ns: Nanos,
     pub frame_max_bytes: usize,
+    /// Between two measurements of the venue's clock.
+    pub clock_check_ns: Nanos,
+    /// Further from ours, or measured with a longer round trip: an alarm.
+    pub clock_offset_alarm_ns: Nanos,
     /// Of back-off, masks and handshakes.
     pub seed: u64,
 }
@@ -91,8 +96,10 @@ pub enum GatewayError {
     Request(#[from] RequestError),
     #[error("the venue is not ready for orders")]
     NotReady,
-    #[error("the venue wants no requests for {ms} ms")]
-    Paused { ms: i64 },
+    #[error("VENUE_RATE_LIMIT the venue wants a pause, {s} s")]
+    Paused { s: i64 },
+    #[error(transparent)]
+    RateLimit(#[from] Exceeded),
     #[error("too many requests without an answer")]
     TooManyUnanswered,
     #[error("the instrument is not one of this venue")]
@@ -114,6 +121,8 @@ pub struct GatewayCounters {
     pub undecodable: Counter,
     /// Reports about orders of others in instruments that are not configured.
     pub foreign: Counter,
+    /// Measurements of the venue's clock beyond the limit.
+    pub clock_alarms: Counter,
 }
 
 impl GatewayCounters {
@@ -125,6 +134,7 @@ impl GatewayCounters {
             unanswered: counter("unanswered"),
             undecodable: counter("undecodable"),
             foreign: counter("foreign_reports"),
+            clock_alarms: counter("clock_alarms"),
         }
     }
 }
@@ -191,13 +201,14 @@ impl Gateway {
             AccountDecoder::new(names),
             builder,
             config.request_timeout_ns,
+            config.clock_check_ns,
             GatewayCounters::new(counters, &config.name),
         );
         Ok(Gateway {
             name: format!("gateway-{}", config.name),
             endpoint,
-            // The answers' rate limits would cost bytes on every order, and nobody reads them here.
-            target: format!("{path}?returnRateLimits=false"),
+            // Others may use the account and the address: only the answers know what is left of the limits.
+            target: format!("{path}?returnRateLimits=true"),
             ws: WebSocket::new(ws_config, config.seed),
             network,
             rest,

@@ -381,6 +381,8 @@ fn gateway_config(seed: u64) -> GatewayConfig {
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
         frame_max_bytes: 1 << 20,
+        clock_check_ns: 60 * SECOND,
+        clock_offset_alarm_ns: 500 * MS,
         seed,
     }
 }
@@ -404,6 +406,7 @@ fn opening() -> Vec<Body> {
         query_interval_ns: SECOND / 2,
         reconcile_interval_ns: 10 * SECOND,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     };
     let mut bodies = vec![
         Body::Start { epoch: EPOCH, run: 1 },
