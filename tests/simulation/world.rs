@@ -354,6 +354,7 @@ fn feed_config() -> FeedConfig {
         read_timeout_ns: 3 * SECOND,
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
+        renew_after_ns: 82_800 * SECOND,
         frame_max_bytes: 1 << 20,
     }
 }
