@@ -204,6 +204,12 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
             both(usd(notional), format!("{} to {}", usd(min), usd(max)))
         }
         DenyReason::OrderNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
+        DenyReason::PriceCollar { px, reference, max_pct } => {
+            both(px.to_string(), format!("{reference} and {max_pct} % around it"))
+        }
+        DenyReason::PriceJumped { moved_pct, max_pct, .. } => both(moved_pct.to_string(), max_pct.to_string()),
+        DenyReason::DuplicateOrder { age_ms, window_ms } => both(age_ms.to_string(), window_ms.to_string()),
+        DenyReason::SelfMatch { own } => (None, Some(own.to_string())),
         DenyReason::OpenOrdersAboveMax { open, max } => both(open.to_string(), max.to_string()),
         DenyReason::AccountBelowMin { equity, min } => both(usd(equity), usd(min)),
         DenyReason::PositionNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),

@@ -132,6 +132,7 @@ fn limits() -> Limits {
         query_interval_ns: 1_000_000_000,
         reconcile_interval_ns: i64::MAX,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     }
 }
 
@@ -368,6 +369,37 @@ fn a_denied_order_answers_with_rule_limit_and_value() {
     let (status, body) = rig.post(&BUY.replace("place", "validate"));
     assert_eq!((status, &body["data"]["would_pass"]), (200, &true.into()));
     assert_eq!(rig.view.lock().core().counters().placed, 0);
+}
+
+/// The opening, with some limits changed.
+fn opening_with(change: impl FnOnce(&mut Limits)) -> VecDeque<Input> {
+    let mut changed = limits();
+    change(&mut changed);
+    let mut events = opening();
+    events[1] = Input::new(Body::Limits(changed));
+    events
+}
+
+#[test]
+fn each_rule_says_what_it_found_and_what_it_allows() {
+    let at = |px: &str| LIMIT.replace("61000.5", px);
+    // With these limits and after these orders this one is denied: code, value and limit.
+    let denies = |change: fn(&mut Limits), first: &[String], order: String, want: [&str; 3]| {
+        let rig = Rig::with(Venue::Acks, opening_with(change), 64, Duration::from_secs(20)).opened();
+        for order in first {
+            assert_eq!(rig.post(order).0, 200);
+        }
+        let (status, body) = rig.post(&order);
+        assert_eq!((status, &body["error"]["code"]), (422, &want[0].into()), "{body}");
+        let details = &body["error"]["details"];
+        let shown = ["rule", "value", "limit"].map(|field| details[field].as_str().unwrap_or("null"));
+        assert_eq!(shown, want, "{body}");
+    };
+    let far = ["PRICE_COLLAR", "61000.5", "60000 and 1 % around it"];
+    denies(|l| l.price_collar_ppm = 10_000, &[], at("61000.5"), far);
+    let again = ["DUPLICATE_ORDER", "0", "1000"];
+    denies(|l| l.duplicate_window_ns = 1_000_000_000, &[at("61000.5")], at("61000.5"), again);
+    denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "null", "60100"]);
 }
 
 #[test]

@@ -157,8 +157,7 @@ impl Core {
         let was_closed = order.status.is_closed();
         order.status = next;
         if next.is_closed() && !was_closed {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
         }
     }
 

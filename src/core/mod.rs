@@ -32,7 +32,7 @@ use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{DenyReason, RULES, Scene, Verdict};
+use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
@@ -116,6 +116,10 @@ pub struct Core {
     account: Account,
     portfolio: Portfolio,
     orders: Orders,
+    /// Prices of our own resting orders.
+    resting: Resting,
+    /// Intents that became orders a moment ago.
+    recent: Recent,
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
@@ -141,6 +145,8 @@ impl Core {
             account: Account::new(),
             portfolio: Portfolio::new(),
             orders: Orders::new(),
+            resting: Resting::new(MAX_INSTRUMENTS),
+            recent: Recent::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
@@ -184,6 +190,7 @@ impl Core {
         let Some(inst) = self.portfolio.get_mut(quote.instrument) else { return };
         inst.quote = *quote;
         inst.quote_ns = now;
+        inst.swing.see(now, self.limits.price_move_window_ns, quote.mid());
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
@@ -233,6 +240,7 @@ impl Core {
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
+                self.recent.add(order, source.strategy, self.now);
                 self.send(&verdict, source, out);
                 Some(id)
             }
@@ -264,9 +272,12 @@ impl Core {
             account: &self.account,
             totals: &self.portfolio.totals,
             open_orders: self.orders.live_count(),
+            strategy,
+            recent: &self.recent,
+            resting: &self.resting,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         };
-        risk::gate(&scene, order, id, strategy)
+        risk::gate(&scene, order, id)
     }
 
     fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
@@ -288,6 +299,7 @@ impl Core {
             ..Order::default()
         };
         self.orders.insert(order);
+        self.resting.add(&order);
         self.portfolio.work(new.instrument, new.side, new.qty.0);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
@@ -352,13 +364,21 @@ impl Core {
             self.portfolio.work(instrument, side, after.0 - before.0);
         }
         if status.is_closed() {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
             self.portfolio.revalue(instrument);
         }
         if status == OrdStatus::Unknown {
             self.counters.unknown += 1;
         }
+    }
+
+    /// An order has ended: what it held is free, and it stands in nobody's way.
+    fn retire(&mut self, id: OrderId) {
+        self.hold(id);
+        if let Some(order) = self.orders.get(id) {
+            self.resting.remove(order);
+        }
+        self.orders.retire(id);
     }
 
     fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {

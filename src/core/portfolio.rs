@@ -5,6 +5,7 @@
 
 use super::account::Account;
 use super::positions::Position;
+use super::risk::Swing;
 use crate::domain::{
     AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
     RequestId, Round, Side, Text, Usd, VenueId, num,
@@ -37,6 +38,8 @@ pub struct Inst {
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
+    /// How far the mid went lately.
+    pub swing: Swing,
     pub position: Position,
     pub working: Working,
     pub closing: Closing,
@@ -60,6 +63,7 @@ wire_struct!(Inst {
     feed,
     quote,
     quote_ns,
+    swing,
     position,
     working,
     closing,
@@ -212,6 +216,7 @@ impl Portfolio {
         if rescaled {
             inst.quote = Quote::default();
             inst.quote_ns = 0;
+            inst.swing = Swing::default();
         }
         inst.defined = true;
         inst.def = *def;

@@ -1,5 +1,7 @@
 //! Claims about the core, each a short story of events.
 
+mod gate;
+
 use super::Core;
 use super::command::{Action, Command, PlaceOrder, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
@@ -31,6 +33,7 @@ fn limits() -> Limits {
         query_interval_ns: 2 * SECOND,
         reconcile_interval_ns: 60 * SECOND,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     }
 }
 

@@ -21,6 +21,7 @@ impl Core {
         for inst in self.portfolio.all_mut() {
             inst.feed = FeedState::Disconnected;
             inst.quote_ns = 0;
+            inst.swing = Default::default();
         }
         for book in &mut self.books {
             book.invalidate();
@@ -67,6 +68,7 @@ impl Core {
         while self.books.len() <= def.id.index() {
             self.books.push(Book::new());
         }
+        self.resting.define(def.id);
         if !self.portfolio.define(def) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
         }

@@ -344,6 +344,10 @@ fn limits(risk: &config::Risk) -> Limits {
         query_interval_ns: risk.query_interval_ns,
         reconcile_interval_ns: risk.reconcile_interval_ns,
         day_offset_ns: risk.day_offset_ns,
+        price_collar_ppm: risk.price_collar_ppm,
+        price_move_max_ppm: risk.price_move_max_ppm,
+        price_move_window_ns: risk.price_move_window_ns,
+        duplicate_window_ns: risk.duplicate_window_ns,
     }
 }
 

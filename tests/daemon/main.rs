@@ -6,4 +6,5 @@ mod died;
 mod kill9;
 mod lifecycle;
 mod recordings;
+mod sim;
 mod support;

@@ -408,6 +408,7 @@ fn opening() -> Vec<Body> {
         query_interval_ns: SECOND / 2,
         reconcile_interval_ns: 10 * SECOND,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     };
     let mut bodies = vec![
         Body::Start { epoch: EPOCH, run: 1 },

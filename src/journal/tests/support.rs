@@ -129,21 +129,25 @@ fn trading_state() -> impl Strategy<Value = TradingState> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<(i64, u32, u32, i64, i64, i64, i64)>()).prop_map(
-        |(order, position, leverage_max_ppm, balance, loss, n)| Limits {
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 8], [u32; 4])>()).prop_map(
+        |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
             order_notional_max: order,
             position_notional_max: position,
             leverage_max_ppm,
             account_balance_min: balance,
             daily_loss_max: loss,
-            quote_age_max_ns: n.0,
-            market_order_margin_ppm: n.1,
-            open_orders_max: n.2,
-            ack_timeout_ns: n.3,
-            not_found_after_ns: n.4,
-            query_interval_ns: n.5,
-            reconcile_interval_ns: n.5,
-            day_offset_ns: n.6,
+            quote_age_max_ns: ns[0],
+            market_order_margin_ppm: n[0],
+            open_orders_max: n[1],
+            ack_timeout_ns: ns[1],
+            not_found_after_ns: ns[2],
+            query_interval_ns: ns[3],
+            reconcile_interval_ns: ns[4],
+            day_offset_ns: ns[5],
+            price_collar_ppm: n[2],
+            price_move_max_ppm: n[3],
+            price_move_window_ns: ns[6],
+            duplicate_window_ns: ns[7],
         },
     )
 }
@@ -383,6 +387,14 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         (usd(), usd()).prop_map(|(notional, max)| D::PositionNotionalAboveMax { notional, max }),
         (dec(), dec()).prop_map(|(leverage, max)| D::LeverageAboveMax { leverage, max }),
         (usd(), usd()).prop_map(|(loss, max)| D::DailyLossReached { loss, max }),
+        (dec(), dec(), dec()).prop_map(|(px, reference, max_pct)| D::PriceCollar { px, reference, max_pct }),
+        (dec(), dec(), any::<u64>()).prop_map(|(moved_pct, max_pct, window_ms)| D::PriceJumped {
+            moved_pct,
+            max_pct,
+            window_ms
+        }),
+        any::<(u64, u64)>().prop_map(|(age_ms, window_ms)| D::DuplicateOrder { age_ms, window_ms }),
+        dec().prop_map(|own| D::SelfMatch { own }),
         Just(D::NotReducing),
         what.prop_map(D::CannotEvaluate),
     ]

@@ -31,6 +31,7 @@ pub enum Call {
     OpenOrders,
     AllOrders,
     MyTrades,
+    PreventedMatches,
 }
 
 /// A call's two names: REST method and path, and the WebSocket API's method.
@@ -44,7 +45,7 @@ const fn route(call: Call, method: &'static str, path: &'static str, ws: &'stati
     Route { call, rest: (method, path), ws }
 }
 
-pub const ROUTES: [Route; 18] = [
+pub const ROUTES: &[Route] = &[
     route(Call::Ping, "GET", "/api/v3/ping", "ping"),
     route(Call::Time, "GET", "/api/v3/time", "time"),
     route(Call::ExchangeInfo, "GET", "/api/v3/exchangeInfo", "exchangeInfo"),
@@ -63,6 +64,7 @@ pub const ROUTES: [Route; 18] = [
     route(Call::OpenOrders, "GET", "/api/v3/openOrders", "openOrders.status"),
     route(Call::AllOrders, "GET", "/api/v3/allOrders", "allOrders"),
     route(Call::MyTrades, "GET", "/api/v3/myTrades", "myTrades"),
+    route(Call::PreventedMatches, "GET", "/api/v3/myPreventedMatches", "myPreventedMatches"),
 ];
 
 impl Call {
@@ -119,6 +121,13 @@ impl Call {
             Call::MyTrades => {
                 if has("orderId") {
                     5
+                } else {
+                    20
+                }
+            }
+            Call::PreventedMatches => {
+                if has("preventedMatchId") {
+                    2
                 } else {
                     20
                 }
@@ -290,6 +299,7 @@ impl Desk {
             }
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
             Call::MyTrades => self.my_trades(&mut j, account, p)?,
+            Call::PreventedMatches => self.prevented_matches(&mut j, account, p)?,
         }
         Ok(j)
     }
@@ -373,13 +383,12 @@ impl Desk {
     fn place(&mut self, j: &mut Json, account: usize, p: &Params, now_us: i64) -> Result<(), ApiError> {
         let new = NewOrder::parse(&self.venue, p)?;
         p.check_all_read()?;
-        self.venue.check_filters(account, &new)?;
+        self.venue.check_filters(account, &[&new])?;
         self.limits.add_order(&mut self.venue.accounts[account].order_count, now_us)?;
         let id = self.venue.place(account, &new, now_us)?;
         let venue = &self.venue;
         if let Some(order) = venue.orders.get(&id) {
-            let fills: Vec<_> = venue.fills.iter().filter(|f| f.order_id == id).cloned().collect();
-            order.write_new(j, venue.symbol_name(new.symbol), new.resp, &fills, &venue.assets);
+            order.write_new(j, venue.symbol_name(new.symbol), new.resp, &venue.did, &venue.assets);
         }
         Ok(())
     }
@@ -388,7 +397,7 @@ impl Desk {
         let new = NewOrder::parse(&self.venue, p)?;
         let rates = p.boolean("computeCommissionRates")?.unwrap_or(false);
         p.check_all_read()?;
-        self.venue.check_filters(account, &new)?;
+        self.venue.check_filters(account, &[&new])?;
         let fees = self.venue.fees;
         j.object("", |j| {
             if !rates {
@@ -488,6 +497,29 @@ impl Desk {
         };
         let venue = &self.venue;
         j.array("", |j| chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), &venue.assets)));
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn prevented_matches(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
+        let symbol = self.venue.symbol(p.required("symbol")?)?;
+        let id = p.integer("preventedMatchId")?.map(|id| id as u64);
+        let order = p.integer("orderId")?.map(|id| id as u64);
+        let from = p.integer("fromPreventedMatchId")?.map(|id| id as u64);
+        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
+        p.check_all_read()?;
+        if id.is_none() && order.is_none() {
+            return Err(ApiError::either_missing("preventedMatchId", "orderId"));
+        }
+        let name = self.venue.symbol_name(symbol);
+        let found = self.venue.accounts[account].prevented.iter().filter(|m| {
+            m.symbol == symbol
+                && id.is_none_or(|id| m.id == id)
+                && order.is_none_or(|order| m.taker == order || m.maker == order)
+                && from.is_none_or(|from| m.id >= from)
+        });
+        j.array("", |j| found.take(limit).for_each(|m| m.write(j, name)));
         Ok(())
     }
 }

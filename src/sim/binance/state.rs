@@ -6,7 +6,7 @@
 //! and when it has grown long, the log is compacted into one line and goes on from there.
 
 use super::account::Balance;
-use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade};
+use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade, Trailing};
 use super::venue::{Changes, Venue};
 use crate::sim::SimError;
 use crate::sim::market::Side;
@@ -15,11 +15,14 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const VERSION_LINE: &str = "tollgate-sim-binance 1\n";
+const VERSION_LINE: &str = "tollgate-sim-binance 2\n";
+/// Without stops, icebergs and lists; read, and written anew as the present version.
+const VERSION_1_LINE: &str = "tollgate-sim-binance 1\n";
 
 impl Venue {
     /// Open orders from the state file take their place on the book again, behind what stands there now.
     pub fn rest_restored(&mut self, now_us: i64) {
+        self.watch_restored();
         let open: Vec<u64> = self.orders.values().filter(|o| o.resting()).map(|o| o.id).collect();
         for id in open {
             self.rest(id);
@@ -86,6 +89,21 @@ struct OrderLine {
     strategy: (Option<i64>, Option<i64>),
     created_us: i64,
     updated_us: i64,
+    #[serde(default)]
+    stop_px: i64,
+    #[serde(default)]
+    trailing: Option<Trailing>,
+    #[serde(default)]
+    iceberg: i64,
+    #[serde(default)]
+    prevented_qty: i64,
+    /// In version 1 every order worked from its creation.
+    #[serde(default)]
+    waits: bool,
+    #[serde(default)]
+    working_us: i64,
+    #[serde(default)]
+    lock_px: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,7 +141,8 @@ impl StateLog {
         let known = match std::fs::read(path) {
             Ok(bytes) if bytes.is_empty() => false,
             Ok(bytes) => {
-                let Some(body) = bytes.strip_prefix(VERSION_LINE.as_bytes()) else {
+                let body = [VERSION_LINE, VERSION_1_LINE].iter().find_map(|line| bytes.strip_prefix(line.as_bytes()));
+                let Some(body) = body else {
                     let first = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
                     let found = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
                     return Err(SimError::StateVersion { path: path.to_path_buf(), found });
@@ -270,6 +289,10 @@ fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
         kind: OrderKind::parse(&line.kind)?,
         tif: Tif::parse(&line.tif)?,
         px: line.px,
+        stop_px: line.stop_px,
+        trailing: line.trailing,
+        iceberg: line.iceberg,
+        slice: 0,
         qty: line.qty,
         quote_qty: line.quote_qty,
         filled: line.filled,
@@ -278,10 +301,13 @@ fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
         expiry: line.expiry.as_deref().and_then(Expiry::parse),
         stp: Stp::parse(&line.stp)?,
         prevented: None,
+        prevented_qty: line.prevented_qty,
         strategy_id: line.strategy.0,
         strategy_type: line.strategy.1,
         created_us: line.created_us,
         updated_us: line.updated_us,
+        working_us: (!line.waits).then_some(if line.working_us > 0 { line.working_us } else { line.created_us }),
+        lock_px: if line.lock_px > 0 { line.lock_px } else { line.px },
         locked: 0,
         ahead: 0,
     };
@@ -310,6 +336,13 @@ fn order_line(order: &Order, venue: &Venue) -> OrderLine {
         strategy: (order.strategy_id, order.strategy_type),
         created_us: order.created_us,
         updated_us: order.updated_us,
+        stop_px: order.stop_px,
+        trailing: order.trailing,
+        iceberg: order.iceberg,
+        prevented_qty: order.prevented_qty,
+        waits: order.working_us.is_none(),
+        working_us: order.working_us.unwrap_or(0),
+        lock_px: order.lock_px,
     }
 }
 

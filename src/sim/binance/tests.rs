@@ -7,3 +7,4 @@ mod recording;
 mod restart;
 mod shapes;
 mod sockets;
+mod stops;

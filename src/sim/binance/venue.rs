@@ -7,7 +7,7 @@
 
 use super::account::{Account, Balance, Fees};
 use super::errors::ApiError;
-use super::orders::{Order, Status, Trade};
+use super::orders::{Did, Order, Status, Trade};
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
 use crate::sim::market::book::{Book, Liquidity};
@@ -39,7 +39,9 @@ pub struct PublicTrade {
 #[derive(Debug, Clone, Default)]
 pub struct OwnLevel {
     pub orders: VecDeque<u64>,
+    /// On display, and what icebergs keep behind it.
     pub qty: i64,
+    pub hidden: i64,
 }
 
 /// The book as the synthetic market publishes it: the market's levels and our own orders together.
@@ -65,6 +67,8 @@ pub struct Symbol {
     pub next_trade_id: u64,
     pub trade_ids_reserved: u64,
     pub px_last: Option<i64>,
+    /// Orders that wait for a trigger.
+    pub stops: BTreeSet<u64>,
     pub px_logged_us: i64,
     /// `(second, notional, quantity)` of the last five minutes.
     traded: VecDeque<(i64, i128, i128)>,
@@ -89,7 +93,8 @@ impl Symbol {
     /// What a taker finds on `side`, the market's and our own together, best first.
     pub fn depth(&self, side: Side) -> impl Iterator<Item = (i64, i64)> {
         let mut market = self.liquidity.levels(side).peekable();
-        let mut own = self.own[side.index()].iter().map(|(key, level)| (key.abs(), level.qty)).peekable();
+        let mut own =
+            self.own[side.index()].iter().map(|(key, level)| (key.abs(), level.qty + level.hidden)).peekable();
         std::iter::from_fn(move || match (market.peek().copied(), own.peek().copied()) {
             (Some(m), Some(o)) if m.0 == o.0 => {
                 market.next();
@@ -186,8 +191,9 @@ pub struct Venue {
     /// Fees taken, and what the market gained from our accounts, by asset.
     pub fees_taken: Vec<i128>,
     pub market_gained: Vec<i128>,
-    /// Fills of the order being placed.
-    pub fills: Vec<Trade>,
+    pub did: Did,
+    /// Stops that a trade has reached and that begin to work when the command ends.
+    pub triggered: VecDeque<u64>,
     pub rng: fastrand::Rng,
     pub out: Out,
     pub changes: Changes,
@@ -213,7 +219,8 @@ impl Venue {
             fees,
             fees_taken: Vec::new(),
             market_gained: Vec::new(),
-            fills: Vec::new(),
+            did: Did::default(),
+            triggered: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
             out: Out::default(),
             changes: Changes::default(),
@@ -239,6 +246,7 @@ impl Venue {
             next_trade_id: first_trade_id,
             trade_ids_reserved: first_trade_id,
             px_last: None,
+            stops: BTreeSet::new(),
             px_logged_us: 0,
             traded: VecDeque::new(),
         });
@@ -321,7 +329,7 @@ impl Venue {
     }
 
     /// Makes the account's locked amount follow what the order still needs; the difference becomes free.
-    fn relock(&mut self, id: u64) {
+    pub fn relock(&mut self, id: u64) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let needed = order.lock_needed();
         let change = needed - order.locked;
@@ -342,7 +350,7 @@ impl Venue {
     }
 
     /// Tells the account what happened to an order.
-    fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
+    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
         let Some(order) = self.orders.get(&id) else { return };
         let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, cancel_id };
         let account = order.account;
@@ -366,6 +374,7 @@ impl Venue {
         let quote_amount = decimal::notional(px, qty);
         let first = order.filled == 0;
         order.filled += qty;
+        order.slice = (order.slice - qty).max(0);
         order.quote_filled += quote_amount;
         order.updated_us = now_us;
         order.status = if order.leaves() == 0 { Status::Filled } else { Status::PartiallyFilled };
@@ -405,7 +414,7 @@ impl Venue {
         };
         entry.push_trade(trade.clone());
         self.changes.trades.push((account, trade.clone()));
-        self.fills.push(trade);
+        self.did.fills.push(trade);
         let fill = LastFill { trade_id, px, qty, quote: quote_amount, commission, commission_asset: get, maker };
         self.report(id, Exec::Trade, Some(fill), None, now_us);
         if done {
@@ -414,12 +423,22 @@ impl Venue {
         }
     }
 
+    /// Self-trade prevention took something off an order that goes on.
+    pub fn lost(&mut self, id: u64, now_us: i64) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.updated_us = now_us;
+        }
+        self.relock(id);
+        self.report(id, Exec::Prevented, None, None, now_us);
+    }
+
     /// An order ends otherwise than by being filled. The caller has taken it off the book.
     pub fn close(&mut self, id: u64, status: Status, exec: Exec, cancel_id: Option<Arc<str>>, now_us: i64) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         order.status = status;
         order.updated_us = now_us;
-        let account = order.account;
+        let (account, symbol) = (order.account, order.symbol);
+        self.symbols[symbol].stops.remove(&id);
         self.relock(id);
         self.accounts[account].open.remove(&id);
         self.accounts[account].updated_us = now_us;
@@ -462,6 +481,8 @@ impl Venue {
         }
         symbol.trades.push_back(trade);
         symbol.px_last = Some(trade.px);
+        self.watch_stops(trade.symbol, trade.px, trade.time_us);
+        let symbol = &mut self.symbols[trade.symbol];
         let second = trade.time_us.div_euclid(1_000_000);
         let (notional, qty) = (decimal::notional(trade.px, trade.qty), i128::from(trade.qty));
         match symbol.traded.back_mut() {
@@ -486,8 +507,9 @@ impl Venue {
         self.touched_symbols.insert(symbol);
     }
 
-    /// Ends a command: positions after its reports, and which tops of book have changed.
+    /// Ends a command: what it triggered, positions after its reports, and which tops of book have changed.
     pub fn finish(&mut self, now_us: i64) {
+        self.work_triggered(now_us);
         let touched = std::mem::take(&mut self.touched);
         let mut by_account: BTreeMap<usize, Vec<(usize, i128, i128)>> = BTreeMap::new();
         for &(account, asset) in &touched {
@@ -507,6 +529,7 @@ impl Venue {
                 }
             }
         }
-        self.fills.clear();
+        self.did.fills.clear();
+        self.did.prevented.clear();
     }
 }

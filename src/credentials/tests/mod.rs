@@ -1,0 +1,8 @@
+//! The claims of the store: it gives back what it was given, and nothing of an altered file.
+
+mod kill;
+mod master;
+mod secret;
+mod store;
+mod support;
+mod tamper;
