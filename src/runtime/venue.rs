@@ -109,6 +109,7 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
         };
         let rest = self.rest("rest-feed", wake)?;
@@ -147,6 +148,7 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
             clock_check_ns: self.venue.clock_check_ns,
             clock_offset_alarm_ns: self.venue.clock_offset_alarm_ns,
