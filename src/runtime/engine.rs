@@ -189,7 +189,7 @@ impl Engine {
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let keys = VenueKeys::find(venue, sim.as_ref().map(|(_, keys)| keys))
+            let keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
