@@ -348,6 +348,12 @@ fn limits(risk: &config::Risk) -> Limits {
         price_move_max_ppm: risk.price_move_max_ppm,
         price_move_window_ns: risk.price_move_window_ns,
         duplicate_window_ns: risk.duplicate_window_ns,
+        orders_per_second_max: risk.orders_per_second_max,
+        orders_per_day_max: risk.orders_per_day_max,
+        order_to_trade_max: risk.order_to_trade_max,
+        order_to_trade_orders_min: risk.order_to_trade_orders_min,
+        runaway_executions_max: risk.runaway_executions_max,
+        runaway_window_ns: risk.runaway_window_ns,
     }
 }
 
