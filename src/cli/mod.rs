@@ -15,6 +15,7 @@ mod check;
 pub mod replay;
 mod run;
 mod sim;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Cmd {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
     },
+    /// Empty the trade store and fill it anew from a journal.
+    RebuildStore(store::RebuildArguments),
 }
 
 pub fn main() -> ExitCode {
@@ -61,5 +64,6 @@ pub fn main() -> ExitCode {
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
     }
 }
