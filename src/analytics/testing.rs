@@ -6,6 +6,8 @@ use crate::core::config::Limits;
 use crate::core::effect::{EffectOf, Outbox, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::domain::*;
+use crate::journal::{Journal, JournalConfig, JournalFlusher};
+use std::path::Path;
 
 pub const E8: i64 = 100_000_000;
 /// 2025-08-01, midnight UTC.
@@ -180,5 +182,26 @@ impl Market {
                 self.step(Body::Tick, sink);
             }
         }
+    }
+}
+
+/// A journal in `dir` with `fills` fills, and the journal to go on with.
+pub fn journal(dir: &Path, fills: u64, step_ns: Nanos) -> (Journal, JournalFlusher, Market) {
+    let config = JournalConfig { flush_interval_ns: 0, ..JournalConfig::default() };
+    let (mut journal, flusher, _) = Journal::open(dir, config).expect("a new journal");
+    let mut flusher = flusher;
+    let mut sink = |event: &Event, out: &Outbox| append(&mut journal, &mut flusher, event, out);
+    let mut market = Market::open(step_ns, &mut sink);
+    market.run(fills, &mut sink);
+    (journal, flusher, market)
+}
+
+/// Appends a record, letting the flusher prepare segments on the way.
+pub fn append(journal: &mut Journal, flusher: &mut JournalFlusher, event: &Event, out: &Outbox) {
+    while journal.append(event, event.ts_ns, out.effects()).is_err() {
+        crate::agent::Agent::do_work(flusher, event.ts_ns);
+    }
+    if event.seq.is_multiple_of(1_000) {
+        crate::agent::Agent::do_work(flusher, event.ts_ns);
     }
 }

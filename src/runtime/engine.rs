@@ -5,6 +5,7 @@ use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::simulated;
+use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::venue::{VenueKeys, VenueParts};
 use crate::agent::Agent;
@@ -67,6 +68,8 @@ pub struct Engine {
     /// What threads report their end through.
     pub ends_tx: Sender<ThreadEnd>,
     pub started_ns: Nanos,
+    /// `None` where none is configured.
+    pub store: Option<StoreThread>,
 }
 
 /// Threads that stop together.
@@ -232,6 +235,10 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
+        let store = config
+            .store
+            .as_ref()
+            .and_then(|store| StoreThread::start(&dir, &config.engine.data_dir.join(&store.file), &counters));
         let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
@@ -262,6 +269,7 @@ impl Engine {
             ends,
             ends_tx,
             started_ns,
+            store,
         })
     }
 
