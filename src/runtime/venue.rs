@@ -66,12 +66,6 @@ impl VenueKeys {
     }
 }
 
-impl Drop for VenueKeys {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.secret);
-    }
-}
-
 /// What a venue's agents are made of.
 pub struct VenueParts<'a> {
     pub id: VenueId,

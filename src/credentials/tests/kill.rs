@@ -56,7 +56,10 @@ fn a_store_killed_while_it_writes_is_the_old_one_or_the_new_one() {
             let said = BufReader::new(out).lines().map_while(Result::ok);
             let versions = said.filter_map(|line| line.strip_prefix("stored ")?.parse().ok());
             // Nobody waits for the later ones.
-            versions.inspect(|_| drop(first.send(()))).max().unwrap_or(0)
+            let tell = |_: &u32| {
+                let _ = first.send(());
+            };
+            versions.inspect(tell).max().unwrap_or(0)
         });
         // Every fourth is killed wherever it is; the others once they are writing, however busy the machine.
         if kill % 4 != 0 {
