@@ -198,11 +198,11 @@ impl Desk {
         };
         p.required("timestamp")?;
         let signature = p.required("signature")?;
-        let secret = &self.venue.accounts[account].secret;
+        let key = &self.venue.accounts[account].key;
         let valid = match signed {
-            Signed::Rest { query, body } => signing::verify_rest(secret, query, body, signature),
+            Signed::Rest { query, body } => signing::verify_rest(key, query, body, signature),
             Signed::WsApi(pairs) => {
-                signing::verify_ws_api(secret, pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), signature)
+                signing::verify_ws_api(key, pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), signature)
             }
         };
         if !valid {
@@ -213,7 +213,7 @@ impl Desk {
     }
 
     /// `timestamp` and `recvWindow` against the venue's clock (§4).
-    fn check_time(&self, p: &Params, now_us: i64) -> Result<(), ApiError> {
+    pub fn check_time(&self, p: &Params, now_us: i64) -> Result<(), ApiError> {
         // In milliseconds with up to three places: 10^-8 of a millisecond are 10^-5 microseconds.
         let window_us = match p.decimal("recvWindow")? {
             None => RECV_WINDOW_US,

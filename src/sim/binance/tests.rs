@@ -7,6 +7,7 @@ mod protocol;
 mod recording;
 mod replace;
 mod restart;
+mod session;
 mod shapes;
 mod sockets;
 mod stops;

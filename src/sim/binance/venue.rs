@@ -9,6 +9,7 @@ use super::account::{Account, Balance, Fees};
 use super::errors::ApiError;
 use super::lists::OrderList;
 use super::orders::{Did, Order, Status, Trade};
+use super::signing::Key;
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
 use crate::sim::market::book::{Book, Liquidity};
@@ -282,8 +283,8 @@ impl Venue {
         self.assets.len() - 1
     }
 
-    pub fn open_account(&mut self, api_key: String, secret: String) -> usize {
-        let mut account = Account::new(api_key.clone(), secret);
+    pub fn open_account(&mut self, api_key: String, key: Key) -> usize {
+        let mut account = Account::new(api_key.clone(), key);
         account.balances = vec![Balance::default(); self.assets.len()];
         self.accounts.push(account);
         self.by_key.insert(api_key, self.accounts.len() - 1);
