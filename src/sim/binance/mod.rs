@@ -17,6 +17,7 @@ mod matching;
 mod orders;
 mod params;
 mod place;
+mod replace;
 mod rest;
 mod signing;
 mod state;

@@ -5,6 +5,7 @@ mod lists;
 mod market;
 mod protocol;
 mod recording;
+mod replace;
 mod restart;
 mod shapes;
 mod sockets;

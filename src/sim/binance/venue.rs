@@ -305,6 +305,14 @@ impl Venue {
         self.client_ids.get(&(account, symbol, Arc::from(client_id))).copied()
     }
 
+    /// An order goes on under another client order id.
+    pub fn rename_order(&mut self, account: usize, symbol: usize, old_id: &Arc<str>, new_id: Arc<str>, id: u64) {
+        if self.client_ids.get(&(account, symbol, old_id.clone())) == Some(&id) {
+            self.client_ids.remove(&(account, symbol, old_id.clone()));
+        }
+        self.client_ids.insert((account, symbol, new_id), id);
+    }
+
     /// Takes an order into the tables; its balance is locked by the caller.
     pub fn insert_order(&mut self, order: Order) {
         let key = (order.account, order.symbol, order.client_id.clone());
@@ -366,9 +374,9 @@ impl Venue {
     }
 
     /// Tells the account what happened to an order.
-    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
+    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, other_id: Option<Arc<str>>, now_us: i64) {
         let Some(order) = self.orders.get(&id) else { return };
-        let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, cancel_id };
+        let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, other_id };
         let account = order.account;
         self.next_exec_id += 1;
         self.changes.orders.insert(id);

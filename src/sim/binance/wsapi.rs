@@ -217,6 +217,9 @@ fn answer(
                 j.object("error", |j| {
                     j.int("code", error.code.into());
                     j.str("msg", &error.msg);
+                    if let Some(data) = &error.data {
+                        j.raw("data", data);
+                    }
                     if let Some(at) = error.retry_at_us {
                         j.object("data", |j| {
                             j.time("serverTime", now_us);

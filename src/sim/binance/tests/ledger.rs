@@ -65,7 +65,7 @@ pub(super) fn reports(venue: &mut Venue) -> Vec<String> {
                 });
                 out.push(format!("{} {:?} {}{fill}", event.account, report.exec, report.order.status.text()));
             }
-            UserBody::List(list, _) => out.push(format!("{} list {}", event.account, list.status().1)),
+            UserBody::List(list, ..) => out.push(format!("{} list {}", event.account, list.status().1)),
             UserBody::Position(_) => out.push(format!("{} position", event.account)),
         }
     }
