@@ -38,6 +38,8 @@ pub enum Heard {
     Closed(OrderId),
     /// Something of ours may have been missed: the venue must be asked for everything.
     Missed,
+    /// The venue's server is about to end the link.
+    GoesDown,
     /// The link is of no more use.
     Over(String),
 }
@@ -241,9 +243,9 @@ impl Desk {
         self.builder.can_log_on()
     }
 
-    /// Requests of this link go unsigned from now on.
-    pub fn logged_on(&mut self) {
-        self.builder.set_session(true);
+    /// Whether orders go by a link that is logged on, and so unsigned.
+    pub fn set_session(&mut self, logged_on: bool) {
+        self.builder.set_session(logged_on);
     }
 
     /// Logs the link on.
@@ -256,20 +258,24 @@ impl Desk {
         })
     }
 
-    /// Opens the private stream.
-    pub fn subscribe(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
+    /// Opens the private stream on a link that is logged on, or is not.
+    pub fn subscribe(&mut self, ws: &mut WebSocket, logged_on: bool) -> Result<(), GatewayError> {
         self.requests += 1;
         let value = self.requests;
-        self.balance_times.fill(0);
         let tag = RequestTag::new(RequestKind::Subscribe, value);
         self.send(ws, tag, InstrumentId::UNKNOWN, Side::default(), |builder, out, _, now_ms| {
+            // The link need not be the one that orders go by.
+            let orders = builder.is_session();
+            builder.set_session(logged_on);
             builder.subscribe(out, value, now_ms);
+            builder.set_session(orders);
         })
     }
 
     /// The link is gone: nothing in flight will be answered, and what it did is not known.
     pub fn link_lost(&mut self) {
         self.builder.set_session(false);
+        self.balance_times.fill(0);
         while let Some(request) = self.inflight.lost() {
             self.settle(&request, &[], self.clock.now());
             self.unanswered(&request, "the link was lost before the answer");
@@ -343,7 +349,7 @@ impl Desk {
             // The position that these change follows in an event of its own.
             Ok(UserEvent::BalanceChange { .. } | UserEvent::ListStatus | UserEvent::ExternalLock) => Heard::Nothing,
             Ok(UserEvent::StreamTerminated) => Heard::Over("the venue ended the private stream".to_owned()),
-            Ok(UserEvent::ServerShutdown) => Heard::Over("the venue's server goes down".to_owned()),
+            Ok(UserEvent::ServerShutdown) => Heard::GoesDown,
             Err(error) => {
                 self.counters.undecodable.add(1);
                 tracing::warn!(%error, "an event of the private stream cannot be read");

@@ -4,6 +4,7 @@ use super::calls::{self, Refusal, TRADES_PAGE};
 use super::clock_sync::Measured;
 use super::desk::Heard;
 use super::reconcile::{Ask, Backfill, Reconcile};
+use super::renewal::By;
 use super::{Gateway, GatewayError};
 use crate::core::effect::EffectOf;
 use crate::core::event::{Body, Input};
@@ -108,6 +109,7 @@ impl Gateway {
         }
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         self.reconcile = Some(Reconcile::new(&backfills, self.desk.sync.offset_ns()));
+        self.on_reconcile_begun();
         self.step_after = now;
     }
 
@@ -117,8 +119,11 @@ impl Gateway {
         }
         let mut frames = 0;
         while frames < FRAMES_MAX && self.desk.reports.has_room() {
-            let Gateway { ws, desk, .. } = self;
+            let Gateway { ws, desk, twice, old, .. } = self;
             let heard = match ws.poll(now) {
+                Ok(Some(message)) if old.is_some() && twice.is_told(&desk.counters, By::Current, message.payload) => {
+                    Heard::Nothing
+                }
                 Ok(Some(message)) => desk.on_frame(message.payload, desk.clock.now()),
                 Ok(None) => break,
                 Err(error) => {
@@ -139,7 +144,7 @@ impl Gateway {
                         self.lost(&error.to_string(), now);
                     }
                 } else {
-                    self.subscribe(now);
+                    self.subscribe(false, now);
                 }
             }
             // A write found the link broken.
@@ -155,9 +160,10 @@ impl Gateway {
         frames
     }
 
-    fn subscribe(&mut self, now: Nanos) {
+    fn subscribe(&mut self, logged_on: bool, now: Nanos) {
+        self.desk.set_session(logged_on);
         self.phase = Phase::Subscribing;
-        if let Err(error) = self.desk.subscribe(&mut self.ws) {
+        if let Err(error) = self.desk.subscribe(&mut self.ws, logged_on) {
             self.lost(&error.to_string(), now);
         }
     }
@@ -170,24 +176,27 @@ impl Gateway {
         self.lost(&format!("{error}{cause}"), now);
     }
 
-    fn on_heard(&mut self, heard: Heard, now: Nanos) {
+    pub(super) fn on_heard(&mut self, heard: Heard, now: Nanos) {
         match heard {
             Heard::Nothing => {}
-            Heard::LoggedOn if self.phase == Phase::LoggingOn => {
-                self.desk.logged_on();
-                self.subscribe(now);
-            }
+            Heard::LoggedOn if self.phase == Phase::LoggingOn => self.subscribe(true, now),
             // The key signs all the same: slower by its signature, and nothing else is lost.
             Heard::LogonRefused(why) if self.phase == Phase::LoggingOn => {
                 tracing::warn!(venue = %self.name, why, "the venue refuses the logon: requests are signed one by one");
-                self.subscribe(now);
+                self.subscribe(false, now);
             }
             Heard::LoggedOn | Heard::LogonRefused(_) => {}
             Heard::Subscribed if self.phase == Phase::Subscribing => {
                 self.phase = Phase::Syncing;
+                self.renew_at = now + self.config.renew_after_ns;
                 self.tell(VenueState::Syncing);
             }
             Heard::Subscribed => {}
+            Heard::GoesDown if self.phase.is_up() => {
+                tracing::info!(venue = %self.name, "the venue's server goes down: moving to another link");
+                self.renew_at = now;
+            }
+            Heard::GoesDown => self.lost("the venue's server goes down", now),
             Heard::Closed(order) => {
                 if let Some(reconcile) = &mut self.reconcile {
                     reconcile.on_closed(order);
@@ -219,6 +228,7 @@ impl Gateway {
         }
         self.desk.link_lost();
         self.ws.abort();
+        (self.next, self.old) = (None, None);
         self.reconcile = None;
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         let wait = self.backoff.fail();
@@ -232,8 +242,11 @@ impl Gateway {
         // While the core is too slow for the reports the link is not read: its answers are not late, and it is not dead.
         let reading = self.desk.reports.has_room();
         if reading {
-            let heard = self.desk.expire(now);
-            self.on_heard(heard, now);
+            match self.desk.expire(now) {
+                // A link that is up has nothing of its own to be subscribed for.
+                Heard::Over(why) if self.phase.is_up() => self.renewal_failed(&why, now),
+                heard => self.on_heard(heard, now),
+            }
         }
         let mut work = 0;
         if now >= self.desk.paused() {
@@ -328,6 +341,7 @@ impl Gateway {
 
     fn reconciled(&mut self) -> usize {
         self.reconcile = None;
+        self.on_reconcile_done();
         self.backoff.succeed();
         self.desk.reports.say(Body::Reconciled { venue: self.desk.venue });
         self.phase = Phase::Ready;

@@ -39,8 +39,13 @@ impl Drop for VenueKeys {
 
 impl VenueKeys {
     /// What the configuration names, or what the simulated venue handed over.
-    pub fn find(venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
+    pub fn find(config: &Config, venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
         match (&venue.credentials, sim) {
+            (Credentials::Store { rest_url, stream_url, ws_api_url, credential }, _) => {
+                let (api_key, secret) = super::keys::find(config, venue, credential)?;
+                let (rest_url, stream_url, ws_api_url) = (rest_url.clone(), stream_url.clone(), ws_api_url.clone());
+                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret })
+            }
             (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => Ok(VenueKeys {
                 rest_url: rest_url.clone(),
                 stream_url: stream_url.clone(),
@@ -109,6 +114,7 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
         };
         let rest = self.rest("rest-feed", wake)?;
@@ -147,6 +153,7 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
             clock_check_ns: self.venue.clock_check_ns,
             clock_offset_alarm_ns: self.venue.clock_offset_alarm_ns,
