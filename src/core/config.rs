@@ -40,6 +40,16 @@ pub struct Limits {
     pub price_move_window_ns: Nanos,
     /// The same order from the same source within this is denied. 0: never.
     pub duplicate_window_ns: Nanos,
+    /// Orders in a second, to one venue and from one strategy.
+    pub orders_per_second_max: u32,
+    /// Orders since the day boundary.
+    pub orders_per_day_max: u32,
+    /// Orders for each trade since the day boundary, once `order_to_trade_orders_min` were sent.
+    pub order_to_trade_max: u32,
+    pub order_to_trade_orders_min: u32,
+    /// A strategy with more orders executed in one direction within `runaway_window_ns` is halted.
+    pub runaway_executions_max: u32,
+    pub runaway_window_ns: Nanos,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -59,6 +69,12 @@ wire_struct!(Limits {
     price_move_max_ppm,
     price_move_window_ns,
     duplicate_window_ns,
+    orders_per_second_max,
+    orders_per_day_max,
+    order_to_trade_max,
+    order_to_trade_orders_min,
+    runaway_executions_max,
+    runaway_window_ns,
 });
 
 impl Limits {
@@ -81,6 +97,12 @@ impl Limits {
         price_move_max_ppm: u32::MAX,
         price_move_window_ns: 0,
         duplicate_window_ns: 0,
+        orders_per_second_max: 1_000_000_000,
+        orders_per_day_max: u32::MAX,
+        order_to_trade_max: u32::MAX,
+        order_to_trade_orders_min: u32::MAX,
+        runaway_executions_max: u32::MAX,
+        runaway_window_ns: 0,
     };
 }
 

@@ -41,6 +41,7 @@ impl Core {
         for venue in &self.venues {
             h.add(&venue.name);
             h.add(&venue.state);
+            h.add(&venue.trading);
             h.add(&venue.reconcile_due);
             h.add(&venue.reconcile_ns);
             h.add(&venue.synced_ns);
@@ -62,6 +63,11 @@ impl Core {
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);
         }
+        for (_, desk) in self.desks.all() {
+            h.add(desk);
+        }
+        h.add(self.desks.rates());
+        h.add(&self.desks.day);
         self.recent.each(|intent, at| {
             h.add(&intent);
             h.add(&at);

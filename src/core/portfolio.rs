@@ -4,6 +4,7 @@
 //! the cost of a quote does not depend on how many positions there are.
 
 use super::account::Account;
+use super::command::TradingState;
 use super::positions::Position;
 use super::risk::Swing;
 use crate::domain::{
@@ -43,6 +44,7 @@ pub struct Inst {
     pub position: Position,
     pub working: Working,
     pub closing: Closing,
+    pub trading: TradingState,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
     /// The greatest exec id of a fill of ours.
@@ -67,6 +69,7 @@ wire_struct!(Inst {
     position,
     working,
     closing,
+    trading,
     traded,
     last_exec,
     marked_exec,

@@ -52,6 +52,7 @@ impl Core {
     pub(super) fn set_limits(&mut self, limits: &Limits) {
         self.limits = *limits;
         self.limits_set = true;
+        self.rate_interval_ns = super::risk::interval_ns(limits.orders_per_second_max);
     }
 
     pub(super) fn on_venue(&mut self, venue: VenueId, name: Text<16>) {

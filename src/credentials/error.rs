@@ -45,6 +45,12 @@ pub enum CredentialError {
          CREDENTIAL_ENCRYPTION_KEY, or give systemd's LoadCredential credential-encryption-key"
     )]
     NoMasterKey,
+    #[error("there is no place for a master key: set credentials.master_key_file, or give CREDENTIAL_ENCRYPTION_KEY")]
+    NoKeyFile,
+    #[error("there is no key to rotate to: give the new one as CREDENTIAL_ENCRYPTION_KEY_NEW beside the old one")]
+    NoNextKey,
+    #[error("{} is locked: no master key is given (CREDENTIAL_ENCRYPTION_KEY, credentials.master_key_file, or systemd)", path.display())]
+    Locked { path: PathBuf },
     #[error("the master key in {origin} is not usable: {why}")]
     MasterKey { origin: String, why: &'static str },
     #[error("a key cannot be made from the passphrase: {0}")]
@@ -53,6 +59,10 @@ pub enum CredentialError {
     Random(String),
     #[error("there is no credential {0}")]
     NotFound(CredentialId),
+    #[error("there is no credential {id}: it is not in {}{variables}", store.display())]
+    Nowhere { id: CredentialId, store: PathBuf, variables: String },
+    #[error("{given} is set and {missing} is not: both are needed")]
+    Half { given: &'static str, missing: &'static str },
     #[error("{text:?} is not a {what}: 1 to 32 of a-z, 0-9 and -")]
     Name { what: &'static str, text: String },
     #[error("{0:?} is not an environment: testnet (or paper), or live")]

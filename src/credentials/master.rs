@@ -6,7 +6,7 @@
 //! salt that the store's file carries.
 
 use super::crypto::{KEY_LEN, Key};
-use super::{CredentialError, Secret, file};
+use super::{Access, CredentialError, Secret, Store, file};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,6 +80,15 @@ impl Material {
         Ok(Material::Passphrase(Secret::copy(text.as_bytes())))
     }
 
+    /// A passphrase, whatever it looks like.
+    pub fn passphrase(text: &Secret, origin: &str) -> Result<Material, CredentialError> {
+        if text.expose().len() < PASSPHRASE_MIN {
+            let why = "a passphrase has at least 12 characters";
+            return Err(CredentialError::MasterKey { origin: origin.to_owned(), why });
+        }
+        Ok(Material::Passphrase(text.clone()))
+    }
+
     /// A new random key, and its text for a file.
     pub(super) fn random() -> Result<(Material, Secret), CredentialError> {
         let key = Key::random()?;
@@ -141,6 +150,14 @@ fn hex(text: &str) -> Option<Secret> {
     Some(Secret::copy(&*key))
 }
 
+/// Which of the given keys opened a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Current,
+    /// The store has been moved to the next key, and the next key has not become the current one yet.
+    Next,
+}
+
 /// The master keys that an operator has given.
 pub struct MasterKeys {
     /// Where the key was found, in words.
@@ -192,14 +209,31 @@ impl MasterKeys {
         self.current.as_ref().ok_or(CredentialError::NoMasterKey)
     }
 
-    /// The file that holds the key or would hold a new one, where the key is not given otherwise.
+    /// Opens a store with the current key or, where a rotation was cut short, with the next.
+    pub fn open(&self, path: &Path, access: Access) -> Result<(Store, Which), CredentialError> {
+        let keys = [(&self.current, Which::Current), (&self.next, Which::Next)];
+        let mut refused = None;
+        for (key, which) in keys.into_iter().filter_map(|(key, which)| Some((key.as_ref()?, which))) {
+            match Store::open(path, key, access) {
+                Ok(store) => return Ok((store, which)),
+                // What the current key says is what the operator must hear.
+                Err(error @ (CredentialError::WrongKey { .. } | CredentialError::KeyKind { .. })) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| CredentialError::Locked { path: path.to_owned() }))
+    }
+
+    /// The file that holds the key, where it is neither the environment nor systemd that gives it.
     pub fn key_file(&self) -> Option<&Path> {
         self.key_file.as_deref()
     }
 
     /// Makes a new random key in the key file, which must not be there.
     pub fn create(&mut self) -> Result<(), CredentialError> {
-        let path = self.key_file.clone().ok_or(CredentialError::NoMasterKey)?;
+        let path = self.key_file.clone().ok_or(CredentialError::NoKeyFile)?;
         let _lock = file::lock(&path)?;
         if path.exists() {
             return Err(CredentialError::Exists { path });
@@ -213,7 +247,7 @@ impl MasterKeys {
 
     /// The key to rotate to: the one given, or, beside a key file, a new random one that is on the disk before
     /// anything is moved to it.
-    pub fn prepare_next(&mut self) -> Result<Option<&Material>, CredentialError> {
+    pub fn prepare_next(&mut self) -> Result<&Material, CredentialError> {
         if self.next.is_none()
             && let Some(path) = &self.key_file
         {
@@ -221,7 +255,7 @@ impl MasterKeys {
             file::replace(&file::beside(path, NEXT), text.expose())?;
             self.next = Some(key);
         }
-        Ok(self.next.as_ref())
+        self.next.as_ref().ok_or(CredentialError::NoNextKey)
     }
 
     /// The store has moved to the next key: it becomes the current one, in its file too.

@@ -1,7 +1,7 @@
 //! Venue keys: kept encrypted at rest, found in a fixed order, never shown.
 //!
-//! Owns: the encrypted store, the master key that opens it, `Secret`, and what the process does to keep secrets out
-//! of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets.
+//! Owns: the encrypted store, the master key that opens it, the order of the sources, `Secret`, and what the process
+//! does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets.
 //!
 //! Invariants:
 //! - A store's file is either wholly the old or wholly the new one, whenever the process or the machine dies.
@@ -20,6 +20,7 @@ mod harden;
 mod id;
 mod master;
 mod secret;
+pub mod sources;
 mod store;
 
 #[cfg(test)]
@@ -28,6 +29,6 @@ mod tests;
 pub use error::CredentialError;
 pub use harden::harden;
 pub use id::{Credential, CredentialId, Environment};
-pub use master::{KdfCost, MasterKeys, Material};
+pub use master::{KdfCost, MasterKeys, Material, Which};
 pub use secret::Secret;
 pub use store::{Access, EntryInfo, Store};

@@ -39,8 +39,13 @@ impl Drop for VenueKeys {
 
 impl VenueKeys {
     /// What the configuration names, or what the simulated venue handed over.
-    pub fn find(venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
+    pub fn find(config: &Config, venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
         match (&venue.credentials, sim) {
+            (Credentials::Store { rest_url, stream_url, ws_api_url, credential }, _) => {
+                let (api_key, secret) = super::keys::find(config, venue, credential)?;
+                let (rest_url, stream_url, ws_api_url) = (rest_url.clone(), stream_url.clone(), ws_api_url.clone());
+                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret })
+            }
             (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => Ok(VenueKeys {
                 rest_url: rest_url.clone(),
                 stream_url: stream_url.clone(),

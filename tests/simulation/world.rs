@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tollgate::agent::Agent;
 use tollgate::core::Core;
-use tollgate::core::command::{Action, Command, TradingState};
+use tollgate::core::command::{Action, Command, Scope, TradingState};
 use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
 use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
@@ -213,7 +213,7 @@ impl World {
         *faults = tollgate::sim::Faults::new(self.seed);
         self.hub.freeze(ADDR, false);
         self.hub.refuse(ADDR, false);
-        self.command(Action::SetTradingState(TradingState::Halted));
+        self.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Halted });
         for round in 0..120 {
             // A cancel may meet an order that is not yet known to be open, so it is said again.
             self.command(Action::CancelAll);

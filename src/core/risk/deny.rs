@@ -1,14 +1,14 @@
 //! The gate's answers.
 
-use crate::core::command::TradingState;
+use crate::core::command::{Scope, TradingState};
 use crate::domain::{Dec, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DenyReason {
-    #[error("trading is {0}: only what it allows is sent; resume when the cause is settled")]
-    TradingNotActive(TradingState),
+    #[error("trading is {state} for {scope}: only what that allows is sent; resume it when the cause is settled")]
+    TradingNotActive { state: TradingState, scope: Scope },
     #[error("no such instrument is configured")]
     UnknownInstrument,
     #[error("the order would not reduce the position")]
@@ -35,6 +35,12 @@ pub enum DenyReason {
     PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
     #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
     DuplicateOrder { age_ms: u64, window_ms: u64 },
+    #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
+    OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
+    #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
+    OrdersPerDayAboveMax { orders: u32, max: u32 },
+    #[error("{orders} orders for {trades} trades since the day boundary, at most {max} for each are allowed")]
+    OrderToTradeAboveMax { orders: u32, trades: u32, max: u32 },
     #[error("{open} orders are open, at most {max} are allowed")]
     OpenOrdersAboveMax { open: u32, max: u32 },
     #[error("equity {equity} USD is below the minimum of {min} USD")]
@@ -70,7 +76,7 @@ pub enum Unevaluable {
 wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull });
 
 wire_enum!(DenyReason {
-    0 => TradingNotActive(state),
+    0 => TradingNotActive { state, scope },
     1 => UnknownInstrument,
     2 => NotReducing,
     3 => InstrumentNotTrading,
@@ -91,6 +97,9 @@ wire_enum!(DenyReason {
     18 => PriceJumped { moved_pct, max_pct, window_ms },
     19 => DuplicateOrder { age_ms, window_ms },
     20 => SelfMatch { own },
+    21 => OrderRateAboveMax { scope, max, wait_ms },
+    22 => OrdersPerDayAboveMax { orders, max },
+    23 => OrderToTradeAboveMax { orders, trades, max },
 });
 
 /// The rules in rank, each with its code.
@@ -126,6 +135,9 @@ ranked! {
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",
     DuplicateOrder => "DUPLICATE_ORDER",
+    OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
+    OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
+    OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",
     OpenOrdersAboveMax => "OPEN_ORDERS_ABOVE_MAX",
     AccountBelowMin => "ACCOUNT_BELOW_MIN",
     PositionNotionalAboveMax => "POSITION_NOTIONAL_ABOVE_MAX",

@@ -3,55 +3,33 @@
 //! Exits pass: what jumped may be the market and not the data.
 
 use super::{Candidate, DenyReason, Scene, Unevaluable, percent};
+use crate::core::window::{PARTS, Window};
 use crate::domain::{Nanos, Price, Round, num};
 use crate::wire_struct;
-
-/// Parts kept, of a seventh of the window each. The oldest is given up whole, so what is looked at is between one
-/// window and a seventh more.
-const PARTS: usize = 8;
 
 /// Lowest and highest mid of an instrument over the window, in parts. A quote costs it two comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swing {
-    /// When the part that is being filled began.
-    from_ns: Nanos,
-    at: u8,
+    window: Window,
     /// Zero where nothing was seen in that part.
     low: [Price; PARTS],
     high: [Price; PARTS],
 }
-wire_struct!(Swing { from_ns, at, low, high });
+wire_struct!(Swing { window, low, high });
 
 impl Swing {
     /// Takes a mid. A window of 0 remembers nothing.
     #[inline]
     pub fn see(&mut self, now: Nanos, window_ns: Nanos, mid: Price) {
-        self.turn(now, window_ns);
         if window_ns <= 0 || mid.0 <= 0 {
             return;
         }
-        let at = usize::from(self.at) % PARTS;
-        if self.low[at].is_zero() || mid < self.low[at] {
-            self.low[at] = mid;
+        let (low, high) = (&mut self.low, &mut self.high);
+        let at = self.window.turn(now, window_ns, |part| (low[part], high[part]) = (Price::ZERO, Price::ZERO));
+        if low[at].is_zero() || mid < low[at] {
+            low[at] = mid;
         }
-        self.high[at] = self.high[at].max(mid);
-    }
-
-    /// Gives up the parts that time has passed by.
-    #[inline]
-    fn turn(&mut self, now: Nanos, window_ns: Nanos) {
-        let part = (window_ns / (PARTS as i64 - 1)).max(1);
-        let passed = now.saturating_sub(self.from_ns);
-        if (0..part).contains(&passed) {
-            return;
-        }
-        let steps = if passed < 0 { PARTS as i64 } else { (passed / part).min(PARTS as i64) };
-        for _ in 0..steps {
-            self.at = (self.at + 1) % PARTS as u8;
-            self.low[usize::from(self.at)] = Price::ZERO;
-            self.high[usize::from(self.at)] = Price::ZERO;
-        }
-        self.from_ns = now - passed.rem_euclid(part);
+        high[at] = high[at].max(mid);
     }
 
     /// Lowest and highest mid seen; `None` where none was.

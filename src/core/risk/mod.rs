@@ -7,6 +7,7 @@
 mod balance;
 mod collar;
 mod daily_loss;
+mod day_count;
 mod deny;
 mod duplicate;
 mod filters;
@@ -16,19 +17,26 @@ mod leverage;
 mod open_orders;
 mod order_notional;
 mod position_notional;
+mod rate;
 mod ready;
+mod runaway;
 mod self_match;
 mod state;
 
 pub(crate) use balance::reserve;
+pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
 pub use jump::Swing;
+pub use rate::Bucket;
+pub(crate) use rate::interval_ns;
+pub use runaway::Run;
 pub use self_match::Resting;
 
 use crate::core::account::Account;
-use crate::core::command::{PlaceOrder, TradingState};
+use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
+use crate::core::desks::Desk;
 use crate::core::portfolio::{Inst, Totals};
 use crate::domain::{Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
 
@@ -47,6 +55,8 @@ impl<T> Approved<T> {
 pub struct Scene<'a> {
     pub now: Nanos,
     pub limits: &'a Limits,
+    /// The strictest trading state that the order falls under, and whose it is.
+    pub scope: Scope,
     pub trading: TradingState,
     pub inst: Option<&'a Inst>,
     pub venue: VenueState,
@@ -54,6 +64,11 @@ pub struct Scene<'a> {
     pub totals: &'a Totals,
     /// Who wants the order; 0: a person or program.
     pub strategy: StrategyId,
+    pub desk: &'a Desk,
+    /// Messages to the venue.
+    pub venue_rate: &'a Bucket,
+    pub rate_interval_ns: Nanos,
+    pub day: &'a DayCount,
     pub recent: &'a Recent,
     pub resting: &'a Resting,
     pub open_orders: usize,
@@ -125,6 +140,8 @@ fn growth(scene: &Scene, candidate: &Candidate) -> Result<(), DenyReason> {
     order_notional::check(scene, candidate)?;
     jump::check(scene, candidate)?;
     duplicate::check(scene, candidate)?;
+    rate::check(scene)?;
+    day_count::check(scene)?;
     open_orders::check(scene)?;
     balance::account_min(scene)?;
     position_notional::check(scene, candidate)?;

@@ -156,3 +156,149 @@ fn an_order_that_would_meet_our_own_is_denied() {
     rig.fill(bid, Side::Buy, small, 59_990);
     assert_eq!(rig.limit(Side::Sell, small, 60_015).unwrap_err(), DenyReason::SelfMatch { own: dec(60_015 * E8, 8) });
 }
+
+#[test]
+fn messages_in_a_second_are_held_by_venue_and_by_strategy_and_cancels_always_pass() {
+    let mut rig = Rig::with(|l| (l.orders_per_second_max, l.open_orders_max) = (4, 100));
+    rig.now += 2 * SECOND;
+    rig.quote(60_000);
+    rig.probe();
+    let orders: Vec<OrderId> = (0..4).map(|n| rig.limit(Side::Buy, E8 / 1000, 50_000 + n).unwrap()).collect();
+    let reason = rig.limit(Side::Buy, E8 / 1000, 50_000).unwrap_err();
+    let venue = Scope::Venue(VENUE);
+    assert_eq!(reason, DenyReason::OrderRateAboveMax { scope: venue, max: 4, wait_ms: 250 });
+    assert_eq!(rig.probe_denied(60_000).code(), "ORDER_RATE_ABOVE_MAX");
+    // Cancels pass, are counted, and hold back what opens.
+    for order in &orders {
+        let effects = rig.command(Action::Cancel(*order));
+        assert!(effects.iter().any(|e| matches!(e, EffectOf::Cancel(_))), "{effects:?}");
+    }
+    rig.now += 900 * MS;
+    rig.quote(60_000);
+    assert_eq!(rig.limit(Side::Buy, E8 / 1000, 50_000).unwrap_err().code(), "ORDER_RATE_ABOVE_MAX");
+    rig.now += 400 * MS;
+    assert_eq!(sends(&rig.quote(60_000)), 1, "there is room again");
+    // Exits pass whatever the rate.
+    let mut rig = Rig::with(|l| l.orders_per_second_max = 2);
+    rig.now += 2 * SECOND;
+    rig.quote(60_000);
+    let order = rig.place(Side::Buy, E8 / 100).unwrap();
+    rig.fill(order, Side::Buy, E8 / 100, 60_000);
+    for _ in 0..5 {
+        rig.place(Side::Sell, E8 / 1000).unwrap();
+    }
+}
+
+#[test]
+fn orders_of_a_day_and_orders_for_each_trade_are_held_until_the_day_boundary() {
+    let mut rig = Rig::with(|l| l.orders_per_day_max = 3);
+    rig.wait(0);
+    rig.quote(60_000);
+    for _ in 0..3 {
+        rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap();
+    }
+    let reason = rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap_err();
+    assert_eq!(reason, DenyReason::OrdersPerDayAboveMax { orders: 3, max: 3 });
+    rig.probe();
+    assert_eq!(rig.probe_denied(60_000).code(), "ORDERS_PER_DAY_ABOVE_MAX");
+    rig.wait(86_400 * SECOND);
+    assert_eq!(sends(&rig.quote(60_000)), 1, "a new day");
+
+    let mut rig = Rig::with(|l| (l.order_to_trade_max, l.order_to_trade_orders_min) = (2, 4));
+    let orders: Vec<OrderId> = (0..4).map(|_| rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap()).collect();
+    let reason = rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap_err();
+    assert_eq!(reason, DenyReason::OrderToTradeAboveMax { orders: 4, trades: 0, max: 2 });
+    rig.probe();
+    assert_eq!(rig.probe_denied(60_000).code(), "ORDER_TO_TRADE_ABOVE_MAX");
+    for order in &orders[..3] {
+        rig.fill(*order, Side::Buy, E8 / 1000, 59_000);
+    }
+    assert!(rig.limit(Side::Buy, E8 / 1000, 59_000).is_ok(), "four orders for three trades");
+}
+
+fn resume(scope: Scope) -> Action {
+    Action::SetTradingState { scope, state: TradingState::Active }
+}
+
+#[test]
+fn a_strategy_that_runs_away_is_halted_until_a_person_resumes_it() {
+    let mut rig = Rig::with(|l| (l.runaway_executions_max, l.runaway_window_ns) = (3, 60 * SECOND));
+    let kind = StrategyKind::Probe { every: 1, qty: Qty(E8 / 1000) };
+    rig.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: BTC, kind }));
+    let buys = |rig: &mut Rig, n: u32| {
+        let mut effects = Vec::new();
+        for _ in 0..n {
+            let sent = rig.quote(60_000);
+            let Some(EffectOf::Place(order)) = sent.iter().find(|e| matches!(e, EffectOf::Place(_))).copied() else {
+                panic!("the probe sends on every quote: {sent:?}");
+            };
+            // It is told of sales of what it never bought, so it goes on buying.
+            rig.core.strategies.on_fill(StrategyId(1), Side::Sell, order.qty, 0);
+            effects = rig.fill(order.order, Side::Buy, order.qty.0 / 2, 60_000);
+            effects.extend(rig.fill(order.order, Side::Buy, order.qty.0 / 2, 60_000));
+        }
+        effects
+    };
+    buys(&mut rig, 3);
+    rig.now += 80 * SECOND;
+    buys(&mut rig, 3);
+    let effects = buys(&mut rig, 1);
+    let strategy = Scope::Strategy(StrategyId(1));
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Alarm { kind: AlarmKind::Runaway, .. })), "{effects:?}");
+    assert!(
+        effects.contains(&EffectOf::Trading { scope: strategy, state: TradingState::Halted }),
+        "the fourth within the window: {effects:?}"
+    );
+    assert_eq!(sends(&rig.quote(60_000)), 0);
+    assert!(rig.place(Side::Sell, E8 / 1000).is_ok(), "people go on");
+    // It survives a restart, and nothing but a person brings it back.
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    rig.step(Body::Strategy(StrategyConfig { id: StrategyId(1), instrument: BTC, kind }));
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    assert_eq!(sends(&rig.quote(60_000)), 0);
+    rig.command(resume(strategy));
+    buys(&mut rig, 3);
+}
+
+#[test]
+fn trading_is_restrained_by_venue_strategy_and_instrument_and_stays_so_after_a_restart() {
+    let (halted, reducing) = (TradingState::Halted, TradingState::Reducing);
+    let one = Scope::Strategy(StrategyId(1));
+    for (scope, people, probe) in [
+        (Scope::Venue(VENUE), true, true),
+        (Scope::Instrument(BTC), true, true),
+        (one, false, true),
+        (Scope::Account, true, true),
+    ] {
+        let mut rig = Rig::ready();
+        rig.probe();
+        let order = rig.place(Side::Buy, E8 / 100).unwrap();
+        rig.fill(order, Side::Buy, E8 / 100, 60_000);
+        let effects = rig.command(Action::SetTradingState { scope, state: reducing });
+        assert!(effects.contains(&EffectOf::Trading { scope, state: reducing }), "{effects:?}");
+        let reason = DenyReason::TradingNotActive { state: reducing, scope };
+        assert_eq!(rig.place(Side::Buy, E8 / 1000).err(), people.then_some(reason), "{scope}");
+        assert!(rig.place(Side::Sell, E8 / 1000).is_ok(), "{scope}: an exit");
+        assert_eq!(denied(&rig.quote(60_000)), probe.then_some((StrategyId(1), reason)), "{scope}");
+        rig.command(Action::SetTradingState { scope, state: halted });
+        assert_eq!(rig.place(Side::Sell, E8 / 1000).is_err(), people, "{scope}");
+        assert_eq!(rig.core.restrained().collect::<Vec<_>>(), [(scope, halted)]);
+        rig.step(Body::Start { epoch: 7, run: 2 });
+        assert_eq!(rig.core.restrained().collect::<Vec<_>>(), [(scope, halted)], "it stays set after a restart");
+        rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+        rig.quote(60_000);
+        rig.command(resume(scope));
+        assert_eq!(rig.core.restrained().count(), 0);
+        assert!(rig.place(Side::Buy, E8 / 1000).is_ok(), "{scope}");
+    }
+    let mut rig = Rig::ready();
+    for scope in [one, Scope::Venue(VenueId(3)), Scope::Instrument(InstrumentId(9)), Scope::Strategy(StrategyId(0))] {
+        let effects = rig.command(Action::SetTradingState { scope, state: halted });
+        assert!(matches!(effects[..], [EffectOf::Reply { reply: Reply::NotFound, .. }]), "{scope}: {effects:?}");
+    }
+    // The strictest of those that an order falls under counts.
+    rig.command(Action::SetTradingState { scope: Scope::Instrument(BTC), state: halted });
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: reducing });
+    let reason = DenyReason::TradingNotActive { state: halted, scope: Scope::Instrument(BTC) };
+    assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err(), reason);
+}

@@ -89,16 +89,16 @@ fn the_next_key_is_on_the_disk_before_anything_is_moved_to_it() {
     let mut keys = find(&[], Some(&file)).unwrap();
     keys.create().unwrap();
     let mut store = Store::create(&path, keys.need().unwrap(), CHEAP).unwrap();
-    let next = keys.prepare_next().unwrap().unwrap().clone();
+    let next = keys.prepare_next().unwrap().clone();
     // Killed here: the store is under the old key, and both are found.
     let found = find(&[], Some(&file)).unwrap();
-    assert!(Store::open(&path, found.need().unwrap(), Access::Read).is_ok());
+    assert_eq!(found.open(&path, Access::Read).unwrap().1, Which::Current);
     assert!(found.next.is_some());
     store.rewrap(&next, CHEAP).unwrap();
     // Killed here: the store is under the new key, which is found as the next one.
     let mut found = find(&[], Some(&file)).unwrap();
     assert!(Store::open(&path, found.need().unwrap(), Access::Read).is_err());
-    assert!(Store::open(&path, found.next.as_ref().unwrap(), Access::Read).is_ok());
+    assert_eq!(found.open(&path, Access::Read).unwrap().1, Which::Next);
     found.promote_next().unwrap();
     let done = find(&[], Some(&file)).unwrap();
     assert!(done.next.is_none());

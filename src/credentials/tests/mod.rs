@@ -3,6 +3,7 @@
 mod kill;
 mod master;
 mod secret;
+mod sources;
 mod store;
 mod support;
 mod tamper;

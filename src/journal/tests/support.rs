@@ -1,6 +1,6 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Command, PlaceOrder, TradingState};
+use crate::core::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
@@ -128,8 +128,17 @@ fn trading_state() -> impl Strategy<Value = TradingState> {
     prop_oneof![Just(TradingState::Active), Just(TradingState::Reducing), Just(TradingState::Halted)]
 }
 
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Account),
+        venue_id().prop_map(Scope::Venue),
+        any::<u8>().prop_map(|id| Scope::Strategy(StrategyId(id))),
+        instrument_id().prop_map(Scope::Instrument),
+    ]
+}
+
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 8], [u32; 4])>()).prop_map(
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 9], [u32; 9])>()).prop_map(
         |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
             order_notional_max: order,
             position_notional_max: position,
@@ -148,6 +157,12 @@ fn limits() -> impl Strategy<Value = Limits> {
             price_move_max_ppm: n[3],
             price_move_window_ns: ns[6],
             duplicate_window_ns: ns[7],
+            orders_per_second_max: n[4],
+            orders_per_day_max: n[5],
+            order_to_trade_max: n[6],
+            order_to_trade_orders_min: n[7],
+            runaway_executions_max: n[8],
+            runaway_window_ns: ns[8],
         },
     )
 }
@@ -293,7 +308,7 @@ fn command() -> impl Strategy<Value = Command> {
         instrument_id().prop_map(Action::Close),
         Just(Action::CloseAll),
         any::<bool>().prop_map(|flatten| Action::EmergencyStop { flatten }),
-        trading_state().prop_map(Action::SetTradingState),
+        (scope(), trading_state()).prop_map(|(scope, state)| Action::SetTradingState { scope, state }),
         Just(Action::Shutdown),
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
@@ -372,7 +387,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::OrderTableFull),
     ];
     prop_oneof![
-        trading_state().prop_map(D::TradingNotActive),
+        (scope(), trading_state()).prop_map(|(scope, state)| D::TradingNotActive { state, scope }),
         Just(D::UnknownInstrument),
         Just(D::InstrumentNotTrading),
         Just(D::VenueNotReady),
@@ -395,6 +410,9 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         }),
         any::<(u64, u64)>().prop_map(|(age_ms, window_ms)| D::DuplicateOrder { age_ms, window_ms }),
         dec().prop_map(|own| D::SelfMatch { own }),
+        (scope(), any::<(u32, u64)>()).prop_map(|(scope, (max, wait_ms))| D::OrderRateAboveMax { scope, max, wait_ms }),
+        any::<(u32, u32)>().prop_map(|(orders, max)| D::OrdersPerDayAboveMax { orders, max }),
+        any::<(u32, u32, u32)>().prop_map(|(orders, trades, max)| D::OrderToTradeAboveMax { orders, trades, max }),
         Just(D::NotReducing),
         what.prop_map(D::CannotEvaluate),
     ]
@@ -437,6 +455,7 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::InstrumentChanged,
         A::FillsMissing,
         A::NotFlattened,
+        A::Runaway,
     ])
 }
 
@@ -482,7 +501,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
                 E::Fill(Fill { order, strategy, instrument, side, qty, px, exec_id, fee, realised, position })
             }
         ),
-        trading_state().prop_map(|state| E::Trading { state }),
+        (scope(), trading_state()).prop_map(|(scope, state)| E::Trading { scope, state }),
         (alarm_kind(), instrument_id(), order_id()).prop_map(|(kind, instrument, order)| E::Alarm {
             kind,
             instrument,

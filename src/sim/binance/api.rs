@@ -2,6 +2,7 @@
 
 use super::errors::ApiError;
 use super::limits::Limits;
+use super::list_calls::ListCall;
 use super::market::Market;
 use super::orders::Status;
 use super::params::Params;
@@ -32,6 +33,11 @@ pub enum Call {
     AllOrders,
     MyTrades,
     PreventedMatches,
+    PlaceList(ListCall),
+    CancelList,
+    QueryList,
+    OpenLists,
+    AllLists,
 }
 
 /// A call's two names: REST method and path, and the WebSocket API's method.
@@ -64,6 +70,14 @@ pub const ROUTES: &[Route] = &[
     route(Call::OpenOrders, "GET", "/api/v3/openOrders", "openOrders.status"),
     route(Call::AllOrders, "GET", "/api/v3/allOrders", "allOrders"),
     route(Call::MyTrades, "GET", "/api/v3/myTrades", "myTrades"),
+    route(Call::PlaceList(ListCall::Oco), "POST", "/api/v3/orderList/oco", "orderList.place.oco"),
+    route(Call::PlaceList(ListCall::OldOco), "POST", "/api/v3/order/oco", "orderList.place"),
+    route(Call::PlaceList(ListCall::Oto), "POST", "/api/v3/orderList/oto", "orderList.place.oto"),
+    route(Call::PlaceList(ListCall::Otoco), "POST", "/api/v3/orderList/otoco", "orderList.place.otoco"),
+    route(Call::CancelList, "DELETE", "/api/v3/orderList", "orderList.cancel"),
+    route(Call::QueryList, "GET", "/api/v3/orderList", "orderList.status"),
+    route(Call::OpenLists, "GET", "/api/v3/openOrderList", "openOrderLists.status"),
+    route(Call::AllLists, "GET", "/api/v3/allOrderList", "allOrderLists"),
     route(Call::PreventedMatches, "GET", "/api/v3/myPreventedMatches", "myPreventedMatches"),
 ];
 
@@ -85,14 +99,19 @@ impl Call {
 
     /// Whether it changes orders: such calls meet the faults of the order path.
     pub fn changes_orders(self) -> bool {
-        matches!(self, Call::Place | Call::Cancel | Call::CancelAll)
+        matches!(self, Call::Cancel | Call::CancelAll | Call::CancelList) || self.places_orders()
+    }
+
+    /// Whether it adds to the unfilled order count, which its answer then shows.
+    pub fn places_orders(self) -> bool {
+        matches!(self, Call::Place | Call::PlaceList(_))
     }
 
     /// Request weight (§7.1, §10). Calls that change orders weigh only when they fail.
     pub fn weight(self, p: &Params, failed: bool) -> u32 {
         let has = |name| p.get(name).is_some();
         match self {
-            Call::Place | Call::Cancel | Call::CancelAll => u32::from(failed),
+            Call::Place | Call::PlaceList(_) | Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
             Call::Ping | Call::Time => 1,
             Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
             Call::TestPlace => 1,
@@ -104,7 +123,8 @@ impl Call {
                     4
                 }
             }
-            Call::QueryOrder => 4,
+            Call::QueryOrder | Call::QueryList => 4,
+            Call::OpenLists => 6,
             Call::Depth => match p.get("limit").and_then(|l| l.parse().ok()).unwrap_or(100u32) {
                 0..=100 => 5,
                 101..=500 => 25,
@@ -132,7 +152,7 @@ impl Call {
                     20
                 }
             }
-            Call::ExchangeInfo | Call::Account | Call::AllOrders => 20,
+            Call::ExchangeInfo | Call::Account | Call::AllOrders | Call::AllLists => 20,
             Call::Trades => 25,
             Call::OrderLimits => 40,
         }
@@ -269,13 +289,8 @@ impl Desk {
             Call::CancelAll => {
                 let symbol = self.venue.symbol(p.required("symbol")?)?;
                 p.check_all_read()?;
-                let (ids, cancel_id) = self.venue.cancel_all(account, symbol, now_us)?;
-                let venue = &self.venue;
-                j.array("", |j| {
-                    for order in ids.iter().filter_map(|id| venue.orders.get(id)) {
-                        order.write_canceled(j, venue.symbol_name(symbol), &cancel_id);
-                    }
-                });
+                let (canceled, cancel_id) = self.venue.cancel_all(account, symbol, now_us)?;
+                j.array("", |j| canceled.into_iter().for_each(|c| self.venue.write_canceled(j, c, &cancel_id)));
             }
             Call::QueryOrder => {
                 let of = OrderRef::parse(&self.venue, p)?;
@@ -299,6 +314,11 @@ impl Desk {
             }
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
             Call::MyTrades => self.my_trades(&mut j, account, p)?,
+            Call::PlaceList(list) => self.place_list(&mut j, list, account, p, now_us)?,
+            Call::CancelList => self.cancel_list(&mut j, account, p, now_us)?,
+            Call::QueryList => self.query_list(&mut j, account, p)?,
+            Call::OpenLists => self.open_lists(&mut j, account, p)?,
+            Call::AllLists => self.all_lists(&mut j, account, p)?,
             Call::PreventedMatches => self.prevented_matches(&mut j, account, p)?,
         }
         Ok(j)
@@ -384,7 +404,7 @@ impl Desk {
         let new = NewOrder::parse(&self.venue, p)?;
         p.check_all_read()?;
         self.venue.check_filters(account, &[&new])?;
-        self.limits.add_order(&mut self.venue.accounts[account].order_count, now_us)?;
+        self.limits.add_orders(&mut self.venue.accounts[account].order_count, 1, now_us)?;
         let id = self.venue.place(account, &new, now_us)?;
         let venue = &self.venue;
         if let Some(order) = venue.orders.get(&id) {
@@ -436,10 +456,8 @@ impl Desk {
             }
         };
         p.check_all_read()?;
-        let (id, cancel_id) = self.venue.cancel(account, &of, cancel_id, restriction, now_us)?;
-        if let Some(order) = self.venue.orders.get(&id) {
-            order.write_canceled(j, self.venue.symbol_name(of.symbol), &cancel_id);
-        }
+        let (canceled, cancel_id) = self.venue.cancel(account, &of, cancel_id, restriction, now_us)?;
+        self.venue.write_canceled(j, canceled, &cancel_id);
         Ok(())
     }
 
@@ -496,7 +514,10 @@ impl Desk {
             newest
         };
         let venue = &self.venue;
-        j.array("", |j| chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), &venue.assets)));
+        let list_of = |id| venue.orders.get(id).map_or(-1, super::orders::Order::list_id);
+        j.array("", |j| {
+            chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), list_of(&t.order_id), &venue.assets));
+        });
         Ok(())
     }
 }
@@ -535,7 +556,7 @@ fn symbol_list(text: &str) -> Result<Vec<String>, ApiError> {
 }
 
 /// `startTime` and `endTime`, at most a day apart.
-fn time_range(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
+pub fn time_range(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let (start, end) = (p.time_us("startTime")?, p.time_us("endTime")?);
     if let (Some(start), Some(end)) = (start, end)
         && end - start > DAY_US

@@ -69,6 +69,12 @@ pub fn check_counts(i: &SimInstrument, open: OpenCounts) -> Result<(), ApiError>
     Ok(())
 }
 
+/// `MAX_NUM_ORDER_LISTS`, the list in question included.
+pub fn check_lists(i: &SimInstrument, open: usize) -> Result<(), ApiError> {
+    let above = i.order_lists_max != 0 && open > i.order_lists_max as usize;
+    if above { Err(ApiError::filter("MAX_NUM_ORDER_LISTS")) } else { Ok(()) }
+}
+
 /// `MAX_POSITION`: what is held and what open buys would add, this one included.
 pub fn check_position(i: &SimInstrument, position: i128) -> Result<(), ApiError> {
     let above = i.position_max != 0 && position > i128::from(i.position_max);
@@ -115,8 +121,8 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
         });
         for (flag, on) in [
             ("icebergAllowed", true),
-            ("ocoAllowed", false),
-            ("otoAllowed", false),
+            ("ocoAllowed", true),
+            ("otoAllowed", true),
             ("opoAllowed", false),
             ("quoteOrderQtyMarketAllowed", true),
             ("allowTrailingStop", true),
@@ -192,6 +198,7 @@ fn write_filters(i: &SimInstrument, j: &mut Json) {
         }
     });
     filter("MAX_NUM_ORDERS", &|j| j.uint("maxNumOrders", i.orders_max.into()));
+    filter("MAX_NUM_ORDER_LISTS", &|j| j.uint("maxNumOrderLists", i.order_lists_max.into()));
     filter("MAX_NUM_ALGO_ORDERS", &|j| j.uint("maxNumAlgoOrders", i.algo_orders_max.into()));
     filter("MAX_NUM_ICEBERG_ORDERS", &|j| j.uint("maxNumIcebergOrders", i.iceberg_orders_max.into()));
     if i.position_max != 0 {

@@ -10,6 +10,8 @@ mod errors;
 mod filters;
 mod hub;
 mod limits;
+mod list_calls;
+mod lists;
 mod market;
 mod matching;
 mod orders;

@@ -103,6 +103,7 @@ words!(Status {
     Filled = "FILLED",
     Canceled = "CANCELED",
     Expired = "EXPIRED",
+    PendingNew = "PENDING_NEW",
     ExpiredInMatch = "EXPIRED_IN_MATCH",
 });
 words!(
@@ -111,12 +112,15 @@ words!(
         Ioc = "UNFILLED_IOC_QUANTITY_EXPIRED",
         Fok = "UNFILLED_FOK_ORDER_EXPIRED",
         Liquidity = "INSUFFICIENT_LIQUIDITY",
+        OcoTrigger = "OCO_TRIGGER",
+        PhaseOne = "OTO_PHASE_ONE_EXPIRED",
+        Rejected = "REJECTED",
     }
 );
 
 impl Status {
     pub fn open(self) -> bool {
-        matches!(self, Status::New | Status::PartiallyFilled)
+        matches!(self, Status::New | Status::PartiallyFilled | Status::PendingNew)
     }
 }
 
@@ -188,6 +192,7 @@ pub struct Order {
     pub account: usize,
     pub symbol: usize,
     pub client_id: Arc<str>,
+    pub list: Option<u64>,
     pub side: Side,
     pub kind: OrderKind,
     pub tif: Tif,
@@ -225,6 +230,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// As clients see it: -1 where it belongs to none.
+    pub fn list_id(&self) -> i64 {
+        self.list.map_or(-1, |id| id as i64)
+    }
+
     /// What is still to be traded.
     pub fn leaves(&self) -> i64 {
         self.qty - self.filled - self.prevented_qty
@@ -237,7 +247,7 @@ impl Order {
 
     /// Whether it waits for the price to reach it.
     pub fn waiting(&self) -> bool {
-        self.status.open() && self.working_us.is_none() && self.kind.is_stop()
+        self.status.open() && self.status != Status::PendingNew && self.working_us.is_none()
     }
 
     /// What the book shows of it.
@@ -301,7 +311,7 @@ impl Order {
         j.object("", |j| {
             j.str("symbol", symbol);
             j.uint("orderId", self.id);
-            j.int("orderListId", -1);
+            j.int("orderListId", self.list_id());
             j.str("clientOrderId", &self.client_id);
             j.time("transactTime", self.updated_us);
             if resp == RespType::Ack {
@@ -355,7 +365,7 @@ impl Order {
             j.str("symbol", symbol);
             j.str("origClientOrderId", &self.client_id);
             j.uint("orderId", self.id);
-            j.int("orderListId", -1);
+            j.int("orderListId", self.list_id());
             j.str("clientOrderId", cancel_id);
             j.time("transactTime", self.updated_us);
             j.dec("price", self.px);
@@ -378,7 +388,7 @@ impl Order {
         j.object("", |j| {
             j.str("symbol", symbol);
             j.uint("orderId", self.id);
-            j.int("orderListId", -1);
+            j.int("orderListId", self.list_id());
             j.str("clientOrderId", &self.client_id);
             j.dec("price", self.px);
             j.dec("origQty", self.qty);
@@ -426,12 +436,12 @@ pub struct Trade {
 
 impl Trade {
     /// An item of `myTrades`.
-    pub fn write(&self, j: &mut Json, symbol: &str, assets: &[String]) {
+    pub fn write(&self, j: &mut Json, symbol: &str, list_id: i64, assets: &[String]) {
         j.object("", |j| {
             j.str("symbol", symbol);
             j.uint("id", self.id);
             j.uint("orderId", self.order_id);
-            j.int("orderListId", -1);
+            j.int("orderListId", list_id);
             j.dec("price", self.px);
             j.dec("qty", self.qty);
             j.dec("quoteQty", self.quote);

@@ -2,6 +2,7 @@
 
 use super::errors::ApiError;
 use super::filters::{self, OpenCounts};
+use super::lists::Reports;
 use super::matching::{Stop, Taker};
 use super::orders::{Expiry, Order, OrderKind, RespType, Status, Stp, Tif, Trailing};
 use super::params::Params;
@@ -9,6 +10,7 @@ use super::trigger;
 use super::user::Exec;
 use super::venue::Venue;
 use crate::sim::decimal;
+use crate::sim::json::Json;
 use crate::sim::market::Side;
 use std::sync::Arc;
 
@@ -307,6 +309,7 @@ impl Venue {
             account,
             symbol: new.symbol,
             client_id,
+            list: None,
             side: new.side,
             kind: new.kind,
             tif: new.tif,
@@ -364,7 +367,7 @@ impl Venue {
         }
     }
 
-    fn expire(&mut self, id: u64, expiry: Expiry, now_us: i64) {
+    pub fn expire(&mut self, id: u64, expiry: Expiry, now_us: i64) {
         if let Some(order) = self.orders.get_mut(&id) {
             order.expiry = Some(expiry);
         }
@@ -403,10 +406,26 @@ impl Venue {
         Ok(qty)
     }
 
-    fn check_balance(&self, account: usize, new: &NewOrder, qty: i64) -> Result<(), ApiError> {
-        let symbol = &self.symbols[new.symbol];
+    pub fn check_balance(&self, account: usize, new: &NewOrder, qty: i64) -> Result<(), ApiError> {
+        let quote = new.quote_qty.unwrap_or(0);
+        self.check_cost(account, new.symbol, new.side, new.kind, self.lock_px(new), quote, qty)
+    }
+
+    /// Whether the account can pay for an order: `quote_qty` is 0 for one given in the base asset.
+    #[expect(clippy::too_many_arguments, reason = "an order that exists and one that is asked for share the check")]
+    pub fn check_cost(
+        &self,
+        account: usize,
+        symbol: usize,
+        side: Side,
+        kind: OrderKind,
+        lock_px: i64,
+        quote_qty: i64,
+        qty: i64,
+    ) -> Result<(), ApiError> {
+        let symbol = &self.symbols[symbol];
         let balances = &self.accounts[account].balances;
-        let enough = match (new.side, new.kind) {
+        let enough = match (side, kind) {
             (Side::Sell, _) => i128::from(qty) <= balances[symbol.base].free,
             (Side::Buy, OrderKind::Market) => {
                 let mut left = qty;
@@ -419,9 +438,9 @@ impl Venue {
                         break;
                     }
                 }
-                cost.max(new.quote_qty.unwrap_or(0).into()) <= balances[symbol.quote].free
+                cost.max(quote_qty.into()) <= balances[symbol.quote].free
             }
-            (Side::Buy, _) => decimal::notional_up(self.lock_px(new), qty) <= balances[symbol.quote].free,
+            (Side::Buy, _) => decimal::notional_up(lock_px, qty) <= balances[symbol.quote].free,
         };
         if enough { Ok(()) } else { Err(ApiError::insufficient_balance()) }
     }
@@ -433,7 +452,7 @@ impl Venue {
         (order.account == account && order.symbol == of.symbol).then_some(order)
     }
 
-    /// Cancels an open order and gives its id and the cancel's own id.
+    /// Cancels an open order, with it the list it belongs to; gives the cancel's own id.
     pub fn cancel(
         &mut self,
         account: usize,
@@ -441,7 +460,7 @@ impl Venue {
         cancel_id: Option<Arc<str>>,
         restriction: Option<Status>,
         now_us: i64,
-    ) -> Result<(u64, Arc<str>), ApiError> {
+    ) -> Result<(Canceled, Arc<str>), ApiError> {
         self.command += 1;
         let order = self.find(account, of).filter(|o| o.status.open()).ok_or_else(ApiError::unknown_cancel)?;
         if of.client_id.as_deref().is_some_and(|c| *order.client_id != *c) {
@@ -450,26 +469,77 @@ impl Venue {
         if restriction.is_some_and(|only| only != order.status) {
             return Err(ApiError::new(-2011, "Order was not canceled due to cancel restrictions."));
         }
-        let id = order.id;
+        let (id, list) = (order.id, order.list);
         let cancel_id = cancel_id.unwrap_or_else(|| self.random_client_id());
-        self.unrest(id);
-        self.close(id, Status::Canceled, Exec::Canceled, Some(cancel_id.clone()), now_us);
-        Ok((id, cancel_id))
+        let canceled = match list {
+            Some(list) => {
+                self.cancel_list(list, &cancel_id, now_us);
+                Canceled::List(list)
+            }
+            None => {
+                self.cancel_open(id, &cancel_id, now_us);
+                Canceled::Order(id)
+            }
+        };
+        Ok((canceled, cancel_id))
     }
 
-    /// Cancels every open order of an account on a symbol, oldest first; nothing open is the venue's -2011.
-    pub fn cancel_all(&mut self, account: usize, symbol: usize, now_us: i64) -> Result<(Vec<u64>, Arc<str>), ApiError> {
+    /// Ends one order by a cancel, wherever it stands.
+    pub fn cancel_open(&mut self, id: u64, cancel_id: &Arc<str>, now_us: i64) {
+        let Some(order) = self.orders.get(&id).filter(|o| o.status.open()) else { return };
+        if order.resting() {
+            self.unrest(id);
+        }
+        self.close(id, Status::Canceled, Exec::Canceled, Some(cancel_id.clone()), now_us);
+    }
+
+    /// Cancels every open order of an account on a symbol, oldest first, lists as a whole; nothing open is the
+    /// venue's -2011.
+    pub fn cancel_all(
+        &mut self,
+        account: usize,
+        symbol: usize,
+        now_us: i64,
+    ) -> Result<(Vec<Canceled>, Arc<str>), ApiError> {
         self.command += 1;
-        let open = self.accounts[account].open.iter().copied();
-        let ids: Vec<u64> = open.filter(|id| self.orders[id].symbol == symbol).collect();
+        let ids: Vec<u64> = self.open_on(account, symbol).map(|order| order.id).collect();
         if ids.is_empty() {
             return Err(ApiError::unknown_cancel());
         }
         let cancel_id = self.random_client_id();
-        for &id in &ids {
-            self.unrest(id);
-            self.close(id, Status::Canceled, Exec::Canceled, Some(cancel_id.clone()), now_us);
+        let mut canceled = Vec::new();
+        for id in ids {
+            let Some(order) = self.orders.get(&id).filter(|o| o.status.open()) else { continue };
+            match order.list {
+                Some(list) => {
+                    self.cancel_list(list, &cancel_id, now_us);
+                    canceled.push(Canceled::List(list));
+                }
+                None => {
+                    self.cancel_open(id, &cancel_id, now_us);
+                    canceled.push(Canceled::Order(id));
+                }
+            }
         }
-        Ok((ids, cancel_id))
+        Ok((canceled, cancel_id))
     }
+
+    /// The answer to a cancel.
+    pub fn write_canceled(&self, j: &mut Json, canceled: Canceled, cancel_id: &str) {
+        match canceled {
+            Canceled::List(id) => self.write_list(j, id, Reports::Canceled(cancel_id)),
+            Canceled::Order(id) => {
+                if let Some(order) = self.orders.get(&id) {
+                    order.write_canceled(j, self.symbol_name(order.symbol), cancel_id);
+                }
+            }
+        }
+    }
+}
+
+/// What a cancel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canceled {
+    Order(u64),
+    List(u64),
 }

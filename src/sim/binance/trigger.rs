@@ -63,9 +63,17 @@ impl Venue {
         }
     }
 
-    /// Lets what was triggered work, and what that triggers in turn.
+    /// Lets what was triggered work, what lists make of it, and what that triggers in turn.
     pub fn work_triggered(&mut self, now_us: i64) {
-        while let Some(id) = self.triggered.pop_front() {
+        loop {
+            if let Some(id) = self.list_moved.pop_front() {
+                self.follow_list(id, now_us);
+                continue;
+            }
+            let Some(id) = self.triggered.pop_front() else { break };
+            if self.orders.get(&id).is_some_and(|o| o.status.open()) {
+                self.end_other_leg(id, now_us);
+            }
             let Some(order) = self.orders.get_mut(&id).filter(|o| o.status.open()) else { continue };
             self.command += 1;
             order.working_us = Some(now_us);

@@ -1,5 +1,6 @@
 //! Events of the user data stream (reference §16).
 
+use super::lists::OrderList;
 use super::orders::Order;
 use crate::sim::json::Json;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct UserEvent {
 #[derive(Debug, Clone)]
 pub enum UserBody {
     Report(Box<Report>),
+    /// A list began or ended; its orders with their client ids.
+    List(Box<OrderList>, Vec<(u64, Arc<str>)>),
     /// `(asset, free, locked)` of every asset that may have changed.
     Position(Vec<(usize, i128, i128)>),
 }
@@ -77,6 +80,7 @@ impl UserEvent {
                 UserBody::Report(report) => {
                     write_report(report, j, self.time_us, &symbols(report.order.symbol), assets)
                 }
+                UserBody::List(list, members) => write_list(list, members, j, self.time_us, &symbols(list.symbol)),
                 UserBody::Position(balances) => {
                     j.str("e", "outboundAccountPosition");
                     j.time("E", self.time_us);
@@ -94,6 +98,29 @@ impl UserEvent {
             });
         });
     }
+}
+
+fn write_list(list: &OrderList, members: &[(u64, Arc<str>)], j: &mut Json, time_us: i64, symbol: &str) {
+    let (status_type, status) = list.status();
+    j.str("e", "listStatus");
+    j.time("E", time_us);
+    j.str("s", symbol);
+    j.uint("g", list.id);
+    j.str("c", list.contingency());
+    j.str("l", status_type);
+    j.str("L", status);
+    j.str("r", "NONE");
+    j.str("C", &list.client_id);
+    j.time("T", list.updated_us);
+    j.array("O", |j| {
+        for (id, client_id) in members {
+            j.object("", |j| {
+                j.str("s", symbol);
+                j.uint("i", *id);
+                j.str("c", client_id);
+            });
+        }
+    });
 }
 
 fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, assets: &[String]) {
@@ -115,7 +142,7 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.dec("p", order.px);
     j.dec("P", order.stop_px);
     j.dec("F", order.iceberg);
-    j.int("g", -1);
+    j.int("g", order.list_id());
     j.str("C", if report.cancel_id.is_some() { &order.client_id } else { "" });
     j.str("x", report.exec.text());
     j.str("X", order.status.text());

@@ -7,6 +7,7 @@
 
 use super::account::{Account, Balance, Fees};
 use super::errors::ApiError;
+use super::lists::OrderList;
 use super::orders::{Did, Order, Status, Trade};
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
@@ -156,11 +157,16 @@ pub struct Changes {
     /// `(account, asset)`.
     pub balances: BTreeSet<(usize, usize)>,
     pub symbols: BTreeSet<usize>,
+    pub lists: BTreeSet<u64>,
 }
 
 impl Changes {
     pub fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.trades.is_empty() && self.balances.is_empty() && self.symbols.is_empty()
+        self.orders.is_empty()
+            && self.trades.is_empty()
+            && self.balances.is_empty()
+            && self.symbols.is_empty()
+            && self.lists.is_empty()
     }
 }
 
@@ -182,8 +188,11 @@ pub struct Venue {
     pub by_key: HashMap<String, usize>,
     pub orders: BTreeMap<u64, Order>,
     closed: VecDeque<u64>,
+    pub lists: BTreeMap<u64, OrderList>,
+    pub done_lists: VecDeque<u64>,
     client_ids: HashMap<(usize, usize, Arc<str>), u64>,
     pub next_order_id: u64,
+    pub next_list_id: u64,
     pub next_exec_id: u64,
     pub next_prevented_id: u64,
     pub command: u64,
@@ -194,6 +203,8 @@ pub struct Venue {
     pub did: Did,
     /// Stops that a trade has reached and that begin to work when the command ends.
     pub triggered: VecDeque<u64>,
+    /// Orders of lists that traded or ended: what follows for the other orders is due when the command ends.
+    pub list_moved: VecDeque<u64>,
     pub rng: fastrand::Rng,
     pub out: Out,
     pub changes: Changes,
@@ -211,8 +222,11 @@ impl Venue {
             by_key: HashMap::new(),
             orders: BTreeMap::new(),
             closed: VecDeque::new(),
+            lists: BTreeMap::new(),
+            done_lists: VecDeque::new(),
             client_ids: HashMap::new(),
             next_order_id: 1,
+            next_list_id: 1,
             next_exec_id: 1,
             next_prevented_id: 0,
             command: 0,
@@ -221,6 +235,7 @@ impl Venue {
             market_gained: Vec::new(),
             did: Did::default(),
             triggered: VecDeque::new(),
+            list_moved: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
             out: Out::default(),
             changes: Changes::default(),
@@ -330,8 +345,9 @@ impl Venue {
 
     /// Makes the account's locked amount follow what the order still needs; the difference becomes free.
     pub fn relock(&mut self, id: u64) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let needed = self.lock_of(order);
         let Some(order) = self.orders.get_mut(&id) else { return };
-        let needed = order.lock_needed();
         let change = needed - order.locked;
         order.locked = needed;
         let symbol = &self.symbols[order.symbol];
@@ -417,6 +433,7 @@ impl Venue {
         self.did.fills.push(trade);
         let fill = LastFill { trade_id, px, qty, quote: quote_amount, commission, commission_asset: get, maker };
         self.report(id, Exec::Trade, Some(fill), None, now_us);
+        self.note_list_moved(id);
         if done {
             self.accounts[account].open.remove(&id);
             self.remember_closed(id);
@@ -443,7 +460,14 @@ impl Venue {
         self.accounts[account].open.remove(&id);
         self.accounts[account].updated_us = now_us;
         self.report(id, exec, None, cancel_id, now_us);
+        self.note_list_moved(id);
         self.remember_closed(id);
+    }
+
+    fn note_list_moved(&mut self, id: u64) {
+        if self.orders.get(&id).is_some_and(|order| order.list.is_some()) {
+            self.list_moved.push_back(id);
+        }
     }
 
     // --- the market ---

@@ -4,7 +4,7 @@ use crate::sim::binance::account::Fees;
 use crate::sim::binance::errors::ApiError;
 use crate::sim::binance::orders::{Order, Status, Stp, Trade};
 use crate::sim::binance::params::Params;
-use crate::sim::binance::place::{NewOrder, OrderRef};
+use crate::sim::binance::place::{Canceled, NewOrder, OrderRef};
 use crate::sim::binance::testing::*;
 use crate::sim::binance::user::UserBody;
 use crate::sim::binance::venue::{PublicTrade, Venue};
@@ -65,6 +65,7 @@ pub(super) fn reports(venue: &mut Venue) -> Vec<String> {
                 });
                 out.push(format!("{} {:?} {}{fill}", event.account, report.exec, report.order.status.text()));
             }
+            UserBody::List(list, _) => out.push(format!("{} list {}", event.account, list.status().1)),
             UserBody::Position(_) => out.push(format!("{} position", event.account)),
         }
     }
@@ -183,7 +184,7 @@ fn a_client_order_id_is_unique_among_open_orders_only() {
     assert_eq!((error.code, error.msg.as_ref()), (-2010, "Duplicate order sent."));
     assert!(order(&mut venue, 1, text).is_ok(), "another account's id is its own");
     let of = OrderRef { symbol: 0, id: None, client_id: Some("x".into()) };
-    assert_eq!(venue.cancel(0, &of, None, None, 8).unwrap().0, id);
+    assert_eq!(venue.cancel(0, &of, None, None, 8).unwrap().0, Canceled::Order(id));
     assert!(order(&mut venue, 0, text).is_ok());
     assert_ne!(venue.find(0, &of).unwrap().id, id, "the newest order has the id");
 }
@@ -420,7 +421,7 @@ proptest! {
                 for id in &account.open {
                     let order = &venue.orders[id];
                     prop_assert!(order.status.open() && order.leaves() > 0);
-                    needed[if order.side == Side::Buy { 1 } else { 0 }] += order.lock_needed();
+                    needed[if order.side == Side::Buy { 1 } else { 0 }] += venue.lock_of(order);
                 }
                 for (balance, needed) in account.balances.iter().zip(needed) {
                     prop_assert!(balance.free >= 0, "account {} after {}: {:?}", index, said, balance);
