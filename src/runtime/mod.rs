@@ -15,5 +15,6 @@ pub mod signals;
 pub mod simulated;
 pub mod supervise;
 pub mod thread;
+pub mod vault;
 pub mod venue;
 pub mod wait;
