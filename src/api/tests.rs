@@ -403,6 +403,9 @@ fn each_rule_says_what_it_found_and_what_it_allows() {
     denies(|l| l.orders_per_day_max = 1, &[at("61000")], at("61001"), ["ORDERS_PER_DAY_ABOVE_MAX", "1", "1"]);
     let ratio = ["ORDER_TO_TRADE_ABOVE_MAX", "1 for 0", "1"];
     denies(|l| (l.order_to_trade_max, l.order_to_trade_orders_min) = (1, 1), &[at("61000")], at("61001"), ratio);
+    let gross = ["GROSS_EXPOSURE_ABOVE_MAX", "610", "500"];
+    denies(|l| l.exposure_gross_max = Usd::dollars(500), &[], at("61000"), gross);
+    denies(|l| l.exposure_net_max = Usd::dollars(500), &[], at("61000"), ["NET_EXPOSURE_ABOVE_MAX", "610", "500"]);
     denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "null", "60100"]);
 }
 

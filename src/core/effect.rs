@@ -115,11 +115,21 @@ pub enum AlarmKind {
     NotFlattened,
     /// A strategy's orders were executed too often in one direction: it is halted.
     Runaway,
+    /// The loss of the day has reached half of its limit, four fifths of it, and the part at which trading halts.
+    DailyLossHalf,
+    DailyLossNear,
+    DailyLossHalt,
+    /// The fall from the high-water mark: only reducing orders pass, or none.
+    Drawdown,
+    DrawdownHalt,
+    /// Too many losing orders in a row.
+    LossStreak,
 }
 wire_enum!(AlarmKind {
     0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
     5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
-    11 => NotFlattened, 12 => Runaway,
+    11 => NotFlattened, 12 => Runaway, 13 => DailyLossHalf, 14 => DailyLossNear, 15 => DailyLossHalt, 16 => Drawdown, 17 => DrawdownHalt,
+    18 => LossStreak,
 });
 
 /// The answer to a command that is not an order.

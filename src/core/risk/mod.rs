@@ -10,6 +10,7 @@ mod daily_loss;
 mod day_count;
 mod deny;
 mod duplicate;
+mod exposure;
 mod filters;
 mod fresh;
 mod jump;
@@ -146,6 +147,7 @@ fn growth(scene: &Scene, candidate: &Candidate) -> Result<(), DenyReason> {
     balance::account_min(scene)?;
     position_notional::check(scene, candidate)?;
     leverage::check(scene, candidate)?;
+    exposure::check(scene, candidate)?;
     daily_loss::check(scene)
 }
 
