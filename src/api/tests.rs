@@ -366,6 +366,11 @@ fn a_denied_order_answers_with_rule_limit_and_value() {
     let (status, body) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.1"));
     assert_eq!((status, &body["data"]["would_pass"]), (200, &false.into()));
     assert_eq!(body["data"]["denial"]["code"], "ORDER_NOTIONAL_ABOVE_MAX");
+    let (_, body) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.2"));
+    let denials = body["data"]["denials"].as_array().unwrap();
+    let codes: Vec<_> = denials.iter().map(|denial| denial["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["ORDER_NOTIONAL_ABOVE_MAX", "POSITION_NOTIONAL_ABOVE_MAX", "BALANCE_TOO_LOW"]);
+    assert_eq!((&denials[1]["value"], &denials[1]["limit"]), (&"12120.00202".into(), &"10000".into()), "{body}");
     let (status, body) = rig.post(&BUY.replace("place", "validate"));
     assert_eq!((status, &body["data"]["would_pass"]), (200, &true.into()));
     assert_eq!(rig.view.lock().core().counters().placed, 0);

@@ -281,11 +281,17 @@ impl Core {
 
     #[inline]
     fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+        risk::gate(&self.scene(order, strategy), order, id)
+    }
+
+    /// What the rules may look at.
+    #[inline]
+    fn scene(&self, order: &PlaceOrder, strategy: StrategyId) -> Scene<'_> {
         let inst = self.portfolio.get(order.instrument);
         let venue = inst.map(|i| i.def.venue).unwrap_or_default();
         let desk = self.desks.get(strategy);
         let (scope, trading) = self.strictest(inst, strategy);
-        let scene = Scene {
+        Scene {
             now: self.now,
             limits: &self.limits,
             scope,
@@ -303,8 +309,7 @@ impl Core {
             recent: &self.recent,
             resting: &self.resting,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
-        };
-        risk::gate(&scene, order, id)
+        }
     }
 
     /// The strictest trading state that an order falls under, and whose it is.

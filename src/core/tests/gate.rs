@@ -460,3 +460,43 @@ fn losing_orders_in_a_row_reduce_trading_and_each_counts_once() {
     rig.command(resume(Scope::Account));
     assert_eq!(rig.core.losses().streak, 0);
 }
+
+#[test]
+fn a_validation_tells_every_rule_that_is_broken_and_counts_none() {
+    let mut rig = Rig::with(|l| (l.price_collar_ppm, l.exposure_gross_max) = (10_000, Usd::dollars(1_000)));
+    rig.command(Action::SetTradingState { scope: Scope::Instrument(BTC), state: TradingState::Halted });
+    let counted = rig.core.counters().denied;
+    let order = PlaceOrder { kind: OrderType::Limit, px: Price(50_000 * E8), ..Rig::order(Side::Buy, E8) };
+    let effects = rig.command(Action::Validate(order));
+    let broken: Vec<&str> = effects
+        .iter()
+        .filter_map(|e| if let EffectOf::Broken { reason, .. } = e { Some(reason.code()) } else { None })
+        .collect();
+    let want = [
+        "TRADING_NOT_ACTIVE",
+        "PRICE_COLLAR",
+        "ORDER_NOTIONAL_ABOVE_MAX",
+        "POSITION_NOTIONAL_ABOVE_MAX",
+        "GROSS_EXPOSURE_ABOVE_MAX",
+        "BALANCE_TOO_LOW",
+    ];
+    assert_eq!(broken, want);
+    assert!(
+        matches!(effects.last(), Some(EffectOf::Reply { reply: Reply::WouldFail { rules: 6 }, .. })),
+        "{effects:?}"
+    );
+    assert_eq!(rig.core.counters().denied, counted);
+    // The first of them is what the gate answers.
+    let ranks = want.map(|code| super::super::risk::RULES.iter().position(|rule| *rule == code));
+    assert!(ranks.is_sorted(), "{ranks:?}");
+    match rig.command(Action::Place(order)).first() {
+        Some(EffectOf::Denied { reason, .. }) => assert_eq!(reason.code(), want[0]),
+        other => panic!("{other:?}"),
+    }
+    // Without an instrument nothing more can be said.
+    let effects = rig.command(Action::Validate(PlaceOrder { instrument: InstrumentId::UNKNOWN, ..order }));
+    assert!(
+        matches!(effects.last(), Some(EffectOf::Reply { reply: Reply::WouldFail { rules: 1 }, .. })),
+        "{effects:?}"
+    );
+}

@@ -483,6 +483,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         Just(Reply::NothingOpen),
         Just(Reply::NotFound),
         usd().prop_map(|notional| Reply::WouldPass { notional }),
+        any::<u32>().prop_map(|rules| Reply::WouldFail { rules }),
     ];
     let new_order =
         (order_id(), venue_id(), instrument_id(), any::<u8>(), side(), order_type(), time_in_force(), qty(), px());
@@ -508,6 +509,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
                 E::Denied { request, strategy, instrument, side, qty, px, reason }
             }
         ),
+        (any::<u64>(), deny_reason()).prop_map(|(request, reason)| E::Broken { request: RequestId(request), reason }),
         (any::<u64>(), order_id()).prop_map(|(request, order)| E::Accepted { request: RequestId(request), order }),
         order_update().prop_map(E::Order),
         (order_id(), any::<u8>(), instrument_id(), side(), (qty(), qty()), px(), exec_id(), (usd(), usd())).prop_map(
