@@ -5,6 +5,7 @@ use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::simulated;
+use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::venue::{VenueKeys, VenueParts};
 use crate::agent::Agent;
@@ -67,6 +68,8 @@ pub struct Engine {
     /// What threads report their end through.
     pub ends_tx: Sender<ThreadEnd>,
     pub started_ns: Nanos,
+    /// `None` where none is configured.
+    pub store: Option<StoreThread>,
 }
 
 /// Threads that stop together.
@@ -189,7 +192,7 @@ impl Engine {
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let keys = VenueKeys::find(venue, sim.as_ref().map(|(_, keys)| keys))
+            let keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
@@ -201,7 +204,8 @@ impl Engine {
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            rescues.push(parts.rescue());
+            let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
             threads.add(config, &gateway_name, gateway);
@@ -231,6 +235,10 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
+        let store = config
+            .store
+            .as_ref()
+            .and_then(|store| StoreThread::start(&dir, &config.engine.data_dir.join(&store.file), &counters));
         let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
@@ -261,6 +269,7 @@ impl Engine {
             ends,
             ends_tx,
             started_ns,
+            store,
         })
     }
 

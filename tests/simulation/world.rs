@@ -354,6 +354,7 @@ fn feed_config() -> FeedConfig {
         read_timeout_ns: 3 * SECOND,
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
+        renew_after_ns: 15 * SECOND,
         frame_max_bytes: 1 << 20,
     }
 }
@@ -380,7 +381,10 @@ fn gateway_config(seed: u64) -> GatewayConfig {
         read_timeout_ns: 3 * SECOND,
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
+        renew_after_ns: 15 * SECOND,
         frame_max_bytes: 1 << 20,
+        clock_check_ns: 60 * SECOND,
+        clock_offset_alarm_ns: 500 * MS,
         seed,
     }
 }
