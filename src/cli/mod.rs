@@ -13,6 +13,7 @@
 
 mod check;
 pub mod replay;
+mod report;
 mod run;
 mod sim;
 mod store;
@@ -53,6 +54,8 @@ enum Cmd {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
     },
+    /// A tear sheet of the trading in a journal: text, HTML, JSON, or its trades as CSV.
+    Report(report::ReportArguments),
     /// Empty the trade store and fill it anew from a journal.
     RebuildStore(store::RebuildArguments),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
     }
 }
