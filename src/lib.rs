@@ -42,6 +42,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod credentials;
 pub mod domain;
 pub mod feed;
 pub mod gateway;

@@ -414,7 +414,7 @@ fn action(action: &Action) -> &'static str {
         Action::Close(_) => "close-position",
         Action::CloseAll => "close-all-positions",
         Action::EmergencyStop { .. } => "emergency-stop",
-        Action::SetTradingState(_) => "set-trading-state",
+        Action::SetTradingState { .. } => "set-trading-state",
         Action::Shutdown => "shutdown",
         Action::SetLimits(_) => "set-limits",
         Action::Reconcile(_) => "reconcile",

@@ -29,6 +29,7 @@ fn limits() -> Limits {
         query_interval_ns: i64::MAX,
         reconcile_interval_ns: i64::MAX,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     }
 }
 

@@ -26,6 +26,10 @@ fn venues(config: &Config, doc: &Doc) {
         if venue.credentials == Credentials::Sim && config.sim.is_none() && doc.sound(&[&key, "sim.enabled"]) {
             doc.fault(&key, "\"sim\" needs a [sim] section with enabled = true");
         }
+        let stored = matches!(venue.credentials, Credentials::Store { .. });
+        if stored && config.credentials.is_none() && doc.sound(&[&key, "credentials"]) {
+            doc.fault(&key, "\"store\" needs a [credentials] section");
+        }
     }
     let sims = config.venues.iter().filter(|venue| venue.credentials == Credentials::Sim).count();
     if config.sim.is_some() && sims != 1 && !config.venues.is_empty() {

@@ -9,6 +9,7 @@
 //! never stand in the text; it says only where they are.
 
 mod check;
+mod credentials;
 mod engine;
 mod fault;
 mod reader;
@@ -20,6 +21,7 @@ mod venues;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Risk, TradingHours};
@@ -45,6 +47,8 @@ pub struct Config {
     pub instruments: Vec<Instrument>,
     /// `None` where no simulated venue runs inside the daemon.
     pub sim: Option<Sim>,
+    /// Needed where a venue's key is in the store.
+    pub credentials: Option<CredentialFiles>,
     /// May be empty: then only people and programs trade. A strategy's id is its place here plus one.
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
@@ -82,6 +86,7 @@ impl Config {
             venues: root.sections("venues").into_iter().map(Venue::read).collect(),
             instruments: root.sections("instruments").into_iter().map(Instrument::read).collect(),
             sim: root.section_opt("sim").and_then(Sim::read),
+            credentials: root.section_opt("credentials").map(CredentialFiles::read),
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
             log: Log::read(root.section("log")),

@@ -260,6 +260,44 @@ fn an_account_by_keys_needs_addresses_and_places_of_secrets() {
 }
 
 #[test]
+fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
+    let store = |lines: &str, more: &[(&str, &str)]| {
+        let account = format!("account = \"store\"\n{lines}");
+        let edits = [
+            ("account = \"sim\"", &*account),
+            ("enabled = true", "enabled = false"),
+            ("agents = [\"sim\"]", "agents = []"),
+        ];
+        faults(&[&edits[..], more].concat())
+    };
+    let addresses = "rest_url = \"https://a\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://c/ws-api/v3\"\n";
+    let named = format!("{addresses}credential = \"main\"\n");
+    let empty_thread = "threads[4].agents: a thread without agents has nothing to do\n";
+    assert_eq!(store(&named, &[]), empty_thread);
+    assert_eq!(
+        store("credential = \"Main\"\napi_key_env = \"K\"\n", &[]),
+        format!(
+            "{empty_thread}venues[0].rest_url: is missing and has no default\n\
+             venues[0].stream_url: is missing and has no default\n\
+             venues[0].ws_api_url: is missing and has no default\n\
+             venues[0].credential: \"Main\" must be at most 32 of a-z, 0-9 and -\n\
+             venues[0].api_key_env: means nothing with account = \"store\": the store has the key\n"
+        )
+    );
+    let section = SHIPPED.find("\n[credentials]\n").unwrap();
+    let end = section + SHIPPED[section..].find("\n[[").unwrap();
+    let without = [(&SHIPPED[section..end], "")];
+    assert_eq!(
+        store(&named, &without),
+        format!("{empty_thread}venues[0].account: \"store\" needs a [credentials] section\n")
+    );
+    assert_eq!(
+        faults(&[("\"data/master.key\"", "\"data/credentials.store\"")]),
+        "credentials.master_key_file: is the store_file: the key must stand in a file of its own\n"
+    );
+}
+
+#[test]
 fn all_faults_are_said_at_once_with_their_places() {
     let text =
         "[engine]\nname = \"\"\nmode = \"paper\"\ndata_dir = 7\n  tick_interval_ms = 0\nstop_timeout_ms = 5_000\n";

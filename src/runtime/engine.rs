@@ -192,7 +192,7 @@ impl Engine {
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let keys = VenueKeys::find(venue, sim.as_ref().map(|(_, keys)| keys))
+            let keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
@@ -204,7 +204,8 @@ impl Engine {
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            rescues.push(parts.rescue());
+            let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
             threads.add(config, &gateway_name, gateway);
@@ -351,6 +352,16 @@ fn limits(risk: &config::Risk) -> Limits {
         query_interval_ns: risk.query_interval_ns,
         reconcile_interval_ns: risk.reconcile_interval_ns,
         day_offset_ns: risk.day_offset_ns,
+        price_collar_ppm: risk.price_collar_ppm,
+        price_move_max_ppm: risk.price_move_max_ppm,
+        price_move_window_ns: risk.price_move_window_ns,
+        duplicate_window_ns: risk.duplicate_window_ns,
+        orders_per_second_max: risk.orders_per_second_max,
+        orders_per_day_max: risk.orders_per_day_max,
+        order_to_trade_max: risk.order_to_trade_max,
+        order_to_trade_orders_min: risk.order_to_trade_orders_min,
+        runaway_executions_max: risk.runaway_executions_max,
+        runaway_window_ns: risk.runaway_window_ns,
     }
 }
 

@@ -1,0 +1,75 @@
+//! Where a credential is looked for, and in which order: the encrypted store, the environment.
+//!
+//! A source that is there and fails is an error, and not a reason to ask the next one: the next may hold an old key.
+
+use super::{Access, Credential, CredentialError, CredentialId, Environment, MasterKeys, Secret};
+use std::fmt;
+use std::path::Path;
+
+/// The name that the environment's credentials have.
+pub const MAIN: &str = "main";
+
+/// A credential and where it was.
+pub struct Found {
+    pub credential: Credential,
+    pub source: Source,
+}
+
+/// Where a credential came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Store { version: u32 },
+    Environment { variable: &'static str },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Store { version } => write!(f, "the encrypted store, version {version}"),
+            Source::Environment { variable } => write!(f, "the environment, {variable}"),
+        }
+    }
+}
+
+/// The variables of a venue's key and secret in one environment. None of them serves both environments.
+pub fn variables(venue: &str, environment: Environment) -> Option<[&'static str; 2]> {
+    Some(match (venue, environment) {
+        ("binance", Environment::Testnet) => ["BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_SECRET"],
+        ("binance", Environment::Live) => ["BINANCE_LIVE_API_KEY", "BINANCE_LIVE_SECRET"],
+        ("alpaca", Environment::Testnet) => ["ALPACA_API_KEY", "ALPACA_API_SECRET"],
+        ("alpaca", Environment::Live) => ["ALPACA_LIVE_API_KEY", "ALPACA_LIVE_API_SECRET"],
+        _ => return None,
+    })
+}
+
+/// Looks in the store and the environment. `variable` reads the environment; a store that is not there is passed
+/// over, one that is there must open.
+pub fn find(
+    id: &CredentialId,
+    store: &Path,
+    keys: &MasterKeys,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Found, CredentialError> {
+    if store.exists() {
+        let (store, _) = keys.open(store, Access::Read)?;
+        if let Some((credential, version)) = store.get(id)? {
+            return Ok(Found { credential, source: Source::Store { version } });
+        }
+    }
+    let names = variables(id.venue(), id.environment()).filter(|_| id.name() == MAIN);
+    let given = |name: &str| variable(name).filter(|text| !text.is_empty()).map(|text| Secret::take(text.into_bytes()));
+    match names.map(|names| (names, names.map(given))) {
+        Some(([name, _], [Some(api_key), Some(secret)])) => {
+            Ok(Found { credential: Credential::new(api_key, secret)?, source: Source::Environment { variable: name } })
+        }
+        Some(([given, missing], [Some(_), None]) | ([missing, given], [None, Some(_)])) => {
+            Err(CredentialError::Half { given, missing })
+        }
+        names => Err(CredentialError::Nowhere {
+            id: id.clone(),
+            store: store.to_owned(),
+            variables: names
+                .map_or(String::new(), |([key, secret], _)| format!(", and {key} with {secret} are not set")),
+        }),
+    }
+}
