@@ -541,6 +541,18 @@ fn market_data_may_come_before_the_instruments_definition() {
 }
 
 #[test]
+fn an_order_cancelled_before_its_answer_and_rejected_is_rejected() {
+    let mut rig = Rig::ready();
+    let order = rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap();
+    rig.command(Action::Cancel(order));
+    let told = rig.report(order, ExecType::Rejected);
+    assert!(!told.iter().any(|e| matches!(e, EffectOf::Alarm { .. })), "{told:?}");
+    // The cancel finds nothing: no news of an order that is over.
+    let told = rig.report(order, ExecType::CancelRejected);
+    assert_eq!((rig.status(order), told.len()), (OrdStatus::Rejected, 0), "{told:?}");
+}
+
+#[test]
 fn close_all_cancels_then_flattens_then_lets_trading_go_on() {
     let mut rig = Rig::ready();
     let bought = rig.place(Side::Buy, E8 / 100).unwrap();

@@ -166,6 +166,7 @@ impl OrdStatus {
             (S::PendingNew | S::Unknown,                                      E::New)            => working,
             (S::New | S::PartiallyFilled | S::PendingCancel | S::PendingReplace, E::New)         => self, // doubled, or overtaken by a fill
             (S::PendingNew | S::Unknown,                                      E::Rejected)       => S::Rejected,
+            (S::PendingCancel | S::PendingReplace,                            E::Rejected)       => S::Rejected, // asked to go before its own answer came
             (S::PendingReplace | S::New | S::PartiallyFilled | S::PendingCancel, E::Replaced)    => working,
             // The end.
             (S::Canceled | S::Expired | S::Rejected | S::Filled, E::Canceled | E::Expired | E::Rejected) => return None,
@@ -251,6 +252,7 @@ mod tests {
             (S::New, E::Canceled, NONE, SOME, Some(S::Canceled)),
             (S::PartiallyFilled, E::Expired, SOME, SOME, Some(S::Expired)),
             (S::PendingCancel, E::Trade, SOME, SOME, Some(S::PendingCancel)),
+            (S::PendingCancel, E::Rejected, NONE, SOME, Some(S::Rejected)),
             (S::PendingCancel, E::CancelRejected, NONE, SOME, Some(S::Unknown)),
             (S::PendingCancel, E::Working, NONE, SOME, Some(S::PendingCancel)),
             (S::New, E::Rejected, NONE, SOME, None),
