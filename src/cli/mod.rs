@@ -6,15 +6,18 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | replay found a difference |
-//! | 2 | wrong arguments, faulty configuration, unusable input, or the engine could not start |
+//! | 2 | wrong arguments, faulty configuration, unusable input, a credential that cannot be kept or had, or the engine could not start |
 //! | 3 | stopped, but the venue did not confirm every cancel |
 //! | 70 | a trading thread died; open orders were cancelled over REST |
 //! | 130 | ended at once by a second signal |
 
 mod check;
+mod credentials;
 pub mod replay;
+mod report;
 mod run;
 mod sim;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -47,19 +50,32 @@ enum Cmd {
     },
     /// Serve a simulated venue, alone. Prints one line when it listens: `ready` and a JSON object.
     Sim(sim::SimArguments),
+    /// Keep venues' keys encrypted at rest. Secrets are read from standard input or the environment, never printed.
+    Credentials(credentials::CredentialsArguments),
     /// Run a journal's events through a fresh core and compare every decision and the state.
     Replay {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
     },
+    /// A tear sheet of the trading in a journal: text, HTML, JSON, or its trades as CSV.
+    Report(report::ReportArguments),
+    /// Empty the trade store and fill it anew from a journal.
+    RebuildStore(store::RebuildArguments),
 }
 
 pub fn main() -> ExitCode {
+    // Before any secret is in memory.
+    for refused in crate::credentials::harden() {
+        eprintln!("{refused}");
+    }
     match Arguments::parse().command {
         None => run::run(&PathBuf::from("config/tollgate.toml")),
         Some(Cmd::Run { config }) => run::run(&config),
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
+        Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::Report(arguments)) => report::report(&arguments),
+        Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
     }
 }

@@ -9,19 +9,23 @@
 //! never stand in the text; it says only where they are.
 
 mod check;
+mod credentials;
 mod engine;
 mod fault;
 mod reader;
 mod risk;
+mod store;
 mod strategies;
 mod venues;
 
 #[cfg(test)]
 mod tests;
 
+pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Risk, TradingHours};
+pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
 pub use venues::{Credentials, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind};
 
@@ -43,11 +47,15 @@ pub struct Config {
     pub instruments: Vec<Instrument>,
     /// `None` where no simulated venue runs inside the daemon.
     pub sim: Option<Sim>,
+    /// Needed where a venue's key is in the store.
+    pub credentials: Option<CredentialFiles>,
     /// May be empty: then only people and programs trade. A strategy's id is its place here plus one.
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
     pub log: Log,
     pub telemetry: Telemetry,
+    /// `None` where no trade store is kept.
+    pub store: Option<Store>,
 }
 
 impl Config {
@@ -78,10 +86,12 @@ impl Config {
             venues: root.sections("venues").into_iter().map(Venue::read).collect(),
             instruments: root.sections("instruments").into_iter().map(Instrument::read).collect(),
             sim: root.section_opt("sim").and_then(Sim::read),
+            credentials: root.section_opt("credentials").map(CredentialFiles::read),
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
+            store: root.section_opt("store").and_then(Store::read),
         };
         root.finish();
         check::across(&config, &doc);

@@ -54,6 +54,16 @@ fn the_shipped_limits_are_the_ones_that_were_asked_for() {
 }
 
 #[test]
+fn the_store_is_kept_where_its_section_says_so() {
+    assert_eq!(Config::parse(SHIPPED).unwrap().store, Some(Store { file: "trades.db".into() }));
+    let head = SHIPPED.find("[store]").unwrap();
+    assert_eq!(Config::parse(&SHIPPED[..head]).unwrap().store, None);
+    let off = format!("{}{}", &SHIPPED[..head], SHIPPED[head..].replace("enabled = true", "enabled = false"));
+    assert_eq!(Config::parse(&off).unwrap().store, None);
+    assert_eq!(faults(&[("file = \"trades.db\"", "file = \"\"")]), "store.file: must not be empty\n");
+}
+
+#[test]
 fn decimals_are_exact_however_they_are_written() {
     for (written, want) in [
         ("5_000", 500_000_000_000),
@@ -246,6 +256,44 @@ fn an_account_by_keys_needs_addresses_and_places_of_secrets() {
              venues[0].stream_url: must not carry a user name or password\n\
              venues[0].api_key_env: give api_key_env or api_key_file, not both\n"
         )
+    );
+}
+
+#[test]
+fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
+    let store = |lines: &str, more: &[(&str, &str)]| {
+        let account = format!("account = \"store\"\n{lines}");
+        let edits = [
+            ("account = \"sim\"", &*account),
+            ("enabled = true", "enabled = false"),
+            ("agents = [\"sim\"]", "agents = []"),
+        ];
+        faults(&[&edits[..], more].concat())
+    };
+    let addresses = "rest_url = \"https://a\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://c/ws-api/v3\"\n";
+    let named = format!("{addresses}credential = \"main\"\n");
+    let empty_thread = "threads[4].agents: a thread without agents has nothing to do\n";
+    assert_eq!(store(&named, &[]), empty_thread);
+    assert_eq!(
+        store("credential = \"Main\"\napi_key_env = \"K\"\n", &[]),
+        format!(
+            "{empty_thread}venues[0].rest_url: is missing and has no default\n\
+             venues[0].stream_url: is missing and has no default\n\
+             venues[0].ws_api_url: is missing and has no default\n\
+             venues[0].credential: \"Main\" must be at most 32 of a-z, 0-9 and -\n\
+             venues[0].api_key_env: means nothing with account = \"store\": the store has the key\n"
+        )
+    );
+    let section = SHIPPED.find("\n[credentials]\n").unwrap();
+    let end = section + SHIPPED[section..].find("\n[[").unwrap();
+    let without = [(&SHIPPED[section..end], "")];
+    assert_eq!(
+        store(&named, &without),
+        format!("{empty_thread}venues[0].account: \"store\" needs a [credentials] section\n")
+    );
+    assert_eq!(
+        faults(&[("\"data/master.key\"", "\"data/credentials.store\"")]),
+        "credentials.master_key_file: is the store_file: the key must stand in a file of its own\n"
     );
 }
 

@@ -81,6 +81,8 @@ pub enum Credentials {
     Sim,
     /// A server that speaks the venue's protocol.
     Keys { rest_url: String, stream_url: String, ws_api_url: String, api_key: SecretSource, secret: SecretSource },
+    /// As `Keys`; the key is a credential of this name in the store, or in the environment under the venue's own names.
+    Store { rest_url: String, stream_url: String, ws_api_url: String, credential: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +105,22 @@ pub struct Venue {
     pub reconnect_max_ns: Nanos,
     /// A longer WebSocket message closes its connection.
     pub frame_max_bytes: usize,
+    /// Age at which a connection is replaced.
+    pub renew_after_ns: i64,
+    /// How often the venue's clock is measured.
+    pub clock_check_ns: i64,
+    /// Offset or round trip above which that is an alarm.
+    pub clock_offset_alarm_ns: i64,
 }
 
 /// Longest venue name: what the core keeps, and what fits a thread name after `gateway-`.
 const VENUE_NAME_MAX: usize = 16;
+/// Longest name of a credential: what the store takes.
+const CREDENTIAL_NAME_MAX: usize = 32;
+
+fn is_plain_name(name: &str) -> bool {
+    name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+}
 
 impl Venue {
     pub(super) fn read(s: Section) -> Venue {
@@ -123,11 +137,12 @@ impl Venue {
             read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
+            renew_after_ns: s.millis("renew_after_ms", 60_000..=86_000_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
+            clock_check_ns: s.millis("clock_check_ms", 1_000..=3_600_000),
+            clock_offset_alarm_ns: s.millis("clock_offset_alarm_ms", 1..=60_000),
         };
-        if venue.name.len() > VENUE_NAME_MAX
-            || !venue.name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
-        {
+        if venue.name.len() > VENUE_NAME_MAX || !is_plain_name(&venue.name) {
             s.fault("name", format!("{:?} must be at most {VENUE_NAME_MAX} of a-z, 0-9 and -", venue.name));
         }
         if s.sound(&["streams"]) && !venue.streams.contains(&Stream::Quote) {
@@ -143,25 +158,59 @@ impl Venue {
 
 impl Credentials {
     fn read(s: &Section) -> Credentials {
-        let keyed = match s.word("account", &[("sim", false), ("keys", true)]) {
-            Some(keyed) => keyed,
+        #[derive(Clone, Copy)]
+        enum Word {
+            Sim,
+            Keys,
+            Store,
+        }
+        let words = [("sim", Word::Sim), ("keys", Word::Keys), ("store", Word::Store)];
+        let word = s.word("account", &words).unwrap_or_else(|| {
             // The word is at fault; which keys it wants is not known, so the ones that are there are taken as known.
-            None => s.has("rest_url"),
+            match (s.has("credential"), s.has("rest_url")) {
+                (true, _) => Word::Store,
+                (false, true) => Word::Keys,
+                (false, false) => Word::Sim,
+            }
+        });
+        const ADDRESSES: [&str; 3] = ["rest_url", "stream_url", "ws_api_url"];
+        const PLACES: [&str; 4] = ["api_key_env", "api_key_file", "secret_env", "secret_file"];
+        let addresses = || {
+            (
+                url(s, "rest_url", &["http://", "https://"]),
+                url(s, "stream_url", &["ws://", "wss://"]),
+                url(s, "ws_api_url", &["ws://", "wss://"]),
+            )
         };
-        if keyed {
-            return Credentials::Keys {
-                rest_url: url(s, "rest_url", &["http://", "https://"]),
-                stream_url: url(s, "stream_url", &["ws://", "wss://"]),
-                ws_api_url: url(s, "ws_api_url", &["ws://", "wss://"]),
-                api_key: SecretSource::at(s, "api_key_env", "api_key_file"),
-                secret: SecretSource::at(s, "secret_env", "secret_file"),
-            };
+        match word {
+            Word::Keys => {
+                s.forbid("credential", "means nothing unless account = \"store\"");
+                let (rest_url, stream_url, ws_api_url) = addresses();
+                let api_key = SecretSource::at(s, "api_key_env", "api_key_file");
+                let secret = SecretSource::at(s, "secret_env", "secret_file");
+                Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }
+            }
+            Word::Store => {
+                for key in PLACES {
+                    s.forbid(key, "means nothing with account = \"store\": the store has the key");
+                }
+                let (rest_url, stream_url, ws_api_url) = addresses();
+                let credential = s.text("credential");
+                if credential.len() > CREDENTIAL_NAME_MAX || !is_plain_name(&credential) {
+                    s.fault(
+                        "credential",
+                        format!("{credential:?} must be at most {CREDENTIAL_NAME_MAX} of a-z, 0-9 and -"),
+                    );
+                }
+                Credentials::Store { rest_url, stream_url, ws_api_url, credential }
+            }
+            Word::Sim => {
+                for key in ADDRESSES.into_iter().chain(PLACES).chain(["credential"]) {
+                    s.forbid(key, "means nothing with account = \"sim\": the simulated venue hands it over");
+                }
+                Credentials::Sim
+            }
         }
-        for key in ["rest_url", "stream_url", "ws_api_url", "api_key_env", "api_key_file", "secret_env", "secret_file"]
-        {
-            s.forbid(key, "means nothing with account = \"sim\": the simulated venue hands it over");
-        }
-        Credentials::Sim
     }
 }
 

@@ -3,7 +3,7 @@
 use super::command::{Action, Command, PlaceOrder, TradingState};
 use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
 use super::orders::Order;
-use super::{Core, Source};
+use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
 impl Core {
@@ -44,10 +44,12 @@ impl Core {
                     closing(self.cancel_where(|_| true, out), 0)
                 }
             }
-            Action::SetTradingState(state) => {
-                self.halt_when_flat = false;
-                self.set_trading(state, out);
-                Reply::Done
+            Action::SetTradingState { scope, state } => {
+                if self.set_trading_of(scope, state, out) {
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
             }
             Action::Shutdown => {
                 self.shutting_down = true;
@@ -81,21 +83,17 @@ impl Core {
         closing(cancels, flattens)
     }
 
+    /// The verdict of every rule, nothing sent and nothing counted.
     fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
-        match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
-            Ok(verdict) => {
-                out.push(EffectOf::Reply { request, reply: Reply::WouldPass { notional: verdict.notional } });
+        let reply = match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
+            Ok(verdict) => Reply::WouldPass { notional: verdict.notional },
+            Err(_) => {
+                let scene = self.scene(order, StrategyId(0));
+                let rules = risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }));
+                Reply::WouldFail { rules }
             }
-            Err(reason) => out.push(EffectOf::Denied {
-                request,
-                strategy: StrategyId(0),
-                instrument: order.instrument,
-                side: order.side,
-                qty: order.qty,
-                px: order.px,
-                reason,
-            }),
-        }
+        };
+        out.push(EffectOf::Reply { request, reply });
     }
 
     /// Cancels an order. False where there is none to cancel. Cancels pass every trading state.
@@ -106,12 +104,14 @@ impl Core {
             return true;
         }
         order.asked_ns = now;
+        let strategy = order.strategy;
         let cancel = CancelOrder {
             order: id,
             venue: order.venue,
             instrument: order.instrument,
             venue_order_id: order.venue_order_id,
         };
+        self.desks.message(cancel.venue, strategy, now, self.rate_interval_ns);
         out.push(EffectOf::Cancel(cancel));
         // An unknown order stays unknown until the venue has spoken of it; the cancel may well settle it.
         if order.status != OrdStatus::Unknown {

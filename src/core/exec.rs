@@ -98,7 +98,7 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
-        let (mut strategy, mut missing) = (Default::default(), false);
+        let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
@@ -109,14 +109,15 @@ impl Core {
                 if !report.venue_order_id.is_none() {
                     order.venue_order_id = report.venue_order_id;
                 }
-                let (status, side) = (order.status, order.side);
+                let (status, side, first) = (order.status, order.side, before == order.qty);
                 let over = order.cum > order.qty;
                 // A fill between the last one known and this one was lost on the way.
                 missing = report.cum_qty > order.cum;
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
+                executed = first;
                 // What filled no longer works.
                 let change = order.leaves().0 - before.0;
-                self.portfolio.work(report.instrument, side, change);
+                self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {
                         self.hold(report.order);
@@ -130,11 +131,14 @@ impl Core {
             }
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
         }
+        self.desks.day.trades = self.desks.day.trades.saturating_add(1);
         if missing {
             self.fetch_fills(report, out);
         }
         self.portfolio.revalue(report.instrument);
         self.strategies.on_fill(strategy, report.side, report.last_qty, base_fee);
+        let desk = self.desks.get_mut(strategy);
+        desk.net.0 = desk.net.0.saturating_add(signed).saturating_sub(base_fee);
         out.push(EffectOf::Fill(Fill {
             order: report.order,
             strategy,
@@ -148,6 +152,12 @@ impl Core {
             position,
         }));
         self.tell(report.order, 0, Text::default(), out);
+        if !realised.is_zero() {
+            self.watch_streak(report.order, realised.saturating_sub(fee), out);
+        }
+        if executed {
+            self.watch_runaway(strategy, report.side, report.order, out);
+        }
         self.watch_loss(out);
     }
 
@@ -157,8 +167,7 @@ impl Core {
         let was_closed = order.status.is_closed();
         order.status = next;
         if next.is_closed() && !was_closed {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
         }
     }
 

@@ -9,10 +9,12 @@ pub mod book;
 pub mod command;
 mod commands;
 pub mod config;
+pub mod desks;
 pub mod effect;
 pub mod event;
 mod exec;
 mod hash;
+pub mod losses;
 pub mod orders;
 pub mod portfolio;
 pub mod positions;
@@ -23,22 +25,25 @@ pub mod table;
 mod tests;
 mod tick;
 mod venue;
+mod window;
 
 use account::Account;
 use book::Book;
-use command::{PlaceOrder, TradingState};
+use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
+use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
+use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{DenyReason, RULES, Scene, Verdict};
+use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
 use crate::domain::{
     AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
-    RequestId, StrategyId, Text, TradeTick, VenueId, VenueState,
+    RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -73,6 +78,7 @@ impl Key for FillKey {
 struct Venue {
     name: Text<16>,
     state: VenueState,
+    trading: TradingState,
     /// Someone should ask the venue for everything again, at the next tick.
     reconcile_due: bool,
     /// When the last `Reconcile` was asked for.
@@ -107,6 +113,8 @@ pub struct Core {
     made: u64,
     limits: Limits,
     limits_set: bool,
+    /// A second over `orders_per_second_max`.
+    rate_interval_ns: Nanos,
     trading: TradingState,
     /// Going down: nothing opens until the next start.
     shutting_down: bool,
@@ -116,6 +124,12 @@ pub struct Core {
     account: Account,
     portfolio: Portfolio,
     orders: Orders,
+    desks: Desks,
+    losses: Losses,
+    /// Prices of our own resting orders.
+    resting: Resting,
+    /// Intents that became orders a moment ago.
+    recent: Recent,
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
@@ -134,6 +148,7 @@ impl Core {
             made: 0,
             limits: Limits::default(),
             limits_set: false,
+            rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
             halt_when_flat: false,
@@ -141,6 +156,10 @@ impl Core {
             account: Account::new(),
             portfolio: Portfolio::new(),
             orders: Orders::new(),
+            desks: Desks::new(),
+            losses: Losses::default(),
+            resting: Resting::new(MAX_INSTRUMENTS),
+            recent: Recent::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
@@ -172,7 +191,11 @@ impl Core {
             Body::Reconciled { venue } => self.on_reconciled(*venue, out),
             Body::Start { epoch, run } => self.on_start(*epoch, *run, out),
             Body::Limits(limits) => self.set_limits(limits),
-            Body::Strategy(config) => self.strategies.configure(config),
+            Body::Strategy(config) => {
+                self.strategies.configure(config);
+                // One that was given another instrument holds nothing of it.
+                self.desks.get_mut(config.id).net = self.strategies.net(config.id);
+            }
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
@@ -184,6 +207,7 @@ impl Core {
         let Some(inst) = self.portfolio.get_mut(quote.instrument) else { return };
         inst.quote = *quote;
         inst.quote_ns = now;
+        inst.swing.see(now, self.limits.price_move_window_ns, quote.mid());
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
@@ -215,6 +239,8 @@ impl Core {
         for n in 0..self.intents.len() {
             let Some((strategy, intent)) = self.intents.get(n) else { break };
             match intent {
+                // A halted strategy may still cancel.
+                Intent::Place(_) if self.desks.get(strategy).trading == TradingState::Halted => {}
                 Intent::Place(order) => {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
@@ -233,6 +259,7 @@ impl Core {
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
+                self.recent.add(order, source.strategy, self.now);
                 self.send(&verdict, source, out);
                 Some(id)
             }
@@ -254,19 +281,57 @@ impl Core {
 
     #[inline]
     fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+        risk::gate(&self.scene(order, strategy), order, id)
+    }
+
+    /// What the rules may look at.
+    #[inline]
+    fn scene(&self, order: &PlaceOrder, strategy: StrategyId) -> Scene<'_> {
         let inst = self.portfolio.get(order.instrument);
-        let scene = Scene {
+        let venue = inst.map(|i| i.def.venue).unwrap_or_default();
+        let desk = self.desks.get(strategy);
+        let (scope, trading) = self.strictest(inst, strategy);
+        Scene {
             now: self.now,
             limits: &self.limits,
-            trading: if self.shutting_down || !self.limits_set { TradingState::Halted } else { self.trading },
+            scope,
+            trading,
             inst,
-            venue: inst.and_then(|i| self.venues.get(i.def.venue.index())).map(|v| v.state).unwrap_or_default(),
+            venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
             totals: &self.portfolio.totals,
             open_orders: self.orders.live_count(),
+            strategy,
+            desk,
+            venue_rate: self.desks.rate(venue),
+            rate_interval_ns: self.rate_interval_ns,
+            day: &self.desks.day,
+            recent: &self.recent,
+            resting: &self.resting,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
+        }
+    }
+
+    /// The strictest trading state that an order falls under, and whose it is.
+    #[inline]
+    fn strictest(&self, inst: Option<&portfolio::Inst>, strategy: StrategyId) -> (Scope, TradingState) {
+        if self.shutting_down || !self.limits_set {
+            return (Scope::Account, TradingState::Halted);
+        }
+        let mut found = (Scope::Account, self.trading);
+        let mut meet = |scope, state| {
+            if state > found.1 {
+                found = (scope, state);
+            }
         };
-        risk::gate(&scene, order, id, strategy)
+        if let Some(inst) = inst {
+            if let Some(venue) = self.venues.get(inst.def.venue.index()) {
+                meet(Scope::Venue(inst.def.venue), venue.trading);
+            }
+            meet(Scope::Instrument(inst.def.id), inst.trading);
+        }
+        meet(Scope::Strategy(strategy), self.desks.get(strategy).trading);
+        found
     }
 
     fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
@@ -288,13 +353,16 @@ impl Core {
             ..Order::default()
         };
         self.orders.insert(order);
-        self.portfolio.work(new.instrument, new.side, new.qty.0);
+        self.resting.add(&order);
+        self.work(new.instrument, new.strategy, new.side, new.qty.0);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
         }
         self.hold(new.order);
         self.portfolio.revalue(new.instrument);
         self.counters.placed += 1;
+        self.desks.message(new.venue, source.strategy, self.now, self.rate_interval_ns);
+        self.desks.day.orders = self.desks.day.orders.saturating_add(1);
         out.push(Effect::Place(verdict.order));
         out.push(EffectOf::Accepted { request: source.request, order: new.order });
         self.tell(new.order, 0, Text::default(), out);
@@ -308,8 +376,8 @@ impl Core {
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
         let held = if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, value_px, leaves, inst) };
         let asset = match order.side {
-            crate::domain::Side::Buy => inst.def.quote,
-            crate::domain::Side::Sell => inst.def.base,
+            Side::Buy => inst.def.quote,
+            Side::Sell => inst.def.base,
         };
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
@@ -347,18 +415,33 @@ impl Core {
         }
         let before = order.leaves();
         order.status = status;
-        let (instrument, side, after) = (order.instrument, order.side, order.leaves());
+        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.leaves());
         if before != after {
-            self.portfolio.work(instrument, side, after.0 - before.0);
+            self.work(instrument, strategy, side, after.0 - before.0);
         }
         if status.is_closed() {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
             self.portfolio.revalue(instrument);
         }
         if status == OrdStatus::Unknown {
             self.counters.unknown += 1;
         }
+    }
+
+    /// Changes what works, of the instrument and of the strategy.
+    #[inline]
+    fn work(&mut self, instrument: InstrumentId, strategy: StrategyId, side: Side, change: i64) {
+        self.portfolio.work(instrument, side, change);
+        self.desks.get_mut(strategy).working.change(side, change);
+    }
+
+    /// An order has ended: what it held is free, and it stands in nobody's way.
+    fn retire(&mut self, id: OrderId) {
+        self.hold(id);
+        if let Some(order) = self.orders.get(id) {
+            self.resting.remove(order);
+        }
+        self.orders.retire(id);
     }
 
     fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {
@@ -383,6 +466,15 @@ impl Core {
     pub fn trading(&self) -> TradingState {
         self.trading
     }
+    /// What is not active: the account, venues, instruments and strategies, each with its state.
+    pub fn restrained(&self) -> impl Iterator<Item = (Scope, TradingState)> {
+        let account = std::iter::once((Scope::Account, self.trading));
+        let venues = self.venues.iter().enumerate().map(|(id, v)| (Scope::Venue(VenueId(id as u8)), v.trading));
+        let instruments = self.portfolio.defined().map(|i| (Scope::Instrument(i.def.id), i.trading));
+        let strategies = self.desks.all().map(|(id, desk)| (Scope::Strategy(id), desk.trading));
+        let all = account.chain(venues).chain(instruments).chain(strategies);
+        all.filter(|(_, state)| *state != TradingState::Active)
+    }
     pub fn is_shutting_down(&self) -> bool {
         self.shutting_down
     }
@@ -397,6 +489,9 @@ impl Core {
     }
     pub fn orders(&self) -> &Orders {
         &self.orders
+    }
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
     pub fn counters(&self) -> &Counters {
         &self.counters

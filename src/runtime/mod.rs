@@ -4,6 +4,7 @@
 
 mod control;
 pub mod engine;
+mod keys;
 mod log;
 pub mod names;
 mod narrate;
@@ -12,7 +13,9 @@ mod rescue;
 pub mod sequencer;
 pub mod signals;
 pub mod simulated;
+mod store;
 pub mod supervise;
 pub mod thread;
+pub mod vault;
 pub mod venue;
 pub mod wait;

@@ -2,8 +2,10 @@
 //!
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
+mod credentials;
 mod died;
 mod kill9;
 mod lifecycle;
 mod recordings;
+mod sim;
 mod support;

@@ -1,0 +1,290 @@
+//! `tollgate credentials`: keys at rest, kept and moved by an operator.
+//!
+//! A secret comes in by standard input or the environment, never by an argument, which every user of the machine can
+//! read. Nothing is ever printed but a key's last four characters.
+
+use super::UNUSABLE;
+use super::check::load;
+use crate::config::CredentialFiles;
+use crate::credentials::{
+    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Store,
+    Which, sources,
+};
+use clap::{Args, Subcommand};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use std::io::{BufRead, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
+
+/// Most that is read of a key with its secret.
+const INPUT_MAX: u64 = 32 << 10;
+const KEY_VARIABLE: &str = "TOLLGATE_API_KEY";
+const SECRET_VARIABLE: &str = "TOLLGATE_API_SECRET";
+const PASSPHRASE_VARIABLE: &str = "TOLLGATE_EXPORT_PASSPHRASE";
+
+#[derive(Args)]
+pub(super) struct CredentialsArguments {
+    /// The configuration file, which says where the store is.
+    #[arg(long, global = true, default_value = "config/tollgate.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Args)]
+struct Named {
+    /// The kind of venue: binance.
+    #[arg(long)]
+    venue: String,
+    /// testnet (or paper), or live: one is never used for the other.
+    #[arg(long)]
+    environment: Environment,
+    /// What the venue's `credential` in the configuration says.
+    #[arg(long, default_value = sources::MAIN)]
+    name: String,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Make an empty store and, where none is given, a master key in its file.
+    Init,
+    /// Keep a key: the first line of standard input is the key, the rest its secret; or TOLLGATE_API_KEY and
+    /// TOLLGATE_API_SECRET.
+    Store {
+        #[command(flatten)]
+        named: Named,
+        /// Write it to the Vault that the VAULT_ variables name, and not to the store.
+        #[arg(long)]
+        vault: bool,
+    },
+    /// Say which keys are kept, since when, and each one's last four characters.
+    List,
+    /// Forget a key.
+    Remove(Named),
+    /// Write a copy of the store, encrypted to a passphrase: a line of standard input, or TOLLGATE_EXPORT_PASSPHRASE.
+    Export {
+        /// A file that is not there yet.
+        file: PathBuf,
+    },
+    /// Take every key of an exported copy into the store.
+    Import { file: PathBuf },
+    /// Move the store to a new master key: a new random one in its file, or CREDENTIAL_ENCRYPTION_KEY_NEW. Killed at
+    /// any moment, it is finished by running it again.
+    RotateMaster,
+}
+
+pub(super) fn credentials(arguments: &CredentialsArguments) -> ExitCode {
+    let config = match load(&arguments.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let Some(files) = config.credentials else {
+        eprintln!("{} has no [credentials] section, which says where the store is", arguments.config.display());
+        return ExitCode::from(UNUSABLE);
+    };
+    match run(&arguments.command, &files) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// What the command has to say when it is done.
+fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError> {
+    let keys = MasterKeys::find(|name| std::env::var(name).ok(), files.master_key_file.as_deref())?;
+    let path = &files.store_file;
+    let open = |access| {
+        keys.need()?;
+        keys.open(path, access).map(|(store, _)| store)
+    };
+    match command {
+        Cmd::Init => init(keys, path),
+        Cmd::Store { named, vault: true } => store_in_vault(&named.id()?),
+        Cmd::Store { named, vault: false } => {
+            let id = named.id()?;
+            // Before anything is asked for that could not be kept.
+            let mut store = open(Access::Write)?;
+            let credential = read_credential()?;
+            let version = store.put(&id, &credential, now_s())?;
+            Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
+        }
+        Cmd::List => list(&open(Access::Read)?),
+        Cmd::Remove(named) => {
+            let id = named.id()?;
+            open(Access::Write)?.remove(&id)?;
+            Ok(format!("{id} is forgotten"))
+        }
+        Cmd::Export { file } => {
+            let store = open(Access::Read)?;
+            store.export(file, &read_passphrase()?, KdfCost::STANDARD)?;
+            let count = store.list()?.len();
+            Ok(format!("{count} credentials are in {}, which opens with that passphrase alone", file.display()))
+        }
+        Cmd::Import { file } => {
+            let mut store = open(Access::Write)?;
+            let copy = Store::open(file, &read_passphrase()?, Access::Read)?;
+            let count = store.import(&copy, now_s())?;
+            Ok(format!("{count} credentials were taken in from {}", file.display()))
+        }
+        Cmd::RotateMaster => rotate(keys, path),
+    }
+}
+
+impl Named {
+    fn id(&self) -> Result<CredentialId, CredentialError> {
+        CredentialId::new(&self.venue, self.environment, &self.name)
+    }
+}
+
+fn store_in_vault(id: &CredentialId) -> Result<String, CredentialError> {
+    let mut vault = crate::runtime::vault::find(|name| std::env::var(name).ok())?.ok_or(CredentialError::NoVault)?;
+    let credential = read_credential()?;
+    let written = vault.write(id, &credential);
+    vault.close();
+    let version = written?.map_or(String::new(), |version| format!(" as version {version}"));
+    Ok(format!("{id} is in Vault{version}, its key ends in {:?}", credential.api_key.last_four()))
+}
+
+fn init(mut keys: MasterKeys, path: &Path) -> Result<String, CredentialError> {
+    if path.exists() {
+        return Err(CredentialError::Exists { path: path.to_owned() });
+    }
+    let made = keys.current.is_none();
+    if made {
+        keys.create()?;
+    }
+    Store::create(path, keys.need()?, KdfCost::STANDARD)?;
+    let key = if made { "a new key was made in" } else { "it opens with the key in" };
+    Ok(format!("an empty store is at {}; {key} {}: without that key the store is lost", path.display(), keys.origin))
+}
+
+fn list(store: &Store) -> Result<String, CredentialError> {
+    let kept = store.list()?;
+    if kept.is_empty() {
+        return Ok("no credential is kept".to_owned());
+    }
+    let lines = kept.iter().map(|info| {
+        let stored = jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+        let id = info.id.to_string();
+        format!("{id:<32} version {:<4} stored {stored}  key ends in {:?}", info.version, info.last_four)
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn rotate(mut keys: MasterKeys, path: &Path) -> Result<String, CredentialError> {
+    keys.need()?;
+    let (mut store, which) = keys.open(path, Access::Write)?;
+    if which == Which::Current {
+        let next = keys.prepare_next()?.clone();
+        store.rewrap(&next, KdfCost::STANDARD)?;
+    }
+    keys.promote_next()?;
+    let done = match which {
+        Which::Current => "the store has a new master key",
+        Which::Next => "the store had its new master key already; a rotation that was cut short is finished",
+    };
+    Ok(match keys.key_file() {
+        Some(file) => format!("{done}; it is in {}", file.display()),
+        None => format!("{done}: give CREDENTIAL_ENCRYPTION_KEY_NEW's value as the master key from now on"),
+    })
+}
+
+fn now_s() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A variable's value, where it is set and not empty.
+fn variable(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| Secret::take(text.into_bytes()))
+}
+
+fn read_credential() -> Result<Credential, CredentialError> {
+    match (variable(KEY_VARIABLE), variable(SECRET_VARIABLE)) {
+        (Some(key), Some(secret)) => return Credential::new(key, secret),
+        (Some(_), None) => return Err(CredentialError::Half { given: KEY_VARIABLE, missing: SECRET_VARIABLE }),
+        (None, Some(_)) => return Err(CredentialError::Half { given: SECRET_VARIABLE, missing: KEY_VARIABLE }),
+        (None, None) => {}
+    }
+    let text = if std::io::stdin().is_terminal() {
+        let _quiet = Quiet::begin();
+        let mut text = ask("key: ")?;
+        text.extend_from_slice(&ask("secret: ")?);
+        text
+    } else {
+        let mut text = Zeroizing::new(Vec::with_capacity(INPUT_MAX as usize));
+        std::io::stdin().take(INPUT_MAX).read_to_end(&mut text).map_err(unreadable)?;
+        text
+    };
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    let (key, secret) = text.split_at(end);
+    Credential::new(Secret::copy(trim(key)), Secret::copy(trim(secret)))
+}
+
+fn read_passphrase() -> Result<Material, CredentialError> {
+    if let Some(text) = variable(PASSPHRASE_VARIABLE) {
+        return Material::passphrase(&text, PASSPHRASE_VARIABLE);
+    }
+    let text = if std::io::stdin().is_terminal() {
+        let _quiet = Quiet::begin();
+        ask("passphrase: ")?
+    } else {
+        line()?
+    };
+    Material::passphrase(&Secret::copy(trim(&text)), "standard input")
+}
+
+fn unreadable(source: std::io::Error) -> CredentialError {
+    CredentialError::Io { action: "read", path: PathBuf::from("standard input"), source }
+}
+
+/// A line of standard input, with its end.
+fn line() -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    let mut text = Zeroizing::new(Vec::with_capacity(INPUT_MAX as usize));
+    std::io::stdin().lock().take(INPUT_MAX).read_until(b'\n', &mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+fn ask(what: &str) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    eprint!("{what}");
+    let answer = line();
+    eprintln!();
+    answer
+}
+
+/// Without line ends and spaces around: they come with copying.
+fn trim(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
+/// A terminal that does not show what is typed, until this value ends.
+struct Quiet(Option<Termios>);
+
+impl Quiet {
+    fn begin() -> Quiet {
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_modes.remove(LocalModes::ECHO);
+            if tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet).is_err() {
+                eprintln!("what is typed will be seen: the terminal does not let its echo be turned off");
+            }
+        }
+        Quiet(before)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0
+            && tcsetattr(std::io::stdin(), OptionalActions::Flush, before).is_err()
+        {
+            eprintln!("the terminal's echo stays off: `stty echo` turns it on");
+        }
+    }
+}
