@@ -46,6 +46,10 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
     balance: Vec<(String, String)>,
+    /// Listen here for orders to make things go wrong: GET and POST /faults, POST /disconnect, /clock, /ban,
+    /// /drop_after_bytes.
+    #[arg(long, value_name = "HOST:PORT")]
+    control: Option<String>,
     /// Keep the account's ledger here between two starts.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -115,6 +119,7 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     let config = SimConfig {
         seed: arguments.seed,
         state_file: arguments.state.clone(),
+        control: arguments.control.clone(),
         ..SimConfig::new(&arguments.binance, vec![account], market)
     };
     let sim = BinanceSim::new(config, Box::new(reactor.network(&TlsClient::new(None)?)?), clock.clone())?;

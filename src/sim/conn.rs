@@ -49,6 +49,8 @@ pub struct Conn {
     wire: Wire,
     closing_since: Option<Nanos>,
     gone: bool,
+    /// Bytes that may still go out before a fault cuts the connection.
+    cut_after: Option<u64>,
 }
 
 impl Conn {
@@ -64,6 +66,7 @@ impl Conn {
             wire: Wire::Http,
             closing_since: None,
             gone: false,
+            cut_after: None,
         }
     }
 
@@ -174,11 +177,20 @@ impl Conn {
     pub fn flush(&mut self) -> usize {
         let mut total = 0;
         while !self.gone && self.sent < self.output.len() {
-            match self.stream.write(&self.output[self.sent..]) {
+            let mut end = self.output.len();
+            if let Some(left) = self.cut_after {
+                end = end.min(self.sent + usize::try_from(left).unwrap_or(usize::MAX));
+                if end == self.sent {
+                    self.reset();
+                    break;
+                }
+            }
+            match self.stream.write(&self.output[self.sent..end]) {
                 Ok(0) => self.gone = true,
                 Ok(n) => {
                     self.sent += n;
                     total += n;
+                    self.cut_after = self.cut_after.map(|left| left.saturating_sub(n as u64));
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -206,6 +218,11 @@ impl Conn {
             ws::push_close(&mut self.output, code, reason);
         }
         self.close(now);
+    }
+
+    /// Cuts the connection once this many more bytes have gone out, wherever in a frame that is.
+    pub fn cut_after(&mut self, bytes: u64) {
+        self.cut_after = Some(bytes);
     }
 
     /// Ends at once; what was not taken is lost, as with a reset.

@@ -49,6 +49,66 @@ impl Faults {
         }
     }
 
+    fn probability(&mut self, name: &str) -> Option<&mut f64> {
+        Some(match name {
+            "report_drop" => &mut self.report_drop,
+            "report_delay" => &mut self.report_delay,
+            "report_double" => &mut self.report_double,
+            "report_reorder" => &mut self.report_reorder,
+            "answer_reset" => &mut self.answer_reset,
+            "answer_unknown_before" => &mut self.answer_unknown_before,
+            "answer_unknown_after" => &mut self.answer_unknown_after,
+            "depth_skip" => &mut self.depth_skip,
+            _ => return None,
+        })
+    }
+
+    /// Sets a switch by its name, as the control port spells it; times in milliseconds.
+    pub(in crate::sim) fn set(&mut self, name: &str, value: &serde_json::Value) -> Result<(), String> {
+        const MS: i64 = 1_000_000;
+        let ms = |value: &serde_json::Value| value.as_i64().filter(|ms| (0..=3_600_000).contains(ms)).map(|ms| ms * MS);
+        if let Some(probability) = self.probability(name) {
+            let fits = value.as_f64().filter(|p| (0.0..=1.0).contains(p));
+            *probability = fits.ok_or_else(|| format!("{name:?} = {value} is not within 0 and 1"))?;
+            return Ok(());
+        }
+        match name {
+            "market_frozen" => {
+                self.market_frozen =
+                    value.as_bool().ok_or_else(|| format!("{name:?} = {value} is not true or false"))?;
+            }
+            "report_delay_ms" => {
+                let range = value.as_array().and_then(|pair| Some((ms(pair.first()?)?, ms(pair.get(1)?)?)));
+                let fault = || format!("{name:?} = {value} is not [least, most] within an hour");
+                let (least, most) = range.filter(|(least, most)| least <= most).ok_or_else(fault)?;
+                self.report_delay_ns = least..=most;
+            }
+            "reorder_wait_ms" => {
+                self.reorder_wait_ns = ms(value).ok_or_else(|| format!("{name:?} = {value} is not within an hour"))?;
+            }
+            _ => return Err(format!("{name:?} is no switch")),
+        }
+        Ok(())
+    }
+
+    /// Every switch by its name.
+    pub(in crate::sim) fn show(&self) -> serde_json::Value {
+        let ms = |ns: &i64| ns / 1_000_000;
+        serde_json::json!({
+            "report_drop": self.report_drop,
+            "report_delay": self.report_delay,
+            "report_delay_ms": [ms(self.report_delay_ns.start()), ms(self.report_delay_ns.end())],
+            "report_double": self.report_double,
+            "report_reorder": self.report_reorder,
+            "reorder_wait_ms": ms(&self.reorder_wait_ns),
+            "answer_reset": self.answer_reset,
+            "answer_unknown_before": self.answer_unknown_before,
+            "answer_unknown_after": self.answer_unknown_after,
+            "market_frozen": self.market_frozen,
+            "depth_skip": self.depth_skip,
+        })
+    }
+
     /// Resets every connection at the next turn.
     pub fn disconnect_all(&mut self) {
         self.disconnect_all = true;

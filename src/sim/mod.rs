@@ -9,6 +9,7 @@
 
 pub mod binance;
 mod conn;
+mod control;
 pub mod decimal;
 pub mod faults;
 mod http;

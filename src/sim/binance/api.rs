@@ -180,6 +180,8 @@ pub struct Desk {
     pub venue: Venue,
     pub limits: Limits,
     pub market: Market,
+    /// How far the venue's clock is off, as clients meet it: in `serverTime` and in the check of timestamps.
+    pub clock_offset_us: i64,
 }
 
 /// Longest and default `recvWindow`, in microseconds.
@@ -214,6 +216,7 @@ impl Desk {
 
     /// `timestamp` and `recvWindow` against the venue's clock (§4).
     pub fn check_time(&self, p: &Params, now_us: i64) -> Result<(), ApiError> {
+        let now_us = now_us + self.clock_offset_us;
         // In milliseconds with up to three places: 10^-8 of a millisecond are 10^-5 microseconds.
         let window_us = match p.decimal("recvWindow")? {
             None => RECV_WINDOW_US,
@@ -245,7 +248,7 @@ impl Desk {
         let mut j = Json::new(unit);
         match call {
             Call::Ping => j.object("", |_| {}),
-            Call::Time => j.object("", |j| j.time("serverTime", now_us)),
+            Call::Time => j.object("", |j| j.time("serverTime", now_us + self.clock_offset_us)),
             Call::ExchangeInfo => self.exchange_info(&mut j, p, now_us)?,
             Call::Depth => {
                 let symbol = self.venue.symbol(p.required("symbol")?)?;
@@ -354,7 +357,7 @@ impl Desk {
         };
         j.object("", |j| {
             j.str("timezone", "UTC");
-            j.time("serverTime", now_us);
+            j.time("serverTime", now_us + self.clock_offset_us);
             j.array("rateLimits", |j| self.limits.write_all(j));
             j.array("exchangeFilters", |_| {});
             j.array("symbols", |j| {

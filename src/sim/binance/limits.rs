@@ -128,6 +128,11 @@ impl Limits {
         Err(ApiError { status: 429, code: -1003, msg: msg.into(), retry_at_us: Some(weight.end_us()), data: None })
     }
 
+    /// Bans the caller from now on.
+    pub fn ban(&mut self, seconds: u32, now_us: i64) {
+        self.banned_until_us = now_us + i64::from(seconds) * US;
+    }
+
     fn banned(&self) -> ApiError {
         let until = self.banned_until_us / 1_000;
         let msg = format!(

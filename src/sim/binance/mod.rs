@@ -37,6 +37,7 @@ pub use hub::ClientCounts;
 pub use limits::LimitsConfig;
 
 use super::conn::{BadBytes, Conn, Message};
+use super::control::{self, ControlServer};
 use super::decimal;
 use super::faults::Faults;
 use super::market::recording::{self, Player};
@@ -88,6 +89,8 @@ pub struct SimConfig {
     pub backlog_max: usize,
     /// Messages a second that a stream connection may send; the venue allows 5.
     pub stream_messages_per_second: u32,
+    /// Where the control port listens; without it there is none.
+    pub control: Option<String>,
     /// WebSocket connections are closed at this age; the venue's is 24 hours.
     pub connection_lifetime_ns: Nanos,
 }
@@ -106,6 +109,7 @@ impl SimConfig {
             connections_max: 256,
             backlog_max: 8 << 20,
             stream_messages_per_second: 5,
+            control: None,
             connection_lifetime_ns: 24 * 3_600 * 1_000_000_000,
         }
     }
@@ -144,6 +148,7 @@ pub struct Ledger {
 pub struct BinanceSim {
     config: SimConfig,
     listener: Box<dyn Listener>,
+    control: Option<ControlServer>,
     // Sockets are made by it; it must outlive them.
     _network: Box<dyn Network>,
     desk: Desk,
@@ -207,9 +212,18 @@ impl BinanceSim {
         hub.settle(&mut venue, now / 1_000);
         let listener =
             network.listen(&config.addr).map_err(|source| SimError::Listen { addr: config.addr.clone(), source })?;
+        let control = match &config.control {
+            Some(addr) => {
+                let listener =
+                    network.listen(addr).map_err(|source| SimError::Listen { addr: addr.clone(), source })?;
+                Some(ControlServer::new(listener))
+            }
+            None => None,
+        };
         tracing::info!(addr = %listener.local_addr(), symbols = venue.symbols.len(), "the simulated Binance listens");
-        let desk = Desk { venue, limits: Limits::new(config.limits.clone()), market };
-        Ok(BinanceSim { config, listener, _network: network, desk, hub, scratch: vec![0; 16 * 1024], next_conn_id: 1 })
+        let desk = Desk { venue, limits: Limits::new(config.limits.clone()), market, clock_offset_us: 0 };
+        let scratch = vec![0; 16 * 1024];
+        Ok(BinanceSim { config, listener, control, _network: network, desk, hub, scratch, next_conn_id: 1 })
     }
 
     /// `host:port` as bound.
@@ -227,7 +241,7 @@ impl BinanceSim {
             .map(|a| serde_json::json!({ "api_key": a.api_key, "secret": a.secret }))
             .collect();
         let symbols: Vec<_> = self.desk.venue.symbols.iter().map(|s| s.instrument.symbol.clone()).collect();
-        serde_json::json!({
+        let mut ready = serde_json::json!({
             "venue": "binance",
             "rest_url": format!("http://{addr}"),
             "stream_url": format!("ws://{addr}"),
@@ -235,7 +249,11 @@ impl BinanceSim {
             "accounts": accounts,
             "seed": self.config.seed,
             "symbols": symbols,
-        })
+        });
+        if let Some(control) = &self.control {
+            ready["control_url"] = format!("http://{}", control.local_addr()).into();
+        }
+        ready
     }
 
     /// The switches of what goes wrong on purpose; they may be changed between turns.
@@ -283,6 +301,38 @@ impl BinanceSim {
             open_orders: open_orders.collect(),
             trades: trades.collect(),
         })
+    }
+
+    /// Answers the control port.
+    fn serve_control(&mut self, now: Nanos) -> usize {
+        let Some(mut control) = self.control.take() else { return 0 };
+        let requests = control.requests(&mut self.scratch, now);
+        for (at, request) in &requests {
+            let (status, body) = match control::parse(request, &self.hub.faults) {
+                Ok(order) => (200, self.obey(order, now)),
+                Err((status, msg)) => (status, control::refusal(&msg)),
+            };
+            control.answer(*at, status, &body, request.keep_alive, now);
+        }
+        control.tend(now);
+        self.control = Some(control);
+        requests.len()
+    }
+
+    /// Carries out an order of the control port; the answer is every switch as it is now.
+    fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
+        tracing::info!(?order, "the control port orders");
+        match order {
+            control::Order::Show => {}
+            control::Order::Faults(faults) => self.hub.faults = *faults,
+            control::Order::Disconnect => self.hub.faults.disconnect_all(),
+            control::Order::Clock(offset_ms) => self.desk.clock_offset_us = offset_ms * 1_000,
+            control::Order::Ban(seconds) => self.desk.limits.ban(seconds, now / 1_000),
+            control::Order::DropAfter(bytes) => {
+                self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
+            }
+        }
+        self.hub.faults.show()
     }
 
     /// Takes in new connections.
@@ -439,10 +489,11 @@ impl Agent for BinanceSim {
 
     fn do_work(&mut self, now: Nanos) -> usize {
         self.hub.now = now;
+        let controlled = self.serve_control(now);
         if self.hub.faults.take_disconnect_all() {
             self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.reset());
         }
-        let mut work = self.accept(now);
+        let mut work = controlled + self.accept(now);
         for slot in 0..self.hub.slots.len() {
             work += self.serve(slot, now);
         }

@@ -1,5 +1,6 @@
 //! The venue as its clients meet it, over sockets in memory and on a virtual clock.
 
+mod control;
 mod ledger;
 mod lists;
 mod market;

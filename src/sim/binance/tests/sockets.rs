@@ -62,7 +62,8 @@ impl ByteStream for Socket {
 fn other_peoples_clients_trade_on_real_sockets() {
     let clock = Clock::real();
     let market = MarketSource::Synthetic(SyntheticConfig::default());
-    let mut sim = BinanceSim::new(config(market), Box::new(Tcp), clock.clone()).unwrap();
+    let config = crate::sim::binance::SimConfig { control: Some("127.0.0.1:0".into()), ..config(market) };
+    let mut sim = BinanceSim::new(config, Box::new(Tcp), clock.clone()).unwrap();
     let ready = sim.ready();
     let stop = Arc::new(AtomicBool::new(false));
     let thread = std::thread::spawn({
@@ -115,6 +116,14 @@ fn other_peoples_clients_trade_on_real_sockets() {
         .unwrap();
     assert_eq!(sold.status().as_u16(), 200);
     assert!(sold.headers().get("x-mbx-order-count-10s").is_some());
+
+    let control = |path: &str, body: &str| {
+        let answer = ureq::post(url("control_url", path)).send(body).unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<serde_json::Value>(&answer).unwrap()
+    };
+    assert_eq!(control("/faults", r#"{"report_drop":0.5}"#)["report_drop"], 0.5);
+    control("/disconnect", "");
+    assert!(api.read().is_err(), "the control port cut the connection");
 
     stop.store(true, Ordering::Relaxed);
     let sim = thread.join().unwrap();
