@@ -305,6 +305,7 @@ impl Recorder {
             | EffectOf::Backfill { .. }
             | EffectOf::Accepted { .. }
             | EffectOf::Trading { .. }
+            | EffectOf::Broken { .. }
             | EffectOf::Reply { .. } => {}
         }
     }

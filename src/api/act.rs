@@ -125,12 +125,15 @@ async fn validate(app: &App, fields: Fields<'_>) -> Answer {
     let (order, why) = read_order(app, fields)?;
     let deadline = app.deadline();
     let request = app.send(Action::Validate(order), &why)?;
-    let answered = |outcome: &Outcome| outcome.denial.is_some() || outcome.reply.is_some();
+    let answered = |outcome: &Outcome| outcome.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
-    match (outcome.denial, outcome.reply) {
-        (Some(reason), _) => ok(json!({ "would_pass": false, "denial": DenialReply::new(&reason) })),
-        (None, Some(Reply::WouldPass { notional })) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
-        (None, _) => pending(unanswered(request)),
+    match outcome.reply {
+        Some(Reply::WouldPass { notional }) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
+        _ => {
+            let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
+            // The first is what `place-order` would answer.
+            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials }))
+        }
     }
 }
 

@@ -219,6 +219,8 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::AccountBelowMin { equity, min } => both(usd(equity), usd(min)),
         DenyReason::PositionNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
         DenyReason::LeverageAboveMax { leverage, max } => both(leverage.to_string(), max.to_string()),
+        DenyReason::GrossExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
+        DenyReason::NetExposureAboveMax { exposure, max } => both(usd(exposure), usd(max)),
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
         DenyReason::UnknownInstrument

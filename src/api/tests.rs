@@ -366,6 +366,11 @@ fn a_denied_order_answers_with_rule_limit_and_value() {
     let (status, body) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.1"));
     assert_eq!((status, &body["data"]["would_pass"]), (200, &false.into()));
     assert_eq!(body["data"]["denial"]["code"], "ORDER_NOTIONAL_ABOVE_MAX");
+    let (_, body) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.2"));
+    let denials = body["data"]["denials"].as_array().unwrap();
+    let codes: Vec<_> = denials.iter().map(|denial| denial["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["ORDER_NOTIONAL_ABOVE_MAX", "POSITION_NOTIONAL_ABOVE_MAX", "BALANCE_TOO_LOW"]);
+    assert_eq!((&denials[1]["value"], &denials[1]["limit"]), (&"12120.00202".into(), &"10000".into()), "{body}");
     let (status, body) = rig.post(&BUY.replace("place", "validate"));
     assert_eq!((status, &body["data"]["would_pass"]), (200, &true.into()));
     assert_eq!(rig.view.lock().core().counters().placed, 0);
@@ -403,6 +408,9 @@ fn each_rule_says_what_it_found_and_what_it_allows() {
     denies(|l| l.orders_per_day_max = 1, &[at("61000")], at("61001"), ["ORDERS_PER_DAY_ABOVE_MAX", "1", "1"]);
     let ratio = ["ORDER_TO_TRADE_ABOVE_MAX", "1 for 0", "1"];
     denies(|l| (l.order_to_trade_max, l.order_to_trade_orders_min) = (1, 1), &[at("61000")], at("61001"), ratio);
+    let gross = ["GROSS_EXPOSURE_ABOVE_MAX", "610", "500"];
+    denies(|l| l.exposure_gross_max = Usd::dollars(500), &[], at("61000"), gross);
+    denies(|l| l.exposure_net_max = Usd::dollars(500), &[], at("61000"), ["NET_EXPOSURE_ABOVE_MAX", "610", "500"]);
     denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "null", "60100"]);
 }
 

@@ -63,6 +63,8 @@ pub struct Outcome {
     pub reply: Option<Reply>,
     /// Orders made for it, in their order.
     pub orders: Vec<OrderId>,
+    /// Every rule that an order to be validated broke, in rank; whole once there is a reply.
+    pub broken: Vec<DenyReason>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -174,6 +176,11 @@ impl View {
                 );
                 if let Some(outcome) = self.outcome(request) {
                     outcome.denial = Some(reason);
+                }
+            }
+            EffectOf::Broken { request, reason } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.broken.push(reason);
                 }
             }
             EffectOf::Order(update) => self.on_order(&update),

@@ -110,6 +110,7 @@ fn risk(config: &Config, doc: &Doc) {
     let position = ("position_notional_max_usd", risk.position_notional_max);
     ordered(("order_notional_max_usd", risk.order_notional_max), position);
     ordered(position, ("correlated_exposure_max_usd", risk.correlated_exposure_max));
+    ordered(("exposure_net_max_usd", risk.exposure_net_max), ("exposure_gross_max_usd", risk.exposure_gross_max));
     let not_found = "risk.not_found_after_ms";
     if risk.not_found_after_ns < risk.ack_timeout_ns && doc.sound(&[not_found, "risk.ack_timeout_ms"]) {
         doc.fault(not_found, "is below ack_timeout_ms: a late order would be taken for one that never arrived");

@@ -50,6 +50,14 @@ pub struct Risk {
     pub order_to_trade_orders_min: u32,
     pub runaway_executions_max: u32,
     pub runaway_window_ns: Nanos,
+    pub exposure_gross_max: Usd,
+    pub exposure_net_max: Usd,
+    pub strategy_exposure_max: Usd,
+    /// Of `daily_loss_max`; at least all of it.
+    pub daily_loss_halt_ppm: u32,
+    pub drawdown_reduce_ppm: u32,
+    pub drawdown_halt_ppm: u32,
+    pub loss_streak_max: u32,
 }
 
 impl Risk {
@@ -85,7 +93,20 @@ impl Risk {
             order_to_trade_orders_min: s.whole("order_to_trade_orders_min", 1..=1_000_000) as u32,
             runaway_executions_max: s.whole("runaway_executions_max", 1..=10_000) as u32,
             runaway_window_ns: s.millis("runaway_window_ms", 10..=86_400_000),
+            exposure_gross_max: usd("exposure_gross_max_usd"),
+            exposure_net_max: usd("exposure_net_max_usd"),
+            strategy_exposure_max: usd("strategy_exposure_max_usd"),
+            daily_loss_halt_ppm: s.percent_above_zero("daily_loss_halt_pct", 1_000),
+            drawdown_reduce_ppm: s.percent_above_zero("drawdown_reduce_pct", 100),
+            drawdown_halt_ppm: s.percent_above_zero("drawdown_halt_pct", 100),
+            loss_streak_max: s.whole("loss_streak_max", 1..=1_000_000) as u32,
         };
+        if risk.daily_loss_halt_ppm < 1_000_000 && s.sound(&["daily_loss_halt_pct"]) {
+            s.fault("daily_loss_halt_pct", "must be at least 100: at daily_loss_max_usd itself trading is reduced");
+        }
+        if risk.drawdown_reduce_ppm > risk.drawdown_halt_ppm && s.sound(&["drawdown_reduce_pct", "drawdown_halt_pct"]) {
+            s.fault("drawdown_reduce_pct", "is above drawdown_halt_pct: trading would halt before it is reduced");
+        }
         if risk.usd_assets.iter().any(|asset| !asset.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())) {
             s.fault("usd_assets", "assets are written as the venue does, in A-Z and 0-9");
         }

@@ -3,7 +3,7 @@
 use super::command::{Action, Command, PlaceOrder, TradingState};
 use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
 use super::orders::Order;
-use super::{Core, Source};
+use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
 impl Core {
@@ -83,21 +83,17 @@ impl Core {
         closing(cancels, flattens)
     }
 
+    /// The verdict of every rule, nothing sent and nothing counted.
     fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
-        match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
-            Ok(verdict) => {
-                out.push(EffectOf::Reply { request, reply: Reply::WouldPass { notional: verdict.notional } });
+        let reply = match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
+            Ok(verdict) => Reply::WouldPass { notional: verdict.notional },
+            Err(_) => {
+                let scene = self.scene(order, StrategyId(0));
+                let rules = risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }));
+                Reply::WouldFail { rules }
             }
-            Err(reason) => out.push(EffectOf::Denied {
-                request,
-                strategy: StrategyId(0),
-                instrument: order.instrument,
-                side: order.side,
-                qty: order.qty,
-                px: order.px,
-                reason,
-            }),
-        }
+        };
+        out.push(EffectOf::Reply { request, reply });
     }
 
     /// Cancels an order. False where there is none to cancel. Cancels pass every trading state.

@@ -50,6 +50,18 @@ pub struct Limits {
     /// A strategy with more orders executed in one direction within `runaway_window_ns` is halted.
     pub runaway_executions_max: u32,
     pub runaway_window_ns: Nanos,
+    /// Sum of all instruments' exposure, working orders counted; and its balance of long and short.
+    pub exposure_gross_max: Usd,
+    pub exposure_net_max: Usd,
+    /// Exposure of one strategy's own position and orders.
+    pub strategy_exposure_max: Usd,
+    /// Of `daily_loss_max`: at this much of it trading is halted.
+    pub daily_loss_halt_ppm: u32,
+    /// Fall from the high-water mark, of the equity there, at which only reducing orders pass, and at which none do.
+    pub drawdown_reduce_ppm: u32,
+    pub drawdown_halt_ppm: u32,
+    /// After so many losing orders in a row only reducing orders pass.
+    pub loss_streak_max: u32,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -75,6 +87,13 @@ wire_struct!(Limits {
     order_to_trade_orders_min,
     runaway_executions_max,
     runaway_window_ns,
+    exposure_gross_max,
+    exposure_net_max,
+    strategy_exposure_max,
+    daily_loss_halt_ppm,
+    drawdown_reduce_ppm,
+    drawdown_halt_ppm,
+    loss_streak_max,
 });
 
 impl Limits {
@@ -103,6 +122,13 @@ impl Limits {
         order_to_trade_orders_min: u32::MAX,
         runaway_executions_max: u32::MAX,
         runaway_window_ns: 0,
+        exposure_gross_max: Usd(i64::MAX),
+        exposure_net_max: Usd(i64::MAX),
+        strategy_exposure_max: Usd(i64::MAX),
+        daily_loss_halt_ppm: u32::MAX,
+        drawdown_reduce_ppm: u32::MAX,
+        drawdown_halt_ppm: u32::MAX,
+        loss_streak_max: u32::MAX,
     };
 }
 

@@ -2,8 +2,9 @@
 //! the gate holds orders against.
 
 use super::command::TradingState;
+use super::portfolio::Working;
 use super::risk::{Bucket, DayCount, Run};
-use crate::domain::{MAX_VENUES, StrategyId, VenueId};
+use crate::domain::{MAX_VENUES, Qty, StrategyId, VenueId};
 use crate::wire_struct;
 
 /// One source of orders.
@@ -12,8 +13,21 @@ pub struct Desk {
     pub trading: TradingState,
     pub rate: Bucket,
     pub run: Run,
+    /// A strategy's own fills, signed, and what of its orders works; in its instrument's scale.
+    pub net: Qty,
+    pub working: Working,
 }
-wire_struct!(Desk { trading, rate, run });
+wire_struct!(Desk { trading, rate, run, net, working });
+
+impl Desk {
+    /// The greatest absolute quantity that it can come to if its orders fill, with `buy` and `sell` more.
+    #[inline]
+    pub fn worst_qty(&self, buy: i64, sell: i64) -> Option<i64> {
+        let long = self.net.0.checked_add(self.working.buy.0)?.checked_add(buy)?;
+        let short = self.net.0.checked_sub(self.working.sell.0)?.checked_sub(sell)?;
+        Some(long.checked_abs()?.max(short.checked_abs()?))
+    }
+}
 
 pub struct Desks {
     /// One for every id there can be, so that none lacks.

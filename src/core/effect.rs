@@ -115,11 +115,21 @@ pub enum AlarmKind {
     NotFlattened,
     /// A strategy's orders were executed too often in one direction: it is halted.
     Runaway,
+    /// The loss of the day has reached half of its limit, four fifths of it, and the part at which trading halts.
+    DailyLossHalf,
+    DailyLossNear,
+    DailyLossHalt,
+    /// The fall from the high-water mark: only reducing orders pass, or none.
+    Drawdown,
+    DrawdownHalt,
+    /// Too many losing orders in a row.
+    LossStreak,
 }
 wire_enum!(AlarmKind {
     0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
     5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
-    11 => NotFlattened, 12 => Runaway,
+    11 => NotFlattened, 12 => Runaway, 13 => DailyLossHalf, 14 => DailyLossNear, 15 => DailyLossHalt, 16 => Drawdown, 17 => DrawdownHalt,
+    18 => LossStreak,
 });
 
 /// The answer to a command that is not an order.
@@ -138,8 +148,13 @@ pub enum Reply {
     WouldPass {
         notional: Usd,
     },
+    /// `Validate` did not: so many rules are broken, each told by `Broken`.
+    WouldFail {
+        rules: u32,
+    },
 }
-wire_enum!(Reply { 0 => Done, 1 => Closing { cancels, flattens }, 2 => NothingOpen, 3 => NotFound, 4 => WouldPass { notional } });
+wire_enum!(Reply { 0 => Done, 1 => Closing { cancels, flattens }, 2 => NothingOpen, 3 => NotFound, 4 => WouldPass { notional },
+    5 => WouldFail { rules } });
 
 /// `P` is `Approved<NewOrder>` where the core made it, and a plain `NewOrder` where it was read back from a journal:
 /// a gateway takes only the first.
@@ -176,6 +191,11 @@ pub enum EffectOf<P> {
         px: Price,
         reason: DenyReason,
     },
+    /// A rule that an order broke which was only to be validated; then the reply.
+    Broken {
+        request: RequestId,
+        reason: DenyReason,
+    },
     Accepted {
         request: RequestId,
         order: OrderId,
@@ -207,6 +227,7 @@ wire_enum!(RecordedEffect {
     6 => Denied { request, strategy, instrument, side, qty, px, reason },
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
+    13 => Broken { request, reason },
 });
 
 impl Effect {
@@ -225,6 +246,7 @@ impl Effect {
             EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
                 EffectOf::Denied { request, strategy, instrument, side, qty, px, reason }
             }
+            EffectOf::Broken { request, reason } => EffectOf::Broken { request, reason },
             EffectOf::Accepted { request, order } => EffectOf::Accepted { request, order },
             EffectOf::Order(x) => EffectOf::Order(x),
             EffectOf::Fill(x) => EffectOf::Fill(x),

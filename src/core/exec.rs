@@ -117,7 +117,7 @@ impl Core {
                 executed = first;
                 // What filled no longer works.
                 let change = order.leaves().0 - before.0;
-                self.portfolio.work(report.instrument, side, change);
+                self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {
                         self.hold(report.order);
@@ -137,6 +137,8 @@ impl Core {
         }
         self.portfolio.revalue(report.instrument);
         self.strategies.on_fill(strategy, report.side, report.last_qty, base_fee);
+        let desk = self.desks.get_mut(strategy);
+        desk.net.0 = desk.net.0.saturating_add(signed).saturating_sub(base_fee);
         out.push(EffectOf::Fill(Fill {
             order: report.order,
             strategy,
@@ -150,6 +152,9 @@ impl Core {
             position,
         }));
         self.tell(report.order, 0, Text::default(), out);
+        if !realised.is_zero() {
+            self.watch_streak(report.order, realised.saturating_sub(fee), out);
+        }
         if executed {
             self.watch_runaway(strategy, report.side, report.order, out);
         }

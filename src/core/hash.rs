@@ -68,6 +68,7 @@ impl Core {
         }
         h.add(self.desks.rates());
         h.add(&self.desks.day);
+        h.add(&self.losses);
         self.recent.each(|intent, at| {
             h.add(&intent);
             h.add(&at);

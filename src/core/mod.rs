@@ -14,6 +14,7 @@ pub mod effect;
 pub mod event;
 mod exec;
 mod hash;
+pub mod losses;
 pub mod orders;
 pub mod portfolio;
 pub mod positions;
@@ -33,6 +34,7 @@ use config::Limits;
 use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
+use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
 use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
@@ -41,7 +43,7 @@ use table::{Key, RecentSet, mix};
 
 use crate::domain::{
     AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
-    RequestId, StrategyId, Text, TradeTick, VenueId, VenueState,
+    RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -123,6 +125,7 @@ pub struct Core {
     portfolio: Portfolio,
     orders: Orders,
     desks: Desks,
+    losses: Losses,
     /// Prices of our own resting orders.
     resting: Resting,
     /// Intents that became orders a moment ago.
@@ -154,6 +157,7 @@ impl Core {
             portfolio: Portfolio::new(),
             orders: Orders::new(),
             desks: Desks::new(),
+            losses: Losses::default(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
@@ -187,7 +191,11 @@ impl Core {
             Body::Reconciled { venue } => self.on_reconciled(*venue, out),
             Body::Start { epoch, run } => self.on_start(*epoch, *run, out),
             Body::Limits(limits) => self.set_limits(limits),
-            Body::Strategy(config) => self.strategies.configure(config),
+            Body::Strategy(config) => {
+                self.strategies.configure(config);
+                // One that was given another instrument holds nothing of it.
+                self.desks.get_mut(config.id).net = self.strategies.net(config.id);
+            }
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
@@ -273,11 +281,17 @@ impl Core {
 
     #[inline]
     fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+        risk::gate(&self.scene(order, strategy), order, id)
+    }
+
+    /// What the rules may look at.
+    #[inline]
+    fn scene(&self, order: &PlaceOrder, strategy: StrategyId) -> Scene<'_> {
         let inst = self.portfolio.get(order.instrument);
         let venue = inst.map(|i| i.def.venue).unwrap_or_default();
         let desk = self.desks.get(strategy);
         let (scope, trading) = self.strictest(inst, strategy);
-        let scene = Scene {
+        Scene {
             now: self.now,
             limits: &self.limits,
             scope,
@@ -295,8 +309,7 @@ impl Core {
             recent: &self.recent,
             resting: &self.resting,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
-        };
-        risk::gate(&scene, order, id)
+        }
     }
 
     /// The strictest trading state that an order falls under, and whose it is.
@@ -341,7 +354,7 @@ impl Core {
         };
         self.orders.insert(order);
         self.resting.add(&order);
-        self.portfolio.work(new.instrument, new.side, new.qty.0);
+        self.work(new.instrument, new.strategy, new.side, new.qty.0);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
         }
@@ -363,8 +376,8 @@ impl Core {
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
         let held = if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, value_px, leaves, inst) };
         let asset = match order.side {
-            crate::domain::Side::Buy => inst.def.quote,
-            crate::domain::Side::Sell => inst.def.base,
+            Side::Buy => inst.def.quote,
+            Side::Sell => inst.def.base,
         };
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
@@ -402,9 +415,9 @@ impl Core {
         }
         let before = order.leaves();
         order.status = status;
-        let (instrument, side, after) = (order.instrument, order.side, order.leaves());
+        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.leaves());
         if before != after {
-            self.portfolio.work(instrument, side, after.0 - before.0);
+            self.work(instrument, strategy, side, after.0 - before.0);
         }
         if status.is_closed() {
             self.retire(id);
@@ -413,6 +426,13 @@ impl Core {
         if status == OrdStatus::Unknown {
             self.counters.unknown += 1;
         }
+    }
+
+    /// Changes what works, of the instrument and of the strategy.
+    #[inline]
+    fn work(&mut self, instrument: InstrumentId, strategy: StrategyId, side: Side, change: i64) {
+        self.portfolio.work(instrument, side, change);
+        self.desks.get_mut(strategy).working.change(side, change);
     }
 
     /// An order has ended: what it held is free, and it stands in nobody's way.
@@ -469,6 +489,9 @@ impl Core {
     }
     pub fn orders(&self) -> &Orders {
         &self.orders
+    }
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
     pub fn counters(&self) -> &Counters {
         &self.counters

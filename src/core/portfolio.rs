@@ -21,6 +21,17 @@ pub struct Working {
 }
 wire_struct!(Working { buy, sell });
 
+impl Working {
+    #[inline]
+    pub fn change(&mut self, side: Side, change: i64) {
+        let working = match side {
+            Side::Buy => &mut self.buy,
+            Side::Sell => &mut self.sell,
+        };
+        working.0 = working.0.saturating_add(change);
+    }
+}
+
 /// A close in progress: opens are barred until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Closing {
@@ -58,6 +69,8 @@ pub struct Inst {
     unrealised: Usd,
     realised: Usd,
     exposure: Usd,
+    net_up: Usd,
+    net_down: Usd,
 }
 wire_struct!(Inst {
     defined,
@@ -77,6 +90,8 @@ wire_struct!(Inst {
     unrealised,
     realised,
     exposure,
+    net_up,
+    net_down,
 });
 
 impl Inst {
@@ -120,6 +135,9 @@ pub struct Totals {
     pub fees: Usd,
     /// Sum of `Inst::exposure`.
     pub exposure: Usd,
+    /// Signed exposure, where working buys fill and sells do not, and where it is the other way round.
+    pub net_up: Usd,
+    pub net_down: Usd,
     /// Balances of all venues valued at their exit prices.
     pub equity: Usd,
     /// `pnl` at the last day boundary.
@@ -128,7 +146,7 @@ pub struct Totals {
     /// A number did not fit somewhere: growth is denied until it is looked into.
     pub broken: bool,
 }
-wire_struct!(Totals { unrealised, realised, fees, exposure, equity, day_start_pnl, day, broken });
+wire_struct!(Totals { unrealised, realised, fees, exposure, net_up, net_down, equity, day_start_pnl, day, broken });
 
 impl Totals {
     /// Realised plus unrealised less fees, since the journal began.
@@ -294,15 +312,31 @@ impl Portfolio {
             } else {
                 num::notional(inst.quote.ask_px, worst, def.px_scale, def.qty_scale, Round::Up)?
             };
-            Some((unrealised, exposure))
+            // The worst of both is one of the two; where nothing works they are one and the same, up to its sign.
+            let (up, down) = if inst.working == Working::default() {
+                let signed = if inst.position.net.0 < 0 { Usd(-exposure.0) } else { exposure };
+                (signed, signed)
+            } else {
+                let net = inst.position.net.0;
+                let value =
+                    |qty: i64, round| num::notional(inst.quote.ask_px, Qty(qty), def.px_scale, def.qty_scale, round);
+                (
+                    value(net.checked_add(inst.working.buy.0)?, Round::Up)?,
+                    value(net.checked_sub(inst.working.sell.0)?, Round::Down)?,
+                )
+            };
+            Some((unrealised, exposure, up, down))
         })();
-        let Some((unrealised, exposure)) = shares else {
+        let Some((unrealised, exposure, up, down)) = shares else {
             self.totals.broken = true;
             return;
         };
         let totals = &mut self.totals;
         totals.unrealised = totals.unrealised.saturating_add(unrealised).saturating_sub(inst.unrealised);
         totals.exposure = totals.exposure.saturating_add(exposure).saturating_sub(inst.exposure);
+        totals.net_up = totals.net_up.saturating_add(up).saturating_sub(inst.net_up);
+        totals.net_down = totals.net_down.saturating_add(down).saturating_sub(inst.net_down);
+        (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
         inst.exposure = exposure;
         let base = inst.def.base;
@@ -334,11 +368,7 @@ impl Portfolio {
     #[inline]
     pub fn work(&mut self, id: InstrumentId, side: Side, change: i64) {
         if let Some(inst) = self.insts.get_mut(id.index()) {
-            let working = match side {
-                Side::Buy => &mut inst.working.buy,
-                Side::Sell => &mut inst.working.sell,
-            };
-            working.0 = working.0.saturating_add(change);
+            inst.working.change(side, change);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What time brings: answers that did not come, closes that go on, the day boundary, the loss limit.
+//! What time brings: answers that did not come, closes that go on, the day boundary; and trading states.
 
 use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
@@ -35,6 +35,7 @@ impl Core {
             totals.day = day;
             totals.day_start_pnl = totals.pnl();
             self.desks.day = Default::default();
+            self.losses.on_day();
         }
     }
 
@@ -137,18 +138,6 @@ impl Core {
         self.place(&order, Source { request, strategy: StrategyId(0) }, out);
     }
 
-    /// The limit of the day's loss, watched on every quote and fill: at it, only reducing orders pass.
-    #[inline]
-    pub(super) fn watch_loss(&mut self, out: &mut Outbox) {
-        if self.trading == TradingState::Active
-            && self.limits_set
-            && -self.portfolio.totals.day_pnl().0 >= self.limits.daily_loss_max.0
-        {
-            self.alarm(AlarmKind::DailyLoss, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
-            self.set_trading(TradingState::Reducing, out);
-        }
-    }
-
     pub(super) fn set_trading(&mut self, state: TradingState, out: &mut Outbox) {
         if self.trading != state {
             self.trading = state;
@@ -161,6 +150,9 @@ impl Core {
         let slot = match scope {
             Scope::Account => {
                 self.halt_when_flat = false;
+                if state == TradingState::Active {
+                    self.losses.on_resume(self.portfolio.totals.pnl());
+                }
                 self.set_trading(state, out);
                 return true;
             }

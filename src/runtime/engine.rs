@@ -362,6 +362,13 @@ fn limits(risk: &config::Risk) -> Limits {
         order_to_trade_orders_min: risk.order_to_trade_orders_min,
         runaway_executions_max: risk.runaway_executions_max,
         runaway_window_ns: risk.runaway_window_ns,
+        exposure_gross_max: risk.exposure_gross_max,
+        exposure_net_max: risk.exposure_net_max,
+        strategy_exposure_max: risk.strategy_exposure_max,
+        daily_loss_halt_ppm: risk.daily_loss_halt_ppm,
+        drawdown_reduce_ppm: risk.drawdown_reduce_ppm,
+        drawdown_halt_ppm: risk.drawdown_halt_ppm,
+        loss_streak_max: risk.loss_streak_max,
     }
 }
 

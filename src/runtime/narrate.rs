@@ -98,6 +98,12 @@ pub fn alarm_words(kind: AlarmKind) -> &'static str {
         AlarmKind::Runaway => {
             "a strategy's orders were executed too often in one direction; it is halted until somebody resumes it"
         }
+        AlarmKind::DailyLossHalf => "the loss of the day has reached half of its limit",
+        AlarmKind::DailyLossNear => "the loss of the day has reached four fifths of its limit",
+        AlarmKind::DailyLossHalt => "the loss of the day is beyond its limit: trading is halted, orders are cancelled",
+        AlarmKind::Drawdown => "the fall from the high-water mark has reached its limit; only reducing orders pass",
+        AlarmKind::DrawdownHalt => "the fall from the high-water mark: trading is halted, orders are cancelled",
+        AlarmKind::LossStreak => "too many losing orders in a row; only reducing orders pass",
         AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }
 }

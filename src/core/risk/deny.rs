@@ -49,6 +49,10 @@ pub enum DenyReason {
     PositionNotionalAboveMax { notional: Usd, max: Usd },
     #[error("leverage would be {leverage}, above {max}")]
     LeverageAboveMax { leverage: Dec, max: Dec },
+    #[error("gross exposure of {scope} would be {exposure} USD, above {max} USD: close or cancel something first")]
+    GrossExposureAboveMax { scope: Scope, exposure: Usd, max: Usd },
+    #[error("net exposure would be {exposure} USD, above {max} USD: close or cancel something on this side first")]
+    NetExposureAboveMax { exposure: Usd, max: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
     #[error("the order needs {needed} {asset}, {available} is available")]
@@ -100,6 +104,8 @@ wire_enum!(DenyReason {
     21 => OrderRateAboveMax { scope, max, wait_ms },
     22 => OrdersPerDayAboveMax { orders, max },
     23 => OrderToTradeAboveMax { orders, trades, max },
+    24 => GrossExposureAboveMax { scope, exposure, max },
+    25 => NetExposureAboveMax { exposure, max },
 });
 
 /// The rules in rank, each with its code.
@@ -142,6 +148,8 @@ ranked! {
     AccountBelowMin => "ACCOUNT_BELOW_MIN",
     PositionNotionalAboveMax => "POSITION_NOTIONAL_ABOVE_MAX",
     LeverageAboveMax => "LEVERAGE_ABOVE_MAX",
+    GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
+    NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",
     SelfMatch => "SELF_MATCH",

@@ -3,8 +3,9 @@
 use super::{DenyReason, Scene, Unevaluable};
 use crate::core::portfolio::Inst;
 
+/// There is a price to value an order at.
 #[inline]
-pub(super) fn check(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
+pub(super) fn priced(inst: &Inst) -> Result<(), DenyReason> {
     let quote = &inst.quote;
     if inst.quote_ns == 0 || quote.bid_px.0 <= 0 || quote.ask_px.0 <= 0 || quote.bid_px >= quote.ask_px {
         return Err(DenyReason::CannotEvaluate(Unevaluable::NoPrice));
@@ -12,6 +13,12 @@ pub(super) fn check(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
     if !inst.def.quote_is_usd {
         return Err(DenyReason::CannotEvaluate(Unevaluable::QuoteAssetNotUsd));
     }
+    Ok(())
+}
+
+/// And it is young.
+#[inline]
+pub(super) fn young(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
     let age = scene.now - inst.quote_ns;
     if age > scene.limits.quote_age_max_ns {
         return Err(DenyReason::QuoteStale {

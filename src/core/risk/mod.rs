@@ -10,6 +10,7 @@ mod daily_loss;
 mod day_count;
 mod deny;
 mod duplicate;
+mod exposure;
 mod filters;
 mod fresh;
 mod jump;
@@ -39,6 +40,7 @@ use crate::core::config::Limits;
 use crate::core::desks::Desk;
 use crate::core::portfolio::{Inst, Totals};
 use crate::domain::{Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
+use std::ops::ControlFlow;
 
 /// A value that the gate has passed. Made only here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +84,6 @@ pub struct Candidate<'a> {
     /// Price that the order is valued at: its limit, or the touch and the configured margin beyond it.
     pub value_px: Price,
     pub notional: Usd,
-    /// It can only shrink the position, working orders counted.
-    pub reduces: bool,
 }
 
 /// What the gate found.
@@ -97,26 +97,17 @@ pub struct Verdict {
 /// Holds an order against every rule, in rank. The first that holds is the answer.
 #[inline]
 pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, DenyReason> {
-    state::halted(scene)?;
-    let inst = scene.inst.ok_or(DenyReason::UnknownInstrument)?;
-    let reduces = only_reduces(inst, order);
-    state::reducing(scene, inst, order, reduces)?;
-    ready::check(scene, inst)?;
-    fresh::check(scene, inst)?;
-    let value_px = value_px(scene, inst, order)?;
-    let notional =
-        inst.notional(value_px, order.qty, Round::Up).ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
-    let candidate = Candidate { order, inst, value_px, notional, reduces };
-    filters::check(&candidate)?;
-    collar::check(scene, &candidate)?;
-    if !reduces {
-        growth(scene, &candidate)?;
-    }
-    balance::check(scene, &candidate)?;
-    self_match::check(scene, &candidate)?;
-    if scene.table_full {
-        return Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull));
-    }
+    let mut first = None;
+    let walked = walk(scene, order, &mut |reason| {
+        first = Some(reason);
+        ControlFlow::Break(())
+    });
+    let (inst, value_px, notional) = match (walked, first) {
+        (ControlFlow::Continue(valued), None) => valued,
+        (_, Some(reason)) => return Err(reason),
+        // A walk breaks off only by a reason.
+        (ControlFlow::Break(()), None) => return Err(DenyReason::CannotEvaluate(Unevaluable::Overflow)),
+    };
     let order = Approved(NewOrder {
         order: id,
         venue: inst.def.venue,
@@ -131,22 +122,86 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
     Ok(Verdict { order, value_px, notional })
 }
 
-/// The rules that exist to stop growth; an order that only reduces does not meet them.
+/// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
+/// valued is not known, and ends the walk.
+pub fn every(scene: &Scene, order: &PlaceOrder, mut tell: impl FnMut(DenyReason)) -> u32 {
+    let mut broken = 0;
+    let _ = walk(scene, order, &mut |reason| {
+        broken += 1;
+        tell(reason);
+        ControlFlow::Continue(())
+    });
+    broken
+}
+
+type Valued<'a> = (&'a Inst, Price, Usd);
+
+/// The rules, in rank. `tell` hears of each that is broken, and says whether to go on: the gate stops at the first, and
+/// a validation hears them all, over the one list.
 #[inline]
-fn growth(scene: &Scene, candidate: &Candidate) -> Result<(), DenyReason> {
-    if scene.totals.broken {
-        return Err(DenyReason::CannotEvaluate(Unevaluable::Overflow));
+fn walk<'a>(
+    scene: &Scene<'a>,
+    order: &PlaceOrder,
+    tell: &mut impl FnMut(DenyReason) -> ControlFlow<()>,
+) -> ControlFlow<(), Valued<'a>> {
+    let mut hold = |rule: Result<(), DenyReason>| match rule {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(reason) => tell(reason),
+    };
+    hold(state::halted(scene))?;
+    let Some(inst) = scene.inst else {
+        hold(Err(DenyReason::UnknownInstrument))?;
+        return ControlFlow::Break(());
+    };
+    let reduces = only_reduces(inst, order);
+    hold(state::reducing(scene, inst, order, reduces))?;
+    hold(ready::check(scene, inst))?;
+    if let Err(reason) = fresh::priced(inst) {
+        hold(Err(reason))?;
+        return ControlFlow::Break(());
     }
-    order_notional::check(scene, candidate)?;
-    jump::check(scene, candidate)?;
-    duplicate::check(scene, candidate)?;
-    rate::check(scene)?;
-    day_count::check(scene)?;
-    open_orders::check(scene)?;
-    balance::account_min(scene)?;
-    position_notional::check(scene, candidate)?;
-    leverage::check(scene, candidate)?;
-    daily_loss::check(scene)
+    hold(fresh::young(scene, inst))?;
+    let valued = value_px(scene, inst, order).and_then(|px| {
+        let notional = inst.notional(px, order.qty, Round::Up);
+        Ok((px, notional.ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?))
+    });
+    let (value_px, notional) = match valued {
+        Ok(valued) => valued,
+        Err(reason) => {
+            hold(Err(reason))?;
+            return ControlFlow::Break(());
+        }
+    };
+    let candidate = Candidate { order, inst, value_px, notional };
+    hold(filters::check(&candidate))?;
+    hold(collar::check(scene, &candidate))?;
+    // What exists to stop growth; an order that only reduces does not meet it.
+    if !reduces {
+        hold(broken_sums(scene))?;
+        hold(order_notional::check(scene, &candidate))?;
+        hold(jump::check(scene, &candidate))?;
+        hold(duplicate::check(scene, &candidate))?;
+        hold(rate::check(scene))?;
+        hold(day_count::check(scene))?;
+        hold(open_orders::check(scene))?;
+        hold(balance::account_min(scene))?;
+        hold(position_notional::check(scene, &candidate))?;
+        hold(leverage::check(scene, &candidate))?;
+        hold(exposure::check(scene, &candidate))?;
+        hold(daily_loss::check(scene))?;
+    }
+    hold(balance::check(scene, &candidate))?;
+    hold(self_match::check(scene, &candidate))?;
+    if scene.table_full {
+        hold(Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)))?;
+    }
+    ControlFlow::Continue((inst, value_px, notional))
+}
+
+/// A sum that did not fit once is not to be relied on.
+#[inline]
+fn broken_sums(scene: &Scene) -> Result<(), DenyReason> {
+    if scene.totals.broken { Err(DenyReason::CannotEvaluate(Unevaluable::Overflow)) } else { Ok(()) }
 }
 
 /// Opposite to the position, and with the orders already working on that side not more than it.

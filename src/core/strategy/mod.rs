@@ -203,6 +203,11 @@ impl Strategies {
         }
     }
 
+    /// What the strategy's own fills come to.
+    pub fn net(&self, id: StrategyId) -> Qty {
+        self.0.iter().find(|e| e.config.id == id).map_or(Qty::ZERO, |e| e.net)
+    }
+
     pub fn has(&self, id: StrategyId) -> bool {
         self.0.iter().any(|e| e.config.id == id)
     }

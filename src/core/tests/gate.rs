@@ -302,3 +302,201 @@ fn trading_is_restrained_by_venue_strategy_and_instrument_and_stays_so_after_a_r
     let reason = DenyReason::TradingNotActive { state: halted, scope: Scope::Instrument(BTC) };
     assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err(), reason);
 }
+
+#[test]
+fn gross_net_and_a_strategys_own_exposure_are_held_with_working_orders_counted() {
+    let rich = |rig: &mut Rig| {
+        rig.step(Body::Balance(Balance { venue: VENUE, asset: USDT, free: 90_000 * E8, locked: 0, ts_event_ns: 0 }))
+    };
+    let cent = E8 / 100;
+    let mut rig = Rig::with(|l| l.exposure_gross_max = Usd::dollars(1_000));
+    rich(&mut rig);
+    rig.limit(Side::Buy, cent, 59_000).unwrap();
+    // What works is valued at the ask, the order at its own price.
+    let want = DenyReason::GrossExposureAboveMax {
+        scope: Scope::Account,
+        exposure: Usd(600 * E8 + E8 / 10_000 + 590 * E8),
+        max: Usd::dollars(1_000),
+    };
+    assert_eq!(rig.limit(Side::Buy, cent, 59_000).unwrap_err(), want);
+    rig.probe();
+    rig.set(|l| l.exposure_gross_max = Usd::dollars(650));
+    assert_eq!(rig.probe_denied(60_000).code(), "GROSS_EXPOSURE_ABOVE_MAX");
+
+    let mut rig = Rig::with(|l| l.exposure_net_max = Usd::dollars(1_000));
+    rich(&mut rig);
+    let order = rig.place(Side::Buy, cent).unwrap();
+    rig.fill(order, Side::Buy, cent, 60_000);
+    assert_eq!(rig.limit(Side::Buy, cent, 59_000).unwrap_err().code(), "NET_EXPOSURE_ABOVE_MAX");
+    assert!(rig.limit(Side::Sell, 2 * cent, 61_000).is_ok(), "to 620 short");
+    assert_eq!(rig.limit(Side::Sell, 2 * cent, 61_000).unwrap_err().code(), "NET_EXPOSURE_ABOVE_MAX");
+    rig.probe();
+    rig.set(|l| l.exposure_net_max = Usd::dollars(650));
+    assert_eq!(rig.probe_denied(60_000).code(), "NET_EXPOSURE_ABOVE_MAX");
+    rig.place(Side::Sell, cent).expect_err("the working sale counts: this is no exit");
+
+    let mut rig = Rig::with(|l| l.strategy_exposure_max = Usd::dollars(100));
+    rig.probe();
+    assert_eq!(sends(&rig.quote(60_000)), 1);
+    let reason = rig.probe_denied(60_000);
+    let own = Usd(120 * E8 + E8 / 50_000);
+    let scope = Scope::Strategy(StrategyId(1));
+    assert_eq!(reason, DenyReason::GrossExposureAboveMax { scope, exposure: own, max: Usd::dollars(100) });
+    assert!(rig.place(Side::Buy, cent).is_ok(), "people have the account's limits");
+}
+
+#[test]
+fn net_exposure_never_drifts_from_positions_and_orders() {
+    let mut rig = Rig::ready();
+    rig.step(Body::Balance(Balance { venue: VENUE, asset: USDT, free: 90_000 * E8, locked: 0, ts_event_ns: 0 }));
+    let cent = E8 / 100;
+    for n in 0..40i64 {
+        let side = if n % 3 == 0 { Side::Sell } else { Side::Buy };
+        let px = 60_000 - side.sign() * (50 + n);
+        if let Ok(order) = rig.limit(side, cent + n * 1_000, px) {
+            match n % 4 {
+                0 => drop(rig.fill(order, side, cent / 2, px)),
+                1 => drop(rig.report(order, ExecType::Canceled)),
+                2 => drop(rig.fill(order, side, cent + n * 1_000, px)),
+                _ => {}
+            }
+        }
+        rig.quote(60_000 + n % 7);
+        let inst = rig.core.portfolio().get(BTC).unwrap();
+        let live = |side| rig.core.orders().live().filter(|o| o.side == side).map(|o| o.leaves().0).sum::<i64>();
+        let value = |qty: i64, up| {
+            let round = if up { Round::Up } else { Round::Down };
+            inst.notional(inst.quote.ask_px, Qty(qty), round).unwrap()
+        };
+        let totals = &rig.core.portfolio().totals;
+        let net = inst.position.net.0;
+        assert_eq!(totals.net_up, value(net + live(Side::Buy), true), "{n}");
+        assert_eq!(totals.net_down, value(net - live(Side::Sell), false), "{n}");
+        let people = rig.core.desks.get(StrategyId(0));
+        assert_eq!((people.net.0, people.working), (net, inst.working), "{n}");
+    }
+}
+
+fn alarms(effects: &[RecordedEffect]) -> Vec<AlarmKind> {
+    effects.iter().filter_map(|e| if let EffectOf::Alarm { kind, .. } = e { Some(*kind) } else { None }).collect()
+}
+
+/// 0.08 BTC bought at 60,000: a dollar of price is eight cents.
+fn holding(change: impl FnOnce(&mut Limits)) -> Rig {
+    let mut rig = Rig::with(change);
+    let order = rig.place(Side::Buy, E8 / 100 * 8).unwrap();
+    rig.fill(order, Side::Buy, E8 / 100 * 8, 60_000);
+    rig
+}
+
+#[test]
+fn the_loss_of_the_day_is_told_at_its_levels_once_and_halts_beyond_its_limit() {
+    use AlarmKind::{DailyLoss, DailyLossHalf, DailyLossHalt, DailyLossNear};
+    let mut rig = holding(|l| l.daily_loss_halt_ppm = 1_500_000);
+    let working = rig.limit(Side::Buy, E8 / 1000, 30_000).unwrap();
+    assert_eq!(alarms(&rig.quote(54_000)), []);
+    assert_eq!(alarms(&rig.quote(53_700)), [DailyLossHalf]);
+    assert_eq!(alarms(&rig.quote(53_600)), [], "told once");
+    assert_eq!(alarms(&rig.quote(50_000)), [DailyLossNear]);
+    assert_eq!((alarms(&rig.quote(47_500)), rig.core.trading()), (vec![DailyLoss], TradingState::Reducing));
+    assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err().code(), "TRADING_NOT_ACTIVE");
+    let effects = rig.quote(41_000);
+    assert_eq!((alarms(&effects), rig.core.trading()), (vec![DailyLossHalt], TradingState::Halted));
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Cancel(c) if c.order == working)), "{effects:?}");
+    // A person may let the position be sold: it is not halted a second time on the same day.
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Reducing });
+    assert_eq!((alarms(&rig.quote(40_900)), rig.core.trading()), (vec![], TradingState::Reducing));
+    assert!(rig.place(Side::Sell, E8 / 100).is_ok());
+    // Armed again at the day boundary.
+    rig.wait(86_400 * SECOND);
+    assert_eq!(alarms(&rig.quote(34_000)), [DailyLossHalf]);
+}
+
+#[test]
+fn a_fall_from_the_high_water_mark_reduces_then_halts_until_a_person_sets_a_new_mark() {
+    // Equity is 10,000 dollars and 1 BTC of inventory; the position is 0.08 of 60,000.
+    let mut rig = holding(|l| {
+        (l.daily_loss_max, l.drawdown_reduce_ppm, l.drawdown_halt_ppm) = (Usd::dollars(90_000), 10_000, 20_000);
+    });
+    rig.quote(65_000);
+    let (high, equity) = (rig.core.losses().high, rig.core.portfolio().totals.equity);
+    assert!(high > Usd::dollars(399) && equity > Usd::dollars(74_000));
+    // One per cent of about 60,000 at the mark is 600 dollars: 7,500 of price; the inventory's fall is no loss.
+    assert_eq!(alarms(&rig.quote(58_500)), []);
+    assert_eq!(alarms(&rig.quote(55_000)), [AlarmKind::Drawdown]);
+    assert_eq!(rig.core.trading(), TradingState::Reducing);
+    assert_eq!(alarms(&rig.quote(54_990)), [], "told once");
+    let effects = rig.quote(48_000);
+    assert_eq!((alarms(&effects), rig.core.trading()), (vec![AlarmKind::DrawdownHalt], TradingState::Halted));
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    rig.quote(48_000);
+    assert_eq!(rig.core.trading(), TradingState::Halted);
+    rig.command(resume(Scope::Account));
+    assert_eq!((alarms(&rig.quote(47_900)), rig.core.trading()), (vec![], TradingState::Active), "a new mark");
+}
+
+#[test]
+fn losing_orders_in_a_row_reduce_trading_and_each_counts_once() {
+    let mut rig = Rig::with(|l| l.loss_streak_max = 2);
+    let cent = E8 / 100;
+    let round = |rig: &mut Rig, out: i64| {
+        let order = rig.place(Side::Buy, cent).unwrap();
+        rig.fill(order, Side::Buy, cent, 60_000);
+        let order = rig.place(Side::Sell, cent).unwrap();
+        rig.fill(order, Side::Sell, cent / 2, out);
+        alarms(&rig.fill(order, Side::Sell, cent / 2, out))
+    };
+    assert_eq!(round(&mut rig, 59_990), []);
+    assert_eq!(round(&mut rig, 60_010), [], "a win ends the row");
+    assert_eq!(round(&mut rig, 59_990), [], "two fills of one order are one loss");
+    let order = rig.place(Side::Buy, cent).unwrap();
+    rig.fill(order, Side::Buy, cent, 60_000);
+    let order = rig.place(Side::Sell, cent).unwrap();
+    assert_eq!(alarms(&rig.fill(order, Side::Sell, cent / 2, 59_990)), [AlarmKind::LossStreak]);
+    assert_eq!(rig.core.trading(), TradingState::Reducing);
+    rig.probe();
+    assert_eq!(rig.probe_denied(60_000).code(), "TRADING_NOT_ACTIVE");
+    rig.command(resume(Scope::Account));
+    assert_eq!(rig.core.losses().streak, 0);
+}
+
+#[test]
+fn a_validation_tells_every_rule_that_is_broken_and_counts_none() {
+    let mut rig = Rig::with(|l| (l.price_collar_ppm, l.exposure_gross_max) = (10_000, Usd::dollars(1_000)));
+    rig.command(Action::SetTradingState { scope: Scope::Instrument(BTC), state: TradingState::Halted });
+    let counted = rig.core.counters().denied;
+    let order = PlaceOrder { kind: OrderType::Limit, px: Price(50_000 * E8), ..Rig::order(Side::Buy, E8) };
+    let effects = rig.command(Action::Validate(order));
+    let broken: Vec<&str> = effects
+        .iter()
+        .filter_map(|e| if let EffectOf::Broken { reason, .. } = e { Some(reason.code()) } else { None })
+        .collect();
+    let want = [
+        "TRADING_NOT_ACTIVE",
+        "PRICE_COLLAR",
+        "ORDER_NOTIONAL_ABOVE_MAX",
+        "POSITION_NOTIONAL_ABOVE_MAX",
+        "GROSS_EXPOSURE_ABOVE_MAX",
+        "BALANCE_TOO_LOW",
+    ];
+    assert_eq!(broken, want);
+    assert!(
+        matches!(effects.last(), Some(EffectOf::Reply { reply: Reply::WouldFail { rules: 6 }, .. })),
+        "{effects:?}"
+    );
+    assert_eq!(rig.core.counters().denied, counted);
+    // The first of them is what the gate answers.
+    let ranks = want.map(|code| super::super::risk::RULES.iter().position(|rule| *rule == code));
+    assert!(ranks.is_sorted(), "{ranks:?}");
+    match rig.command(Action::Place(order)).first() {
+        Some(EffectOf::Denied { reason, .. }) => assert_eq!(reason.code(), want[0]),
+        other => panic!("{other:?}"),
+    }
+    // Without an instrument nothing more can be said.
+    let effects = rig.command(Action::Validate(PlaceOrder { instrument: InstrumentId::UNKNOWN, ..order }));
+    assert!(
+        matches!(effects.last(), Some(EffectOf::Reply { reply: Reply::WouldFail { rules: 1 }, .. })),
+        "{effects:?}"
+    );
+}

@@ -138,7 +138,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 9], [u32; 9])>()).prop_map(
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 12], [u32; 13])>()).prop_map(
         |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
             order_notional_max: order,
             position_notional_max: position,
@@ -163,6 +163,13 @@ fn limits() -> impl Strategy<Value = Limits> {
             order_to_trade_orders_min: n[7],
             runaway_executions_max: n[8],
             runaway_window_ns: ns[8],
+            exposure_gross_max: Usd(ns[9]),
+            exposure_net_max: Usd(ns[10]),
+            strategy_exposure_max: Usd(ns[11]),
+            daily_loss_halt_ppm: n[9],
+            drawdown_reduce_ppm: n[10],
+            drawdown_halt_ppm: n[11],
+            loss_streak_max: n[12],
         },
     )
 }
@@ -411,6 +418,8 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         any::<(u64, u64)>().prop_map(|(age_ms, window_ms)| D::DuplicateOrder { age_ms, window_ms }),
         dec().prop_map(|own| D::SelfMatch { own }),
         (scope(), any::<(u32, u64)>()).prop_map(|(scope, (max, wait_ms))| D::OrderRateAboveMax { scope, max, wait_ms }),
+        (scope(), usd(), usd()).prop_map(|(scope, exposure, max)| D::GrossExposureAboveMax { scope, exposure, max }),
+        (usd(), usd()).prop_map(|(exposure, max)| D::NetExposureAboveMax { exposure, max }),
         any::<(u32, u32)>().prop_map(|(orders, max)| D::OrdersPerDayAboveMax { orders, max }),
         any::<(u32, u32, u32)>().prop_map(|(orders, trades, max)| D::OrderToTradeAboveMax { orders, trades, max }),
         Just(D::NotReducing),
@@ -456,6 +465,12 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::FillsMissing,
         A::NotFlattened,
         A::Runaway,
+        A::DailyLossHalf,
+        A::DailyLossNear,
+        A::DailyLossHalt,
+        A::Drawdown,
+        A::DrawdownHalt,
+        A::LossStreak,
     ])
 }
 
@@ -468,6 +483,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         Just(Reply::NothingOpen),
         Just(Reply::NotFound),
         usd().prop_map(|notional| Reply::WouldPass { notional }),
+        any::<u32>().prop_map(|rules| Reply::WouldFail { rules }),
     ];
     let new_order =
         (order_id(), venue_id(), instrument_id(), any::<u8>(), side(), order_type(), time_in_force(), qty(), px());
@@ -493,6 +509,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
                 E::Denied { request, strategy, instrument, side, qty, px, reason }
             }
         ),
+        (any::<u64>(), deny_reason()).prop_map(|(request, reason)| E::Broken { request: RequestId(request), reason }),
         (any::<u64>(), order_id()).prop_map(|(request, order)| E::Accepted { request: RequestId(request), order }),
         order_update().prop_map(E::Order),
         (order_id(), any::<u8>(), instrument_id(), side(), (qty(), qty()), px(), exec_id(), (usd(), usd())).prop_map(

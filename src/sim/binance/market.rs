@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Steps or frames in one turn, so that requests are answered in between.
 const PER_TURN: usize = 256;
 /// At full speed the player waits this long, at a recorded snapshot, for a subscriber to ask for the book.
-const SNAPSHOT_WAIT_NS: Nanos = 10_000_000_000;
+const SNAPSHOT_WAIT_NS: Nanos = 60_000_000_000;
 
 /// The venue's market data.
 pub enum Market {

@@ -1,0 +1,37 @@
+//! Gross and net exposure of the account, and gross exposure of the strategy that asks: working orders and this one
+//! counted as if filled, each in the direction that makes it worst.
+
+use super::{Candidate, DenyReason, Scene, Unevaluable};
+use crate::core::command::Scope;
+use crate::domain::{Qty, Round, Side, StrategyId, Usd};
+
+#[inline]
+pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
+    let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
+    let (totals, limits) = (scene.totals, scene.limits);
+    let gross = totals.exposure.checked_add(c.notional).ok_or(overflow)?;
+    if gross > limits.exposure_gross_max {
+        let (scope, max) = (Scope::Account, limits.exposure_gross_max);
+        return Err(DenyReason::GrossExposureAboveMax { scope, exposure: gross, max });
+    }
+    let net = match c.order.side {
+        Side::Buy => totals.net_up.checked_add(c.notional),
+        Side::Sell => c.notional.checked_sub(totals.net_down),
+    }
+    .ok_or(overflow)?;
+    if net > limits.exposure_net_max {
+        return Err(DenyReason::NetExposureAboveMax { exposure: net, max: limits.exposure_net_max });
+    }
+    if scene.strategy == StrategyId(0) {
+        return Ok(());
+    }
+    let qty = c.order.qty.0;
+    let (buy, sell) = if c.order.side == Side::Buy { (qty, 0) } else { (0, qty) };
+    let worst = scene.desk.worst_qty(buy, sell).ok_or(overflow)?;
+    let own = c.inst.notional(c.value_px.max(c.inst.quote.ask_px), Qty(worst), Round::Up).ok_or(overflow)?;
+    let max: Usd = limits.strategy_exposure_max;
+    if own > max {
+        return Err(DenyReason::GrossExposureAboveMax { scope: Scope::Strategy(scene.strategy), exposure: own, max });
+    }
+    Ok(())
+}
