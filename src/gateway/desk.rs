@@ -243,6 +243,11 @@ impl Desk {
         self.builder.can_log_on()
     }
 
+    /// Whether orders go unsigned.
+    pub fn is_session(&self) -> bool {
+        self.builder.is_session()
+    }
+
     /// Whether orders go by a link that is logged on, and so unsigned.
     pub fn set_session(&mut self, logged_on: bool) {
         self.builder.set_session(logged_on);
@@ -412,7 +417,7 @@ impl Desk {
             (Some(tag), Answer::Error(error)) => match request {
                 Some(request) => {
                     let heard = self.on_error(&request, &error, recv_ns);
-                    if error.class == ErrorClass::Auth && self.builder.is_session() {
+                    if error.class == ErrorClass::Auth && self.is_session() {
                         return Heard::Over(format!("the session is void: {} (code {})", error.text, error.code));
                     }
                     heard

@@ -4,9 +4,9 @@
 //! one is still read, until every request that went by it has its answer or its time-out, and until a reconciliation
 //! that began on the new link is through: what either private stream said is heard, and what both said is told once.
 
-use super::Gateway;
 use super::desk::Heard;
 use super::session::Phase;
+use super::{Gateway, GatewayCounters};
 use crate::domain::Nanos;
 use crate::net::ws::{WebSocket, WsState};
 use crate::venues::binance::response;
@@ -52,6 +52,11 @@ impl Twice {
         Twice { heard: VecDeque::with_capacity(REMEMBERED_MAX) }
     }
 
+    /// Another renewal begins.
+    pub fn clear(&mut self) {
+        self.heard.clear();
+    }
+
     /// Whether an event came by the other link before. The number of the subscription that it came by is no part of it.
     pub fn is_second(&mut self, by: By, frame: &[u8]) -> bool {
         const EVENT: &[u8] = b"\"event\":";
@@ -71,7 +76,7 @@ impl Twice {
     }
 
     /// Whether a frame is an event that was told already; counted.
-    pub fn is_told(&mut self, counters: &super::GatewayCounters, by: By, frame: &[u8]) -> bool {
+    pub fn is_told(&mut self, counters: &GatewayCounters, by: By, frame: &[u8]) -> bool {
         let told = response::is_event(frame) && self.is_second(by, frame);
         if told {
             counters.doubled.add(1);
@@ -92,6 +97,7 @@ impl Gateway {
         if self.phase != Phase::Ready || now < self.renew_at.max(self.desk.paused()) {
             return 0;
         }
+        self.twice.clear();
         let mut ws = WebSocket::new(self.ws_config, self.config.seed ^ now.unsigned_abs());
         match ws.connect(&mut *self.network, &self.endpoint, &self.target, &[], now) {
             Ok(()) => self.next = Some(NextLink { ws, phase: Phase::Connecting, session: false }),
@@ -180,7 +186,6 @@ impl Gateway {
         self.desk.set_session(next.session);
         let until = now + self.config.request_timeout_ns;
         self.old = Some(OldLink { ws, until, begun: false, reconciled: false });
-        self.twice = Twice::new();
         self.backoff.succeed();
         self.renew_at = now + self.config.renew_after_ns;
         self.desk.counters.renewals.add(1);

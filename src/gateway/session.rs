@@ -119,9 +119,15 @@ impl Gateway {
         }
         let mut frames = 0;
         while frames < FRAMES_MAX && self.desk.reports.has_room() {
-            let Gateway { ws, desk, twice, old, .. } = self;
+            let Gateway { ws, desk, twice, next, old, .. } = self;
+            // While another link is subscribed, or about to be, this link's events may be heard there too.
+            let by = match (next, old) {
+                (_, Some(_)) => Some(By::Current),
+                (Some(_), _) => Some(By::Old),
+                _ => None,
+            };
             let heard = match ws.poll(now) {
-                Ok(Some(message)) if old.is_some() && twice.is_told(&desk.counters, By::Current, message.payload) => {
+                Ok(Some(message)) if by.is_some_and(|by| twice.is_told(&desk.counters, by, message.payload)) => {
                     Heard::Nothing
                 }
                 Ok(Some(message)) => desk.on_frame(message.payload, desk.clock.now()),

@@ -81,6 +81,29 @@ fn what_both_links_bring_is_told_once_and_what_one_brings_is_told() {
     assert!(rig.gateway.old.is_some(), "nothing was asked for yet: all came by the links");
 }
 
+/// A fill in every millisecond of the change: each is on one link, on the other, or on both.
+#[test]
+fn fills_in_the_moment_of_the_change_are_told_once() {
+    let mut rig = renewed_rig(Signer::hmac(b"secret"));
+    let order = rig.limit();
+    rig.until_status(order, OrdStatus::New);
+    let id = *rig.venue.orders.keys().next().unwrap();
+    rig.until("the next link", |rig| rig.gateway.next.is_some());
+    let mut filled = 0;
+    while rig.gateway.old.is_none() || filled < 40 {
+        filled += 1;
+        fill(&mut rig, id, LOT / 100);
+        rig.turn();
+    }
+    rig.until("heard", |rig| rig.position() == LOT / 100 * filled);
+    for _ in 0..50 {
+        rig.turn();
+    }
+    let told = rig.execs(order).iter().filter(|e| **e == ExecType::Trade).count();
+    assert_eq!(told, filled as usize, "{} came twice", rig.count("doubled_events"));
+    assert!(rig.gateway.old.is_some(), "all came by the links");
+}
+
 #[test]
 fn an_announced_shutdown_is_left_without_a_break() {
     let mut rig = rig();

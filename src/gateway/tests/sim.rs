@@ -13,15 +13,19 @@ impl Peer for BinanceSim {
 }
 
 fn sim_rig(seed: u64, reports: usize) -> Rig<BinanceSim> {
+    keyed_sim_rig(seed, reports, "secret", config(seed, &["BTCUSDT"]))
+}
+
+/// `secret` is what the venue knows of the key that `config` signs with.
+fn keyed_sim_rig(seed: u64, reports: usize, secret: &str, mut config: GatewayConfig) -> Rig<BinanceSim> {
     let account = SimAccount {
         api_key: "key".to_owned(),
-        secret: "secret".to_owned(),
+        secret: secret.to_owned(),
         balances: vec![("BTC".to_owned(), "10".to_owned()), ("USDT".to_owned(), "1000000".to_owned())],
     };
     let instrument = SimInstrument { px_start: 60_000 * E8, ..SimInstrument::btcusdt() };
     let market = SyntheticConfig { instruments: vec![instrument], ..SyntheticConfig::default() };
     let sim = SimConfig { seed, ..SimConfig::new(ADDR, vec![account], MarketSource::Synthetic(market)) };
-    let mut config = config(seed, &["BTCUSDT"]);
     config.rest_url = format!("http://{ADDR}");
     config.ws_api_url = format!("ws://{ADDR}/ws-api/v3");
     rig_with(seed, config, reports, |clock, hub| BinanceSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap())
@@ -69,6 +73,31 @@ fn an_order_lives_and_dies_at_the_simulated_venue() {
     let crossing = rig.place_at(Side::Buy, OrderType::LimitMaker, 70_000 * E8);
     rig.until_status(crossing, OrdStatus::Rejected);
     rig.compare("none open");
+    assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
+}
+
+/// The venue verifies every signature, of REST and of the order link, and takes unsigned requests on a session alone.
+#[test]
+fn an_ed25519_key_trades_on_a_session_that_is_renewed() {
+    let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGUIKv9dSpWXBViXp2m6vAIb8QMFJYBgyFEQsFJlqgA0=\n-----END PUBLIC KEY-----\n";
+    let signer = Signer::from_secret(super::logon::ED25519).unwrap();
+    let config = GatewayConfig { signer, renew_after_ns: 2 * SECOND, ..config(1, &["BTCUSDT"]) };
+    let mut rig = keyed_sim_rig(1, 1024, public, config);
+    rig.ready();
+    while rig.count("renewals") < 3 {
+        let bought = rig.place(Side::Buy, OrderType::Market);
+        rig.until_status(bought, OrdStatus::Filled);
+        let resting = rig.place_at(Side::Buy, OrderType::Limit, 50_000 * E8);
+        rig.until_status(resting, OrdStatus::New);
+        rig.command(Action::Cancel(resting));
+        rig.until_status(resting, OrdStatus::Canceled);
+        rig.until("a second later", {
+            let then = rig.clock.now() + SECOND;
+            move |rig| rig.clock.now() >= then
+        });
+    }
+    assert!(rig.gateway.desk.is_session(), "the venue took the logon");
+    rig.compare("after three renewals");
     assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
 }
 

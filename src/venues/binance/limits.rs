@@ -198,7 +198,7 @@ impl Limits {
             if said.limit > 0 {
                 window.limit = said.limit;
             }
-            // Early in an interval the larger number is believed only if it is our own.
+            // Early in an interval our own counting is believed: what the answer counts may be the interval before.
             if venue_ms.rem_euclid(window.length_ms()) >= SETTLING_MS {
                 window.used = said.count;
             }
