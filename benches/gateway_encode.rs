@@ -1,5 +1,6 @@
 //! What one order costs before its socket: a `NewOrder` to the signed text of `order.place`, buffers warm.
 //! Beside it the floor: HMAC-SHA256 of a payload of the same length with the key's state kept, and nothing else.
+//! `logged_on`: on a session, without key and signature. `ed25519_signed`: the same key where there is no session.
 //! Left out: WebSocket framing and masking, TLS, the socket.
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -12,6 +13,8 @@ use tollgate::venues::binance::sign::Signer;
 
 const KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
 const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+/// The private key that the venue prints in its documentation.
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u\n-----END PRIVATE KEY-----\n";
 
 fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("gateway_encode");
@@ -47,6 +50,27 @@ fn benches(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             builder.cancel(&mut out, black_box(target), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let mut session = builder.clone();
+    session.set_session(true);
+    group.bench_function("order_place_limit_logged_on", |b| {
+        b.iter(|| {
+            out.clear();
+            session.place(&mut out, black_box(&order), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    group.bench_function("order_cancel_logged_on", |b| {
+        b.iter(|| {
+            out.clear();
+            session.cancel(&mut out, black_box(target), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let mut ed25519 = RequestBuilder::new(KEY, &Signer::from_secret(ED25519).unwrap(), 7, 5000).unwrap();
+    group.bench_function("order_place_limit_ed25519_signed", |b| {
+        b.iter(|| {
+            out.clear();
+            ed25519.place(&mut out, black_box(&order), "BTCUSDT", black_box(1_723_161_255_208))
         })
     });
     let payload = format!(

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tollgate::agent::Agent;
-use tollgate::core::command::TradingState;
+use tollgate::core::command::{Scope, TradingState};
 use tollgate::core::effect::{Effect, EffectOf, Fill, OrderUpdate};
 use tollgate::core::event::{Body, Event};
 use tollgate::domain::{ExecReport, InstrumentId, OrderId, Price, Qty, Quote, RequestId, Text};
@@ -32,7 +32,7 @@ fn effects() -> [Effect; 4] {
         EffectOf::Accepted { request: RequestId(1), order: OrderId(640) },
         EffectOf::Order(order),
         EffectOf::Fill(Fill { order: OrderId(640), ..Fill::default() }),
-        EffectOf::Trading { state: TradingState::Active },
+        EffectOf::Trading { scope: Scope::Account, state: TradingState::Active },
     ]
 }
 

@@ -13,8 +13,8 @@
 //!                                              │  (single writer, any number of tailing readers)
 //!                                   ┌──────────┴──────────┐
 //!                                   ▼                     ▼
-//!                          control API, latency log,    replay
-//!                          closing summary
+//!                          control API, trade store,    replay
+//!                          latency log, summary
 //! ```
 //!
 //! Five sentences carry it. The core decides, the edges do. The journal is the bus: what was shown is what was kept.
@@ -37,6 +37,7 @@
 //! - Configuration enters the core as events, so that the journal alone replays a day.
 
 pub mod agent;
+pub mod analytics;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -49,5 +50,6 @@ pub mod journal;
 pub mod net;
 pub mod runtime;
 pub mod sim;
+pub mod store;
 pub mod telemetry;
 pub mod venues;

@@ -35,6 +35,7 @@ impl Bench {
             query_interval_ns: i64::MAX,
             reconcile_interval_ns: i64::MAX,
             day_offset_ns: 0,
+            ..Limits::LOOSEST
         }));
         let venue = VenueId(0);
         bench.step(Body::Venue { venue, name: Text::new("binance") });

@@ -6,12 +6,12 @@ use super::app::{App, unanswered};
 use super::fields::{Decimal, FieldFault, Fields};
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::view::{Outcome, View};
-use crate::core::command::{Action, PlaceOrder, TradingState};
+use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
 use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, Text, TimeInForce, VenueId,
+    InstrumentId, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
 };
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 8] = [
+pub const ACTIONS: [&str; 9] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -27,6 +27,7 @@ pub const ACTIONS: [&str; 8] = [
     "close-position",
     "close-all-positions",
     "emergency-stop",
+    "set-trading-state",
     "resume",
 ];
 
@@ -39,11 +40,12 @@ pub async fn act(app: &App, body: &[u8]) -> Answer {
         "place-order" => place(app, fields).await,
         "validate-order" => validate(app, fields).await,
         "cancel-order" => cancel(app, fields).await,
-        "cancel-all-orders" => close(app, fields, Scope::Orders).await,
-        "close-position" => close(app, fields, Scope::Instrument).await,
-        "close-all-positions" => close(app, fields, Scope::All).await,
-        "emergency-stop" => close(app, fields, Scope::Stop).await,
-        "resume" => resume(app, fields).await,
+        "cancel-all-orders" => close(app, fields, Reach::Orders).await,
+        "close-position" => close(app, fields, Reach::Instrument).await,
+        "close-all-positions" => close(app, fields, Reach::All).await,
+        "emergency-stop" => close(app, fields, Reach::Stop).await,
+        "set-trading-state" => set_trading_state(app, fields, None).await,
+        "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -170,20 +172,86 @@ async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
     if reply.settled { ok(reply) } else { pending(reply) }
 }
 
-async fn resume(app: &App, fields: Fields<'_>) -> Answer {
+/// A person's name and reason, which must be there and are journaled as they are.
+fn named(fields: &Fields) -> (String, String) {
+    let (who, why) = (fields.text("who").unwrap_or_default(), fields.text("why").unwrap_or_default());
+    for (field, text, max) in [("who", &who, 24), ("why", &why, 48)] {
+        if text.len() > max {
+            fields.fault(field, format!("must be at most {max} bytes long: it is kept as it stands"));
+        }
+    }
+    (who, why)
+}
+
+/// Sets what may be sent, for the account or a part of it; `state` is known where the action itself says it.
+async fn set_trading_state(app: &App, fields: Fields<'_>, state: Option<TradingState>) -> Answer {
     app.ready()?;
-    let why = fields.text_opt("reason").unwrap_or_default();
+    let words =
+        [TradingState::Active, TradingState::Reducing, TradingState::Halted].map(|state| (state.as_str(), state));
+    let state = state.or_else(|| fields.word("state", &words));
+    let scope = read_scope(app, &fields);
+    let (who, why) = named(&fields);
     fields.finish().map_err(Failure::fields)?;
-    let request = app.send(Action::SetTradingState(TradingState::Active), &why)?;
-    match outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await {
-        Some(_) => ok(json!({ "trading_state": app.view.lock().core().trading().as_str() })),
-        None => pending(unanswered(request)),
+    // Without a fault both are there.
+    let (Some(state), Some(scope)) = (state, scope) else { return Err(Failure::field("state", "is missing")) };
+    let request = app.send_as(&who, Action::SetTradingState { scope, state }, &why)?;
+    let Some(outcome) = outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await else {
+        return pending(unanswered(request));
+    };
+    if outcome.reply == Some(Reply::NotFound) {
+        let message = format!("{scope} is not there to be set");
+        return Err(Failure::new(StatusCode::NOT_FOUND, "UNKNOWN_SCOPE", message));
+    }
+    let view = app.view.lock();
+    let restrained: Vec<Value> = view
+        .core()
+        .restrained()
+        .map(|(scope, state)| json!({ "scope": scope.to_string(), "trading_state": state.as_str() }))
+        .collect();
+    ok(json!({ "trading_state": view.core().trading().as_str(), "restrained": restrained }))
+}
+
+/// The part of the account that is meant; all of it where `scope` is absent. `None` after a fault.
+fn read_scope(app: &App, fields: &Fields) -> Option<Scope> {
+    #[derive(Clone, Copy)]
+    enum Part {
+        Account,
+        Venue,
+        Strategy,
+        Instrument,
+    }
+    let words = [
+        ("account", Part::Account),
+        ("venue", Part::Venue),
+        ("strategy", Part::Strategy),
+        ("instrument", Part::Instrument),
+    ];
+    match fields.word_opt("scope", &words) {
+        None | Some(Part::Account) => Some(Scope::Account),
+        Some(Part::Venue) => {
+            let name = fields.text("exchange")?;
+            let view = app.view.lock();
+            let found = view.core().venues().find(|(_, known, _)| known.eq_ignore_ascii_case(&name));
+            if found.is_none() {
+                fields.fault("exchange", format!("{name:?} is not a configured venue"));
+            }
+            found.map(|(id, _, _)| Scope::Venue(id))
+        }
+        Some(Part::Strategy) => {
+            let text = fields.id("strategy")?;
+            let id = text.parse().ok().map(|id| Scope::Strategy(StrategyId(id)));
+            if id.is_none() {
+                fields.fault("strategy", format!("{text:?} is not the number of a strategy"));
+            }
+            id
+        }
+        Some(Part::Instrument) => read_instrument(app, fields).map(|(id, _)| Scope::Instrument(id)),
     }
 }
 
 /// What a closing action is about.
 #[derive(Clone, Copy, PartialEq)]
-enum Scope {
+enum Reach {
     /// Our working orders, and no position.
     Orders,
     Instrument,
@@ -210,20 +278,20 @@ struct CloseReply {
     positions: Vec<PositionReply>,
 }
 
-async fn close(app: &App, fields: Fields<'_>, scope: Scope) -> Answer {
+async fn close(app: &App, fields: Fields<'_>, scope: Reach) -> Answer {
     app.ready()?;
     let why = fields.text_opt("reason").unwrap_or_default();
-    let instrument = if scope == Scope::Instrument { read_instrument(app, &fields) } else { None };
-    let flatten = scope == Scope::Stop && fields.flag("flatten");
+    let instrument = if scope == Reach::Instrument { read_instrument(app, &fields) } else { None };
+    let flatten = scope == Reach::Stop && fields.flag("flatten");
     fields.finish().map_err(Failure::fields)?;
     let only = instrument.as_ref().map(|(id, _)| *id);
     let action = match (scope, only) {
-        (Scope::Orders, _) => Action::CancelAll,
-        (Scope::Instrument, Some(id)) => Action::Close(id),
+        (Reach::Orders, _) => Action::CancelAll,
+        (Reach::Instrument, Some(id)) => Action::Close(id),
         // The field was there, or `finish` had failed.
-        (Scope::Instrument, None) => return Err(Failure::field("symbol", "is missing")),
-        (Scope::All, _) => Action::CloseAll,
-        (Scope::Stop, _) => Action::EmergencyStop { flatten },
+        (Reach::Instrument, None) => return Err(Failure::field("symbol", "is missing")),
+        (Reach::All, _) => Action::CloseAll,
+        (Reach::Stop, _) => Action::EmergencyStop { flatten },
     };
     let deadline = app.deadline();
     let request = app.send(action, &why)?;
@@ -245,13 +313,13 @@ async fn close(app: &App, fields: Fields<'_>, scope: Scope) -> Answer {
         let view = app.view.lock();
         view.core().orders().live().filter(|order| within(order.instrument)).map(|order| order.id).collect()
     };
-    let positions = matches!(scope, Scope::Instrument | Scope::All) || flatten;
+    let positions = matches!(scope, Reach::Instrument | Reach::All) || flatten;
     let over = |view: &View| {
         let core = view.core();
         let open = meant.iter().any(|id| core.orders().get(*id).is_some_and(|order| !order.status.is_closed()));
         let closing = core.portfolio().defined().any(|inst| within(inst.def.id) && inst.closing.active);
         // A stop that flattens halts only when it is flat.
-        let stopped = scope != Scope::Stop || core.trading() == TradingState::Halted;
+        let stopped = scope != Reach::Stop || core.trading() == TradingState::Halted;
         stopped && !open && !(positions && closing)
     };
     let complete = app.until(deadline, |view| over(view).then_some(())).await.is_some();

@@ -196,7 +196,7 @@ impl DenialReply {
 fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
     let both = |value: String, limit: String| (Some(value), Some(limit));
     match *reason {
-        DenyReason::TradingNotActive(state) => (Some(state.to_string()), None),
+        DenyReason::TradingNotActive { state, scope } => (Some(format!("{state} for {scope}")), None),
         DenyReason::QuoteStale { age_ms, age_max_ms } => both(age_ms.to_string(), age_max_ms.to_string()),
         DenyReason::LotSize { qty, min, max, step } => both(qty.to_string(), format!("{min} to {max} by {step}")),
         DenyReason::PriceFilter { px, min, max, tick } => both(px.to_string(), format!("{min} to {max} by {tick}")),
@@ -204,6 +204,17 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
             both(usd(notional), format!("{} to {}", usd(min), usd(max)))
         }
         DenyReason::OrderNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
+        DenyReason::PriceCollar { px, reference, max_pct } => {
+            both(px.to_string(), format!("{reference} and {max_pct} % around it"))
+        }
+        DenyReason::PriceJumped { moved_pct, max_pct, .. } => both(moved_pct.to_string(), max_pct.to_string()),
+        DenyReason::DuplicateOrder { age_ms, window_ms } => both(age_ms.to_string(), window_ms.to_string()),
+        DenyReason::OrderRateAboveMax { max, .. } => (None, Some(max.to_string())),
+        DenyReason::OrdersPerDayAboveMax { orders, max } => both(orders.to_string(), max.to_string()),
+        DenyReason::OrderToTradeAboveMax { orders, trades, max } => {
+            both(format!("{orders} for {trades}"), max.to_string())
+        }
+        DenyReason::SelfMatch { own } => (None, Some(own.to_string())),
         DenyReason::OpenOrdersAboveMax { open, max } => both(open.to_string(), max.to_string()),
         DenyReason::AccountBelowMin { equity, min } => both(usd(equity), usd(min)),
         DenyReason::PositionNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),

@@ -70,6 +70,10 @@ fn status(app: &App, view: &View) -> Value {
         "takes_commands": not_ready.is_none(),
         "takes_none_because": not_ready,
         "trading_state": core.trading().as_str(),
+        "restrained": core.restrained().map(|(scope, state)| json!({
+            "scope": scope.to_string(),
+            "trading_state": state.as_str(),
+        })).collect::<Vec<_>>(),
         "shutting_down": core.is_shutting_down(),
         "run": core.run(),
         "started_at": (run.ts_ns != 0).then(|| time(run.ts_ns)),

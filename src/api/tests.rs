@@ -132,6 +132,7 @@ fn limits() -> Limits {
         query_interval_ns: 1_000_000_000,
         reconcile_interval_ns: i64::MAX,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     }
 }
 
@@ -370,6 +371,41 @@ fn a_denied_order_answers_with_rule_limit_and_value() {
     assert_eq!(rig.view.lock().core().counters().placed, 0);
 }
 
+/// The opening, with some limits changed.
+fn opening_with(change: impl FnOnce(&mut Limits)) -> VecDeque<Input> {
+    let mut changed = limits();
+    change(&mut changed);
+    let mut events = opening();
+    events[1] = Input::new(Body::Limits(changed));
+    events
+}
+
+#[test]
+fn each_rule_says_what_it_found_and_what_it_allows() {
+    let at = |px: &str| LIMIT.replace("61000.5", px);
+    // With these limits and after these orders this one is denied: code, value and limit.
+    let denies = |change: fn(&mut Limits), first: &[String], order: String, want: [&str; 3]| {
+        let rig = Rig::with(Venue::Acks, opening_with(change), 64, Duration::from_secs(20)).opened();
+        for order in first {
+            assert_eq!(rig.post(order).0, 200);
+        }
+        let (status, body) = rig.post(&order);
+        assert_eq!((status, &body["error"]["code"]), (422, &want[0].into()), "{body}");
+        let details = &body["error"]["details"];
+        let shown = ["rule", "value", "limit"].map(|field| details[field].as_str().unwrap_or("null"));
+        assert_eq!(shown, want, "{body}");
+    };
+    let far = ["PRICE_COLLAR", "61000.5", "60000 and 1 % around it"];
+    denies(|l| l.price_collar_ppm = 10_000, &[], at("61000.5"), far);
+    let again = ["DUPLICATE_ORDER", "0", "1000"];
+    denies(|l| l.duplicate_window_ns = 1_000_000_000, &[at("61000.5")], at("61000.5"), again);
+    denies(|l| l.orders_per_second_max = 1, &[at("61000")], at("61001"), ["ORDER_RATE_ABOVE_MAX", "null", "1"]);
+    denies(|l| l.orders_per_day_max = 1, &[at("61000")], at("61001"), ["ORDERS_PER_DAY_ABOVE_MAX", "1", "1"]);
+    let ratio = ["ORDER_TO_TRADE_ABOVE_MAX", "1 for 0", "1"];
+    denies(|l| (l.order_to_trade_max, l.order_to_trade_orders_min) = (1, 1), &[at("61000")], at("61001"), ratio);
+    denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "null", "60100"]);
+}
+
 #[test]
 fn a_rejected_order_answers_with_the_venues_words() {
     let rig = Rig::start(Venue::Rejects).opened();
@@ -425,11 +461,38 @@ fn an_emergency_stop_halts_and_resume_is_the_way_back() {
     assert_eq!(rig.get("status").1["data"]["trading_state"], "halted");
     let (status, body) = rig.post(BUY);
     assert_eq!((status, &body["error"]["code"]), (422, &"TRADING_NOT_ACTIVE".into()));
-    let (status, body) = rig.post(r#"{"action":"resume"}"#);
+    let (status, body) = rig.post(r#"{"action":"resume","who":"Ada","why":"settled"}"#);
     assert_eq!((status, &body["data"]["trading_state"]), (200, &"active".into()));
     assert_eq!(rig.post(BUY).0, 200);
     let (status, body) = rig.post(r#"{"action":"cancel-all-orders"}"#);
     assert_eq!((status, &body["data"]["cancels"], &body["data"]["complete"]), (200, &0.into(), &true.into()));
+}
+
+#[test]
+fn a_named_person_restrains_a_part_and_resumes_it() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let act = |rest: &str| rig.post(&format!("{{\"action\":{rest}}}"));
+    let (status, body) = act(r#""set-trading-state","state":"halted","scope":"instrument","symbol":"BTCUSDT""#);
+    assert_eq!(
+        (status, body["error"]["details"]["fields"].as_array().map(Vec::len)),
+        (400, Some(2)),
+        "who and why: {body}"
+    );
+    let (status, body) = act(
+        r#""set-trading-state","state":"halted","scope":"instrument","symbol":"BTCUSDT","who":"Ada","why":"odd prints""#,
+    );
+    assert_eq!((status, &body["data"]["restrained"][0]["scope"]), (200, &"instrument 0".into()), "{body}");
+    assert_eq!(rig.get("status").1["data"]["restrained"][0]["trading_state"], "halted");
+    let (status, body) = rig.post(BUY);
+    assert_eq!((status, &body["error"]["code"]), (422, &"TRADING_NOT_ACTIVE".into()));
+    assert_eq!(body["error"]["details"]["value"], "halted for instrument 0");
+    let (status, _) = act(r#""resume","scope":"strategy","strategy":7,"who":"Ada","why":"x""#);
+    assert_eq!(status, 404);
+    let (status, body) = act(r#""resume","who":"somebody with a very long name","why":"x""#);
+    assert_eq!(status, 400, "{body}");
+    let (status, body) = act(r#""resume","scope":"instrument","symbol":"BTCUSDT","who":"Ada","why":"looked at""#);
+    assert_eq!((status, &body["data"]["restrained"]), (200, &Value::Array(vec![])), "{body}");
+    assert_eq!(rig.post(BUY).0, 200);
 }
 
 #[test]
@@ -480,7 +543,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, resume",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (

@@ -9,6 +9,9 @@ use std::process::ExitCode;
 pub(super) fn load(path: &Path) -> Result<Config, ExitCode> {
     Config::load(path).map_err(|error| {
         eprintln!("{error}");
+        if !path.exists() {
+            eprintln!("start it in the folder that has config/, or name a file: --config FILE");
+        }
         ExitCode::from(UNUSABLE)
     })
 }

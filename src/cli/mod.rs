@@ -16,6 +16,7 @@ mod credentials;
 pub mod replay;
 mod run;
 mod sim;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ enum Cmd {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
     },
+    /// Empty the trade store and fill it anew from a journal.
+    RebuildStore(store::RebuildArguments),
 }
 
 pub fn main() -> ExitCode {
@@ -69,5 +72,6 @@ pub fn main() -> ExitCode {
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
     }
 }

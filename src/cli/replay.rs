@@ -99,6 +99,7 @@ mod tests {
             query_interval_ns: 2_000_000_000,
             reconcile_interval_ns: i64::MAX,
             day_offset_ns: 0,
+            ..Limits::LOOSEST
         };
         let instrument = Instrument {
             symbol: Text::new("BTCUSDT"),

@@ -14,6 +14,7 @@ mod engine;
 mod fault;
 mod reader;
 mod risk;
+mod store;
 mod strategies;
 mod venues;
 
@@ -24,6 +25,7 @@ pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Risk, TradingHours};
+pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
 pub use venues::{Credentials, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub risk: Risk,
     pub log: Log,
     pub telemetry: Telemetry,
+    /// `None` where no trade store is kept.
+    pub store: Option<Store>,
 }
 
 impl Config {
@@ -87,6 +91,7 @@ impl Config {
             risk: Risk::read(root.section("risk")),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
+            store: root.section_opt("store").and_then(Store::read),
         };
         root.finish();
         check::across(&config, &doc);

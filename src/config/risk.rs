@@ -39,6 +39,17 @@ pub struct Risk {
     pub not_found_after_ns: Nanos,
     pub query_interval_ns: Nanos,
     pub reconcile_interval_ns: Nanos,
+    pub price_collar_ppm: u32,
+    pub price_move_max_ppm: u32,
+    pub price_move_window_ns: Nanos,
+    /// 0: the same order may come as often as it likes.
+    pub duplicate_window_ns: Nanos,
+    pub orders_per_second_max: u32,
+    pub orders_per_day_max: u32,
+    pub order_to_trade_max: u32,
+    pub order_to_trade_orders_min: u32,
+    pub runaway_executions_max: u32,
+    pub runaway_window_ns: Nanos,
 }
 
 impl Risk {
@@ -64,6 +75,16 @@ impl Risk {
             not_found_after_ns: s.millis("not_found_after_ms", 10..=600_000),
             query_interval_ns: s.millis("query_interval_ms", 10..=600_000),
             reconcile_interval_ns: s.millis("reconcile_interval_ms", 10_000..=86_400_000),
+            price_collar_ppm: s.percent_above_zero("price_collar_pct", 100),
+            price_move_max_ppm: s.percent_above_zero("price_move_max_pct", 100),
+            price_move_window_ns: s.millis("price_move_window_ms", 10..=3_600_000),
+            duplicate_window_ns: s.millis("duplicate_window_ms", 0..=60_000),
+            orders_per_second_max: s.whole("orders_per_second_max", 1..=100_000) as u32,
+            orders_per_day_max: s.whole("orders_per_day_max", 1..=1_000_000_000) as u32,
+            order_to_trade_max: s.whole("order_to_trade_max", 1..=1_000_000) as u32,
+            order_to_trade_orders_min: s.whole("order_to_trade_orders_min", 1..=1_000_000) as u32,
+            runaway_executions_max: s.whole("runaway_executions_max", 1..=10_000) as u32,
+            runaway_window_ns: s.millis("runaway_window_ms", 10..=86_400_000),
         };
         if risk.usd_assets.iter().any(|asset| !asset.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())) {
             s.fault("usd_assets", "assets are written as the venue does, in A-Z and 0-9");

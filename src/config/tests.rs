@@ -54,6 +54,16 @@ fn the_shipped_limits_are_the_ones_that_were_asked_for() {
 }
 
 #[test]
+fn the_store_is_kept_where_its_section_says_so() {
+    assert_eq!(Config::parse(SHIPPED).unwrap().store, Some(Store { file: "trades.db".into() }));
+    let head = SHIPPED.find("[store]").unwrap();
+    assert_eq!(Config::parse(&SHIPPED[..head]).unwrap().store, None);
+    let off = format!("{}{}", &SHIPPED[..head], SHIPPED[head..].replace("enabled = true", "enabled = false"));
+    assert_eq!(Config::parse(&off).unwrap().store, None);
+    assert_eq!(faults(&[("file = \"trades.db\"", "file = \"\"")]), "store.file: must not be empty\n");
+}
+
+#[test]
 fn decimals_are_exact_however_they_are_written() {
     for (written, want) in [
         ("5_000", 500_000_000_000),

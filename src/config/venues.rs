@@ -105,6 +105,12 @@ pub struct Venue {
     pub reconnect_max_ns: Nanos,
     /// A longer WebSocket message closes its connection.
     pub frame_max_bytes: usize,
+    /// Age at which a connection is replaced.
+    pub renew_after_ns: i64,
+    /// How often the venue's clock is measured.
+    pub clock_check_ns: i64,
+    /// Offset or round trip above which that is an alarm.
+    pub clock_offset_alarm_ns: i64,
 }
 
 /// Longest venue name: what the core keeps, and what fits a thread name after `gateway-`.
@@ -131,7 +137,10 @@ impl Venue {
             read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
+            renew_after_ns: s.millis("renew_after_ms", 60_000..=86_000_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
+            clock_check_ns: s.millis("clock_check_ms", 1_000..=3_600_000),
+            clock_offset_alarm_ns: s.millis("clock_offset_alarm_ms", 1..=60_000),
         };
         if venue.name.len() > VENUE_NAME_MAX || !is_plain_name(&venue.name) {
             s.fault("name", format!("{:?} must be at most {VENUE_NAME_MAX} of a-z, 0-9 and -", venue.name));

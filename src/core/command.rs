@@ -1,12 +1,14 @@
 //! What people and programs ask of the core. A command is journaled like any event and takes the same gate.
 
 use crate::core::config::Limits;
-use crate::domain::{InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, Text, TimeInForce, VenueId};
+use crate::domain::{
+    InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
+};
 use crate::{wire_enum, wire_struct};
 use std::fmt;
 
-/// What may be sent. Kept by the core, survives a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+/// What may be sent, strictest last. Kept by the core, survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum TradingState {
     /// Anything the limits allow.
     #[default]
@@ -31,6 +33,30 @@ impl TradingState {
 impl fmt::Display for TradingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What a trading state is set for. An order meets the strictest of those that it falls under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    #[default]
+    Account,
+    Venue(VenueId),
+    Strategy(StrategyId),
+    Instrument(InstrumentId),
+}
+wire_enum!(Scope { 0 => Account, 1 => Venue(venue), 2 => Strategy(strategy), 3 => Instrument(instrument) });
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Account => f.write_str("the account"),
+            Scope::Venue(venue) => write!(f, "venue {}", venue.0),
+            // What people and programs ask for has no strategy.
+            Scope::Strategy(StrategyId(0)) => f.write_str("the API"),
+            Scope::Strategy(strategy) => write!(f, "strategy {}", strategy.0),
+            Scope::Instrument(instrument) => write!(f, "instrument {}", instrument.0),
+        }
     }
 }
 
@@ -65,7 +91,10 @@ pub enum Action {
         flatten: bool,
     },
     /// Also the way back from a halt.
-    SetTradingState(TradingState),
+    SetTradingState {
+        scope: Scope,
+        state: TradingState,
+    },
     /// The engine is going down: no opens, cancel all.
     Shutdown,
     SetLimits(Limits),
@@ -74,8 +103,8 @@ pub enum Action {
 }
 wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
-    5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState(state), 8 => Shutdown, 9 => SetLimits(limits),
-    10 => Reconcile(venue),
+    5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
+    9 => SetLimits(limits), 10 => Reconcile(venue),
 });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,10 +44,12 @@ impl Core {
                     closing(self.cancel_where(|_| true, out), 0)
                 }
             }
-            Action::SetTradingState(state) => {
-                self.halt_when_flat = false;
-                self.set_trading(state, out);
-                Reply::Done
+            Action::SetTradingState { scope, state } => {
+                if self.set_trading_of(scope, state, out) {
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
             }
             Action::Shutdown => {
                 self.shutting_down = true;
@@ -106,12 +108,14 @@ impl Core {
             return true;
         }
         order.asked_ns = now;
+        let strategy = order.strategy;
         let cancel = CancelOrder {
             order: id,
             venue: order.venue,
             instrument: order.instrument,
             venue_order_id: order.venue_order_id,
         };
+        self.desks.message(cancel.venue, strategy, now, self.rate_interval_ns);
         out.push(EffectOf::Cancel(cancel));
         // An unknown order stays unknown until the venue has spoken of it; the cancel may well settle it.
         if order.status != OrdStatus::Unknown {

@@ -33,6 +33,23 @@ pub struct Limits {
     pub reconcile_interval_ns: Nanos,
     /// Hour of the day boundary of the daily loss, as an offset from UTC midnight.
     pub day_offset_ns: Nanos,
+    /// A limit price further than this from the mid is denied, either way.
+    pub price_collar_ppm: u32,
+    /// Growth is denied while the mid has moved by more than this within `price_move_window_ns`.
+    pub price_move_max_ppm: u32,
+    pub price_move_window_ns: Nanos,
+    /// The same order from the same source within this is denied. 0: never.
+    pub duplicate_window_ns: Nanos,
+    /// Orders in a second, to one venue and from one strategy.
+    pub orders_per_second_max: u32,
+    /// Orders since the day boundary.
+    pub orders_per_day_max: u32,
+    /// Orders for each trade since the day boundary, once `order_to_trade_orders_min` were sent.
+    pub order_to_trade_max: u32,
+    pub order_to_trade_orders_min: u32,
+    /// A strategy with more orders executed in one direction within `runaway_window_ns` is halted.
+    pub runaway_executions_max: u32,
+    pub runaway_window_ns: Nanos,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -48,7 +65,46 @@ wire_struct!(Limits {
     query_interval_ns,
     reconcile_interval_ns,
     day_offset_ns,
+    price_collar_ppm,
+    price_move_max_ppm,
+    price_move_window_ns,
+    duplicate_window_ns,
+    orders_per_second_max,
+    orders_per_day_max,
+    order_to_trade_max,
+    order_to_trade_orders_min,
+    runaway_executions_max,
+    runaway_window_ns,
 });
+
+impl Limits {
+    /// Every limit as loose as it goes: what tests and benches begin from, to tighten the ones they are about.
+    pub const LOOSEST: Limits = Limits {
+        order_notional_max: Usd(i64::MAX),
+        position_notional_max: Usd(i64::MAX),
+        leverage_max_ppm: u64::MAX,
+        account_balance_min: Usd::ZERO,
+        daily_loss_max: Usd(i64::MAX),
+        quote_age_max_ns: i64::MAX,
+        market_order_margin_ppm: 0,
+        open_orders_max: u32::MAX,
+        ack_timeout_ns: i64::MAX,
+        not_found_after_ns: i64::MAX,
+        query_interval_ns: i64::MAX,
+        reconcile_interval_ns: i64::MAX,
+        day_offset_ns: 0,
+        price_collar_ppm: u32::MAX,
+        price_move_max_ppm: u32::MAX,
+        price_move_window_ns: 0,
+        duplicate_window_ns: 0,
+        orders_per_second_max: 1_000_000_000,
+        orders_per_day_max: u32::MAX,
+        order_to_trade_max: u32::MAX,
+        order_to_trade_orders_min: u32::MAX,
+        runaway_executions_max: u32::MAX,
+        runaway_window_ns: 0,
+    };
+}
 
 /// A strategy instance and its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

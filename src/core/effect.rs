@@ -1,6 +1,6 @@
 //! What comes out of the core: what the outside must do, and what was decided. Both are journaled with their event.
 
-use crate::core::command::TradingState;
+use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
 use crate::domain::{
     ExecId, InstrumentId, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd,
@@ -113,11 +113,13 @@ pub enum AlarmKind {
     FillsMissing,
     /// A position could not be closed: the rest is below the venue's smallest order, or its orders keep failing.
     NotFlattened,
+    /// A strategy's orders were executed too often in one direction: it is halted.
+    Runaway,
 }
 wire_enum!(AlarmKind {
     0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
     5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
-    11 => NotFlattened,
+    11 => NotFlattened, 12 => Runaway,
 });
 
 /// The answer to a command that is not an order.
@@ -181,6 +183,7 @@ pub enum EffectOf<P> {
     Order(OrderUpdate),
     Fill(Fill),
     Trading {
+        scope: Scope,
         state: TradingState,
     },
     Alarm {
@@ -202,7 +205,7 @@ wire_enum!(RecordedEffect {
     0 => Place(order), 1 => Cancel(cancel), 2 => CancelAll { venue, instrument }, 3 => Query(query),
     4 => Reconcile { venue }, 5 => Backfill { venue, instrument, from, since_ns },
     6 => Denied { request, strategy, instrument, side, qty, px, reason },
-    7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { state },
+    7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
 });
 
@@ -225,7 +228,7 @@ impl Effect {
             EffectOf::Accepted { request, order } => EffectOf::Accepted { request, order },
             EffectOf::Order(x) => EffectOf::Order(x),
             EffectOf::Fill(x) => EffectOf::Fill(x),
-            EffectOf::Trading { state } => EffectOf::Trading { state },
+            EffectOf::Trading { scope, state } => EffectOf::Trading { scope, state },
             EffectOf::Alarm { kind, instrument, order } => EffectOf::Alarm { kind, instrument, order },
             EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
         }

@@ -98,7 +98,7 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
-        let (mut strategy, mut missing) = (Default::default(), false);
+        let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
@@ -109,11 +109,12 @@ impl Core {
                 if !report.venue_order_id.is_none() {
                     order.venue_order_id = report.venue_order_id;
                 }
-                let (status, side) = (order.status, order.side);
+                let (status, side, first) = (order.status, order.side, before == order.qty);
                 let over = order.cum > order.qty;
                 // A fill between the last one known and this one was lost on the way.
                 missing = report.cum_qty > order.cum;
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
+                executed = first;
                 // What filled no longer works.
                 let change = order.leaves().0 - before.0;
                 self.portfolio.work(report.instrument, side, change);
@@ -130,6 +131,7 @@ impl Core {
             }
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
         }
+        self.desks.day.trades = self.desks.day.trades.saturating_add(1);
         if missing {
             self.fetch_fills(report, out);
         }
@@ -148,6 +150,9 @@ impl Core {
             position,
         }));
         self.tell(report.order, 0, Text::default(), out);
+        if executed {
+            self.watch_runaway(strategy, report.side, report.order, out);
+        }
         self.watch_loss(out);
     }
 
@@ -157,8 +162,7 @@ impl Core {
         let was_closed = order.status.is_closed();
         order.status = next;
         if next.is_closed() && !was_closed {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
         }
     }
 

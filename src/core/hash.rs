@@ -15,7 +15,7 @@ impl Hasher {
         let mut buf = self.buf;
         let mut w = Writer::new(&mut buf);
         value.put(&mut w);
-        // The largest hashed value, an instrument, is a third of the buffer; a longer one would be hashed as its prefix.
+        // The largest hashed value, an instrument, is half of the buffer; a longer one would be hashed as its prefix.
         let len = w.finish().unwrap_or(buf.len());
         for piece in buf[..len].chunks(8) {
             let mut word = [0u8; 8];
@@ -41,6 +41,7 @@ impl Core {
         for venue in &self.venues {
             h.add(&venue.name);
             h.add(&venue.state);
+            h.add(&venue.trading);
             h.add(&venue.reconcile_due);
             h.add(&venue.reconcile_ns);
             h.add(&venue.synced_ns);
@@ -62,6 +63,15 @@ impl Core {
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);
         }
+        for (_, desk) in self.desks.all() {
+            h.add(desk);
+        }
+        h.add(self.desks.rates());
+        h.add(&self.desks.day);
+        self.recent.each(|intent, at| {
+            h.add(&intent);
+            h.add(&at);
+        });
         for book in &self.books {
             h.add(&book.is_whole());
             h.add(&book.update_id());

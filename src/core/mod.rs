@@ -9,6 +9,7 @@ pub mod book;
 pub mod command;
 mod commands;
 pub mod config;
+pub mod desks;
 pub mod effect;
 pub mod event;
 mod exec;
@@ -23,16 +24,18 @@ pub mod table;
 mod tests;
 mod tick;
 mod venue;
+mod window;
 
 use account::Account;
 use book::Book;
-use command::{PlaceOrder, TradingState};
+use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
+use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{DenyReason, RULES, Scene, Verdict};
+use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
@@ -73,6 +76,7 @@ impl Key for FillKey {
 struct Venue {
     name: Text<16>,
     state: VenueState,
+    trading: TradingState,
     /// Someone should ask the venue for everything again, at the next tick.
     reconcile_due: bool,
     /// When the last `Reconcile` was asked for.
@@ -107,6 +111,8 @@ pub struct Core {
     made: u64,
     limits: Limits,
     limits_set: bool,
+    /// A second over `orders_per_second_max`.
+    rate_interval_ns: Nanos,
     trading: TradingState,
     /// Going down: nothing opens until the next start.
     shutting_down: bool,
@@ -116,6 +122,11 @@ pub struct Core {
     account: Account,
     portfolio: Portfolio,
     orders: Orders,
+    desks: Desks,
+    /// Prices of our own resting orders.
+    resting: Resting,
+    /// Intents that became orders a moment ago.
+    recent: Recent,
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
@@ -134,6 +145,7 @@ impl Core {
             made: 0,
             limits: Limits::default(),
             limits_set: false,
+            rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
             halt_when_flat: false,
@@ -141,6 +153,9 @@ impl Core {
             account: Account::new(),
             portfolio: Portfolio::new(),
             orders: Orders::new(),
+            desks: Desks::new(),
+            resting: Resting::new(MAX_INSTRUMENTS),
+            recent: Recent::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
@@ -184,6 +199,7 @@ impl Core {
         let Some(inst) = self.portfolio.get_mut(quote.instrument) else { return };
         inst.quote = *quote;
         inst.quote_ns = now;
+        inst.swing.see(now, self.limits.price_move_window_ns, quote.mid());
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
@@ -215,6 +231,8 @@ impl Core {
         for n in 0..self.intents.len() {
             let Some((strategy, intent)) = self.intents.get(n) else { break };
             match intent {
+                // A halted strategy may still cancel.
+                Intent::Place(_) if self.desks.get(strategy).trading == TradingState::Halted => {}
                 Intent::Place(order) => {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
@@ -233,6 +251,7 @@ impl Core {
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
+                self.recent.add(order, source.strategy, self.now);
                 self.send(&verdict, source, out);
                 Some(id)
             }
@@ -255,18 +274,51 @@ impl Core {
     #[inline]
     fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
         let inst = self.portfolio.get(order.instrument);
+        let venue = inst.map(|i| i.def.venue).unwrap_or_default();
+        let desk = self.desks.get(strategy);
+        let (scope, trading) = self.strictest(inst, strategy);
         let scene = Scene {
             now: self.now,
             limits: &self.limits,
-            trading: if self.shutting_down || !self.limits_set { TradingState::Halted } else { self.trading },
+            scope,
+            trading,
             inst,
-            venue: inst.and_then(|i| self.venues.get(i.def.venue.index())).map(|v| v.state).unwrap_or_default(),
+            venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
             totals: &self.portfolio.totals,
             open_orders: self.orders.live_count(),
+            strategy,
+            desk,
+            venue_rate: self.desks.rate(venue),
+            rate_interval_ns: self.rate_interval_ns,
+            day: &self.desks.day,
+            recent: &self.recent,
+            resting: &self.resting,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         };
-        risk::gate(&scene, order, id, strategy)
+        risk::gate(&scene, order, id)
+    }
+
+    /// The strictest trading state that an order falls under, and whose it is.
+    #[inline]
+    fn strictest(&self, inst: Option<&portfolio::Inst>, strategy: StrategyId) -> (Scope, TradingState) {
+        if self.shutting_down || !self.limits_set {
+            return (Scope::Account, TradingState::Halted);
+        }
+        let mut found = (Scope::Account, self.trading);
+        let mut meet = |scope, state| {
+            if state > found.1 {
+                found = (scope, state);
+            }
+        };
+        if let Some(inst) = inst {
+            if let Some(venue) = self.venues.get(inst.def.venue.index()) {
+                meet(Scope::Venue(inst.def.venue), venue.trading);
+            }
+            meet(Scope::Instrument(inst.def.id), inst.trading);
+        }
+        meet(Scope::Strategy(strategy), self.desks.get(strategy).trading);
+        found
     }
 
     fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
@@ -288,6 +340,7 @@ impl Core {
             ..Order::default()
         };
         self.orders.insert(order);
+        self.resting.add(&order);
         self.portfolio.work(new.instrument, new.side, new.qty.0);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
@@ -295,6 +348,8 @@ impl Core {
         self.hold(new.order);
         self.portfolio.revalue(new.instrument);
         self.counters.placed += 1;
+        self.desks.message(new.venue, source.strategy, self.now, self.rate_interval_ns);
+        self.desks.day.orders = self.desks.day.orders.saturating_add(1);
         out.push(Effect::Place(verdict.order));
         out.push(EffectOf::Accepted { request: source.request, order: new.order });
         self.tell(new.order, 0, Text::default(), out);
@@ -352,13 +407,21 @@ impl Core {
             self.portfolio.work(instrument, side, after.0 - before.0);
         }
         if status.is_closed() {
-            self.hold(id);
-            self.orders.retire(id);
+            self.retire(id);
             self.portfolio.revalue(instrument);
         }
         if status == OrdStatus::Unknown {
             self.counters.unknown += 1;
         }
+    }
+
+    /// An order has ended: what it held is free, and it stands in nobody's way.
+    fn retire(&mut self, id: OrderId) {
+        self.hold(id);
+        if let Some(order) = self.orders.get(id) {
+            self.resting.remove(order);
+        }
+        self.orders.retire(id);
     }
 
     fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {
@@ -382,6 +445,15 @@ impl Core {
     }
     pub fn trading(&self) -> TradingState {
         self.trading
+    }
+    /// What is not active: the account, venues, instruments and strategies, each with its state.
+    pub fn restrained(&self) -> impl Iterator<Item = (Scope, TradingState)> {
+        let account = std::iter::once((Scope::Account, self.trading));
+        let venues = self.venues.iter().enumerate().map(|(id, v)| (Scope::Venue(VenueId(id as u8)), v.trading));
+        let instruments = self.portfolio.defined().map(|i| (Scope::Instrument(i.def.id), i.trading));
+        let strategies = self.desks.all().map(|(id, desk)| (Scope::Strategy(id), desk.trading));
+        let all = account.chain(venues).chain(instruments).chain(strategies);
+        all.filter(|(_, state)| *state != TradingState::Active)
     }
     pub fn is_shutting_down(&self) -> bool {
         self.shutting_down

@@ -4,7 +4,9 @@
 //! the cost of a quote does not depend on how many positions there are.
 
 use super::account::Account;
+use super::command::TradingState;
 use super::positions::Position;
+use super::risk::Swing;
 use crate::domain::{
     AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
     RequestId, Round, Side, Text, Usd, VenueId, num,
@@ -37,9 +39,12 @@ pub struct Inst {
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
+    /// How far the mid went lately.
+    pub swing: Swing,
     pub position: Position,
     pub working: Working,
     pub closing: Closing,
+    pub trading: TradingState,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
     /// The greatest exec id of a fill of ours.
@@ -60,9 +65,11 @@ wire_struct!(Inst {
     feed,
     quote,
     quote_ns,
+    swing,
     position,
     working,
     closing,
+    trading,
     traded,
     last_exec,
     marked_exec,
@@ -212,6 +219,7 @@ impl Portfolio {
         if rescaled {
             inst.quote = Quote::default();
             inst.quote_ns = 0;
+            inst.swing = Swing::default();
         }
         inst.defined = true;
         inst.def = *def;

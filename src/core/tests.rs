@@ -1,7 +1,9 @@
 //! Claims about the core, each a short story of events.
 
+mod gate;
+
 use super::Core;
-use super::command::{Action, Command, PlaceOrder, TradingState};
+use super::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
@@ -31,6 +33,7 @@ fn limits() -> Limits {
         query_interval_ns: 2 * SECOND,
         reconcile_interval_ns: 60 * SECOND,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     }
 }
 
@@ -291,7 +294,10 @@ fn without_limits_or_account_nothing_is_sent() {
     let denied = rig.place(Side::Buy, E8 / 1000).unwrap_err();
     assert_eq!(denied.code(), "LEVERAGE_ABOVE_MAX", "no balance is no equity");
     rig.core.limits_set = false;
-    assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err(), DenyReason::TradingNotActive(TradingState::Halted));
+    assert_eq!(
+        rig.place(Side::Buy, E8 / 1000).unwrap_err(),
+        DenyReason::TradingNotActive { state: TradingState::Halted, scope: Scope::Account }
+    );
 }
 
 #[test]
@@ -300,7 +306,7 @@ fn a_halted_core_sends_only_cancels_and_a_reducing_one_only_exits() {
     let working = rig.limit(Side::Buy, E8 / 1000, 50_000).unwrap();
     let bought = rig.place(Side::Buy, E8 / 100).unwrap();
     rig.fill(bought, Side::Buy, E8 / 100, 60_000);
-    rig.command(Action::SetTradingState(TradingState::Reducing));
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Reducing });
     assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err().code(), "TRADING_NOT_ACTIVE");
     assert_eq!(rig.place(Side::Sell, E8 / 100 + 1_000).unwrap_err().code(), "TRADING_NOT_ACTIVE", "more than is held");
     let exit = rig.place(Side::Sell, E8 / 200).unwrap();

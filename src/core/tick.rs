@@ -1,6 +1,6 @@
 //! What time brings: answers that did not come, closes that go on, the day boundary, the loss limit.
 
-use super::command::{PlaceOrder, TradingState};
+use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
 use super::{Core, Source};
 use crate::domain::{
@@ -34,6 +34,7 @@ impl Core {
         if day > totals.day {
             totals.day = day;
             totals.day_start_pnl = totals.pnl();
+            self.desks.day = Default::default();
         }
     }
 
@@ -151,8 +152,54 @@ impl Core {
     pub(super) fn set_trading(&mut self, state: TradingState, out: &mut Outbox) {
         if self.trading != state {
             self.trading = state;
-            out.push(EffectOf::Trading { state });
+            out.push(EffectOf::Trading { scope: Scope::Account, state });
         }
+    }
+
+    /// A person sets what may be sent. False where there is no such venue, strategy or instrument.
+    pub(super) fn set_trading_of(&mut self, scope: Scope, state: TradingState, out: &mut Outbox) -> bool {
+        let slot = match scope {
+            Scope::Account => {
+                self.halt_when_flat = false;
+                self.set_trading(state, out);
+                return true;
+            }
+            Scope::Venue(venue) => {
+                self.venues.get_mut(venue.index()).filter(|v| !v.name.is_empty()).map(|v| &mut v.trading)
+            }
+            Scope::Instrument(id) => self.portfolio.get_mut(id).map(|inst| &mut inst.trading),
+            Scope::Strategy(id) if self.strategies.has(id) => {
+                let desk = self.desks.get_mut(id);
+                if state == TradingState::Active {
+                    desk.run = Default::default();
+                }
+                Some(&mut desk.trading)
+            }
+            Scope::Strategy(_) => None,
+        };
+        let Some(slot) = slot else { return false };
+        if std::mem::replace(slot, state) != state {
+            out.push(EffectOf::Trading { scope, state });
+        }
+        true
+    }
+
+    /// A strategy's order was executed. Too many in one direction, and the strategy is halted and its orders cancelled.
+    pub(super) fn watch_runaway(&mut self, strategy: StrategyId, side: Side, id: OrderId, out: &mut Outbox) {
+        if strategy == StrategyId(0) {
+            return;
+        }
+        let (now, limits) = (self.now, &self.limits);
+        let desk = self.desks.get_mut(strategy);
+        let executions = desk.run.see(now, limits.runaway_window_ns, side);
+        if executions <= limits.runaway_executions_max || desk.trading == TradingState::Halted {
+            return;
+        }
+        desk.trading = TradingState::Halted;
+        let instrument = self.orders.get(id).map_or(InstrumentId::UNKNOWN, |o| o.instrument);
+        self.alarm(AlarmKind::Runaway, instrument, id, out);
+        out.push(EffectOf::Trading { scope: Scope::Strategy(strategy), state: TradingState::Halted });
+        self.cancel_where(|o| o.strategy == strategy, out);
     }
 
     /// Begins to close an instrument: opens are barred, its orders cancelled, its position flattened when they are gone.

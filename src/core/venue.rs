@@ -21,6 +21,7 @@ impl Core {
         for inst in self.portfolio.all_mut() {
             inst.feed = FeedState::Disconnected;
             inst.quote_ns = 0;
+            inst.swing = Default::default();
         }
         for book in &mut self.books {
             book.invalidate();
@@ -51,6 +52,7 @@ impl Core {
     pub(super) fn set_limits(&mut self, limits: &Limits) {
         self.limits = *limits;
         self.limits_set = true;
+        self.rate_interval_ns = super::risk::interval_ns(limits.orders_per_second_max);
     }
 
     pub(super) fn on_venue(&mut self, venue: VenueId, name: Text<16>) {
@@ -67,6 +69,7 @@ impl Core {
         while self.books.len() <= def.id.index() {
             self.books.push(Book::new());
         }
+        self.resting.define(def.id);
         if !self.portfolio.define(def) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
         }

@@ -18,6 +18,14 @@ pub struct Quote {
 }
 wire_struct!(Quote { instrument, bid_px, bid_qty, ask_px, ask_qty, update_id, ts_event_ns });
 
+impl Quote {
+    /// Half way between bid and ask, rounded down.
+    #[inline]
+    pub fn mid(&self) -> Price {
+        Price(self.bid_px.0.saturating_add(self.ask_px.0) / 2)
+    }
+}
+
 /// A public trade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TradeTick {

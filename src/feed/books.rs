@@ -33,7 +33,7 @@ const RATE_LIMIT_NS: Nanos = 60_000_000_000;
 pub(super) enum Next {
     Continue,
     /// The venue announced that it goes down.
-    Reconnect,
+    Renew,
 }
 
 struct Book {
@@ -47,6 +47,12 @@ struct Book {
     quiet: bool,
     backoff: Backoff,
     live_since: Nanos,
+    /// Ids of the last quote and trade.
+    quote_id: u64,
+    trade_id: u64,
+    /// The connection is a new one, and quotes, or trades, may come that the one before it brought already.
+    quotes_again: bool,
+    trades_again: bool,
 }
 
 /// A snapshot that is being let through.
@@ -104,6 +110,10 @@ impl Books {
                 quiet: false,
                 backoff: Backoff::new(SNAPSHOT_RETRY_MIN_NS, SNAPSHOT_RETRY_MAX_NS),
                 live_since: 0,
+                quote_id: 0,
+                trade_id: 0,
+                quotes_again: false,
+                trades_again: false,
             });
         }
         Books {
@@ -153,12 +163,45 @@ impl Books {
         // An answer that is still on its way is of before the break.
         self.asked = None;
         for slot in 0..self.books.len() {
-            self.books[slot].sync.reset();
+            let book = &mut self.books[slot];
+            book.sync.reset();
+            (book.quotes_again, book.trades_again) = (false, false);
             if self.books[slot].told != FeedState::Disconnected {
                 self.tell(slot, FeedState::Disconnected);
             }
         }
         self.unsynced = self.books.len();
+    }
+
+    /// Another connection brings the same streams from now on, some of it for the second time.
+    pub fn on_renewed(&mut self) {
+        self.counts.renewals += 1;
+        for book in &mut self.books {
+            (book.quotes_again, book.trades_again) = (true, true);
+        }
+    }
+
+    /// Whether a quote came over the connection before already.
+    #[inline]
+    fn had_quote(&mut self, slot: usize, id: u64) -> bool {
+        let book = &mut self.books[slot];
+        if book.quotes_again && id <= book.quote_id {
+            self.counts.doubled += 1;
+            return true;
+        }
+        (book.quotes_again, book.quote_id) = (false, id);
+        false
+    }
+
+    #[inline]
+    fn had_trade(&mut self, slot: usize, id: u64) -> bool {
+        let book = &mut self.books[slot];
+        if book.trades_again && id <= book.trade_id {
+            self.counts.doubled += 1;
+            return true;
+        }
+        (book.trades_again, book.trade_id) = (false, id);
+        false
     }
 
     fn tell(&mut self, slot: usize, state: FeedState) {
@@ -176,7 +219,18 @@ impl Books {
 
     /// One message, read at `recv_ns`.
     #[inline]
-    pub fn on_frame(&mut self, frame: &[u8], recv_ns: Nanos, clock: &Clock) -> Next {
+    pub fn on_message(&mut self, binary: bool, payload: &mut [u8], recv_ns: Nanos, clock: &Clock) -> Next {
+        if !binary {
+            return self.on_frame(payload, recv_ns, clock);
+        }
+        self.counts.frames += 1;
+        self.counts.bytes += payload.len() as u64;
+        self.counts.binary += 1;
+        Next::Continue
+    }
+
+    #[inline]
+    fn on_frame(&mut self, frame: &[u8], recv_ns: Nanos, clock: &Clock) -> Next {
         self.counts.frames += 1;
         self.counts.bytes += frame.len() as u64;
         let decoded = self.decoder.decode(frame);
@@ -184,13 +238,16 @@ impl Books {
         match decoded {
             Ok(Market::Quote(quote)) => {
                 self.counts.quotes += 1;
-                if let Some(slot) = self.slot(quote.instrument) {
+                if let Some(slot) = self.slot(quote.instrument)
+                    && !self.had_quote(slot, quote.update_id)
+                {
                     self.counts.conflated += u64::from(self.outlet.quote(slot, stamps, quote));
                 }
             }
             Ok(Market::Trade(trade)) => {
                 self.counts.trades += 1;
                 if let Some(slot) = self.slot(trade.instrument)
+                    && !self.had_trade(slot, trade.trade_id.lo)
                     && !self.outlet.trade(slot, stamps, trade)
                 {
                     self.counts.trades_dropped += 1;
@@ -204,7 +261,7 @@ impl Books {
             }
             Ok(Market::ServerShutdown) => {
                 self.counts.shutdowns += 1;
-                return Next::Reconnect;
+                return Next::Renew;
             }
             Err(error) => self.on_refused(frame, error, recv_ns),
         }

@@ -1,6 +1,6 @@
 //! Market data in: the sockets of the venues' public streams, and from them quotes, trades and whole books.
 //!
-//! Owns: market-data connections, subscriptions, reconnects with back-off, liveness proved by data, the local-book
+//! Owns: market-data connections, subscriptions, renewals and reconnects with back-off, liveness proved by data, the local-book
 //! procedure, and what happens while the core does not keep up.
 //! Must not know: `gateway`, `api`, `journal`; of `core` nothing but `Input` and `Body`.
 //!
@@ -12,6 +12,7 @@ mod backoff;
 mod book_sync;
 mod books;
 mod outlet;
+mod renewal;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use stats::{FeedCounts, FeedStats};
 
 use self::backoff::Backoff;
 use self::books::{Books, Next};
+use self::renewal::NextLink;
 use crate::agent::Agent;
 use crate::core::event::Input;
 use crate::domain::{InstrumentId, Nanos};
@@ -59,6 +61,8 @@ pub struct FeedConfig {
     pub read_timeout_ns: Nanos,
     pub reconnect_min_ns: Nanos,
     pub reconnect_max_ns: Nanos,
+    /// Age at which a connection is replaced, below the venue's own limit (24 h, §14.1).
+    pub renew_after_ns: Nanos,
     /// A longer message ends the connection.
     pub frame_max_bytes: usize,
 }
@@ -99,6 +103,10 @@ pub struct Feed {
     attempts: u64,
     backoff: Backoff,
     rng: fastrand::Rng,
+    ws_config: WsConfig,
+    /// The connection that will replace this one, and when the next is to be opened.
+    next: Option<NextLink>,
+    renew_at: Nanos,
     /// When the last message came.
     last_message: Nanos,
     books: Books,
@@ -132,6 +140,9 @@ impl Feed {
             network,
             clock,
             ws: WebSocket::new(ws, rng.u64(..)),
+            ws_config: ws,
+            next: None,
+            renew_at: Nanos::MAX,
             link: Link::Down { until: 0 },
             attempts: 0,
             backoff: Backoff::new(config.reconnect_min_ns, config.reconnect_max_ns),
@@ -174,6 +185,11 @@ impl Feed {
     }
 
     fn link_down(&mut self, until: Nanos) {
+        if self.next.as_ref().is_some_and(NextLink::is_open) {
+            // What the lost connection did not bring any more, its successor did.
+            return self.promote();
+        }
+        self.next = None;
         self.ws.abort();
         self.link = Link::Down { until };
         self.books.on_down();
@@ -208,7 +224,7 @@ impl Feed {
                     self.on_silence(now);
                     return 1;
                 }
-                work
+                work + self.renew(work < FRAMES_PER_TURN, now)
             }
         }
     }
@@ -236,22 +252,15 @@ impl Feed {
             let Some(message) = message else { break };
             if self.link == Link::Connecting {
                 self.link = Link::Open { since: now };
+                self.renew_at = now + self.config.renew_after_ns;
                 self.books.on_open(now);
             }
             let recv_ns = self.clock.now();
             work += 1;
             self.last_message = now;
-            if message.binary {
-                self.books.counts.frames += 1;
-                self.books.counts.bytes += message.payload.len() as u64;
-                self.books.counts.binary += 1;
-                continue;
-            }
-            if self.books.on_frame(message.payload, recv_ns, &self.clock) == Next::Reconnect {
-                tracing::info!(venue = self.config.venue, "the venue announced that it goes down: reconnecting");
-                let wait = self.wait(now);
-                self.link_down(now + wait);
-                break;
+            if self.books.on_message(message.binary, message.payload, recv_ns, &self.clock) == Next::Renew {
+                tracing::info!(venue = self.config.venue, "the venue announced that it goes down: moving over");
+                self.renew_at = now;
             }
             if !self.books.can_read() {
                 break;
@@ -259,6 +268,7 @@ impl Feed {
         }
         if self.link == Link::Connecting && self.ws.is_open() {
             self.link = Link::Open { since: now };
+            self.renew_at = now + self.config.renew_after_ns;
             self.last_message = now;
             self.books.on_open(now);
             work += 1;

@@ -39,6 +39,10 @@ pub struct FeedCounts {
     pub resyncs: u64,
     /// Snapshots asked for again: too old, refused or unreadable.
     pub snapshot_retries: u64,
+    /// Quotes and trades that a new connection brought a second time.
+    pub doubled: u64,
+    /// Connections replaced by a new one without a break.
+    pub renewals: u64,
     /// Connections tried after the first one.
     pub reconnects: u64,
     /// Connections given up because nothing came.
@@ -74,6 +78,8 @@ impl FeedCounts {
             ("snapshots", self.snapshots),
             ("resyncs", self.resyncs),
             ("snapshot_retries", self.snapshot_retries),
+            ("doubled", self.doubled),
+            ("renewals", self.renewals),
             ("reconnects", self.reconnects),
             ("timeouts", self.timeouts),
             ("oversize", self.oversize),
@@ -81,7 +87,7 @@ impl FeedCounts {
     }
 }
 
-const NUMBERS: usize = 20;
+const NUMBERS: usize = 22;
 
 /// The numbers as others see them: relaxed atomics, shared by their clones.
 #[derive(Debug, Clone)]

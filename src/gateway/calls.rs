@@ -12,6 +12,9 @@ pub const TRADES_PAGE: usize = 1000;
 /// A wait that the venue asks for is believed up to this: its longest ban is three days.
 const RETRY_AFTER_MAX_S: u64 = 3 * 86_400;
 
+/// A wait that the venue asks for without saying how long.
+const PAUSE_S: u64 = 10;
+
 /// Writes the questions.
 pub struct Calls {
     base: String,
@@ -102,8 +105,12 @@ pub fn judge(outcome: Result<RestResponse, String>) -> Result<Vec<u8>, Refusal> 
     let (code, text) = rest_error(&response.body).unwrap_or((0, String::new()));
     let retry_after = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
     let seconds = retry_after.and_then(|(_, value)| value.trim().parse::<u64>().ok());
+    let class = classify(response.status, code, &text);
+    // Without a word about the time, a limit is left alone for a while all the same.
+    let limited = matches!(class, ErrorClass::RateLimited | ErrorClass::Banned);
+    let seconds = seconds.or(limited.then_some(PAUSE_S));
     Err(Refusal {
-        class: Some(classify(response.status, code, &text)),
+        class: Some(class),
         code,
         text: format!("HTTP status {}, code {code}: {text}", response.status),
         retry_after_ns: seconds.map(|s| s.min(RETRY_AFTER_MAX_S) as i64 * 1_000_000_000),
@@ -160,6 +167,7 @@ mod tests {
         assert_eq!((gone.code, gone.retry_after_ns), (0, None));
         assert_eq!(answer(400, "", "{\"code\":-1021,\"msg\":\"t\"}").unwrap_err().class, Some(ErrorClass::Clock));
         assert_eq!(answer(429, "99999999999", "").unwrap_err().retry_after_ns, Some(3 * 86_400 * 1_000_000_000));
+        assert_eq!(answer(429, "", "").unwrap_err().retry_after_ns, Some(10_000_000_000));
         let error = judge(Err("GET x: refused".to_owned())).unwrap_err();
         assert_eq!((error.class, error.text.as_str()), (None, "GET x: refused"));
     }

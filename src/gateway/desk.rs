@@ -16,8 +16,9 @@ use crate::telemetry::clock::Clock;
 use crate::venues::binance::DecodeError;
 use crate::venues::binance::account::AccountDecoder;
 use crate::venues::binance::errors::ErrorClass;
+use crate::venues::binance::limits::{Cost, Limits, header_count};
 use crate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder, RequestKind, RequestTag};
-use crate::venues::binance::response::{self, Answer, ApiError};
+use crate::venues::binance::response::{self, Answer, ApiError, RateCount};
 use crate::venues::binance::user::UserEvent;
 
 /// A wait that the venue asks for without saying how long.
@@ -27,12 +28,18 @@ const PAUSE_NS: Nanos = 10_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     Nothing,
+    /// The connection is logged on: requests go unsigned.
+    LoggedOn,
+    /// It is not, and the venue said why.
+    LogonRefused(String),
     /// The private stream is open.
     Subscribed,
     /// The private stream has closed an order.
     Closed(OrderId),
     /// Something of ours may have been missed: the venue must be asked for everything.
     Missed,
+    /// The venue's server is about to end the link.
+    GoesDown,
     /// The link is of no more use.
     Over(String),
 }
@@ -42,6 +49,7 @@ pub struct Desk {
     pub clock: Clock,
     pub reports: Reports,
     pub sync: ClockSync,
+    pub limits: Limits,
     pub known: KnownOrders,
     pub decoder: AccountDecoder,
     pub counters: GatewayCounters,
@@ -66,6 +74,7 @@ impl Desk {
         decoder: AccountDecoder,
         builder: RequestBuilder,
         request_timeout_ns: Nanos,
+        clock_check_ns: Nanos,
         counters: GatewayCounters,
     ) -> Desk {
         let names = decoder.names();
@@ -77,7 +86,8 @@ impl Desk {
             venue: names.venue,
             clock: clock.clone(),
             reports,
-            sync: ClockSync::new(),
+            sync: ClockSync::new(clock_check_ns),
+            limits: Limits::new(),
             known: KnownOrders::new(),
             decoder,
             counters,
@@ -118,7 +128,7 @@ impl Desk {
             return Err(GatewayError::NotReady);
         }
         if now < self.paused.max(self.orders_paused) {
-            return Err(GatewayError::Paused { ms: (self.paused.max(self.orders_paused) - now) / 1_000_000 + 1 });
+            return Err(GatewayError::Paused { s: (self.paused.max(self.orders_paused) - now) / 1_000_000_000 + 1 });
         }
         if self.inflight.is_full() {
             return Err(GatewayError::TooManyUnanswered);
@@ -126,6 +136,7 @@ impl Desk {
         let symbol = self.symbols.get(order.instrument.index()).and_then(Option::as_deref);
         let symbol = symbol.ok_or(GatewayError::NoSymbol)?;
         let venue_ms = self.sync.venue_ms(now);
+        self.limits.admit(Cost::of(RequestKind::Place), venue_ms)?;
         let (mut encoded_ns, mut refused) = (0, None);
         let (builder, clock) = (&mut self.builder, &self.clock);
         ws.send_text_with(MAX_REQUEST_LEN, |out| match builder.place(out, order, symbol, venue_ms) {
@@ -149,6 +160,7 @@ impl Desk {
     }
 
     fn sent(&mut self, tag: RequestTag, instrument: InstrumentId, side: Side, now: Nanos) {
+        self.limits.sent(Cost::of(tag.kind));
         self.inflight.push(Request { tag, instrument, side, deadline: now + self.request_timeout_ns });
     }
 
@@ -164,7 +176,7 @@ impl Desk {
     ) -> Result<(), GatewayError> {
         let now = self.clock.now();
         if now < self.paused {
-            return Err(GatewayError::Paused { ms: (self.paused - now) / 1_000_000 + 1 });
+            return Err(GatewayError::Paused { s: (self.paused - now) / 1_000_000_000 + 1 });
         }
         if self.inflight.is_full() {
             return Err(GatewayError::TooManyUnanswered);
@@ -172,10 +184,11 @@ impl Desk {
         let symbol = self.symbols.get(instrument.index()).and_then(Option::as_deref);
         let symbol = match (symbol, tag.kind) {
             (Some(symbol), _) => symbol,
-            (None, RequestKind::Subscribe) => "",
+            (None, RequestKind::Subscribe | RequestKind::Logon) => "",
             (None, _) => return Err(GatewayError::NoSymbol),
         };
         let venue_ms = self.sync.venue_ms(now);
+        self.limits.admit(Cost::of(tag.kind), venue_ms)?;
         let builder = &mut self.builder;
         ws.send_text_with(MAX_REQUEST_LEN, |out| {
             encode(builder, out, symbol, venue_ms);
@@ -225,20 +238,46 @@ impl Desk {
         }
     }
 
-    /// Opens the private stream.
-    pub fn subscribe(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
+    /// Whether the key can log a connection on.
+    pub fn can_log_on(&self) -> bool {
+        self.builder.can_log_on()
+    }
+
+    /// Whether orders go by a link that is logged on, and so unsigned.
+    pub fn set_session(&mut self, logged_on: bool) {
+        self.builder.set_session(logged_on);
+    }
+
+    /// Logs the link on.
+    pub fn logon(&mut self, ws: &mut WebSocket) -> Result<(), GatewayError> {
         self.requests += 1;
         let value = self.requests;
-        self.balance_times.fill(0);
+        let tag = RequestTag::new(RequestKind::Logon, value);
+        self.send(ws, tag, InstrumentId::UNKNOWN, Side::default(), |builder, out, _, now_ms| {
+            builder.logon(out, value, now_ms);
+        })
+    }
+
+    /// Opens the private stream on a link that is logged on, or is not.
+    pub fn subscribe(&mut self, ws: &mut WebSocket, logged_on: bool) -> Result<(), GatewayError> {
+        self.requests += 1;
+        let value = self.requests;
         let tag = RequestTag::new(RequestKind::Subscribe, value);
         self.send(ws, tag, InstrumentId::UNKNOWN, Side::default(), |builder, out, _, now_ms| {
+            // The link need not be the one that orders go by.
+            let orders = builder.is_session();
+            builder.set_session(logged_on);
             builder.subscribe(out, value, now_ms);
+            builder.set_session(orders);
         })
     }
 
     /// The link is gone: nothing in flight will be answered, and what it did is not known.
     pub fn link_lost(&mut self) {
+        self.builder.set_session(false);
+        self.balance_times.fill(0);
         while let Some(request) = self.inflight.lost() {
+            self.settle(&request, &[], self.clock.now());
             self.unanswered(&request, "the link was lost before the answer");
         }
     }
@@ -247,12 +286,23 @@ impl Desk {
     pub fn expire(&mut self, now: Nanos) -> Heard {
         let mut heard = Heard::Nothing;
         while let Some(request) = self.inflight.expired(now) {
+            self.settle(&request, &[], now);
             self.unanswered(&request, "no answer within the time limit");
-            if request.tag.kind == RequestKind::Subscribe {
-                heard = Heard::Over("no answer to the subscription of the private stream".to_owned());
+            match request.tag.kind {
+                RequestKind::Subscribe => {
+                    heard = Heard::Over("no answer to the subscription of the private stream".to_owned());
+                }
+                RequestKind::Logon => heard = Heard::Over("no answer to the logon".to_owned()),
+                _ => {}
             }
         }
         heard
+    }
+
+    /// Nothing more comes of a request: what it used of the limits is what its answer says.
+    #[inline]
+    fn settle(&mut self, request: &Request, heard: &[RateCount], now: Nanos) {
+        self.limits.answered(Cost::of(request.tag.kind), heard, self.sync.venue_ms(now));
     }
 
     fn unanswered(&mut self, request: &Request, why: &str) {
@@ -299,7 +349,7 @@ impl Desk {
             // The position that these change follows in an event of its own.
             Ok(UserEvent::BalanceChange { .. } | UserEvent::ListStatus | UserEvent::ExternalLock) => Heard::Nothing,
             Ok(UserEvent::StreamTerminated) => Heard::Over("the venue ended the private stream".to_owned()),
-            Ok(UserEvent::ServerShutdown) => Heard::Over("the venue's server goes down".to_owned()),
+            Ok(UserEvent::ServerShutdown) => Heard::GoesDown,
             Err(error) => {
                 self.counters.undecodable.add(1);
                 tracing::warn!(%error, "an event of the private stream cannot be read");
@@ -348,6 +398,10 @@ impl Desk {
             }
         };
         let request = answer.tag.and_then(|tag| self.inflight.answered(tag));
+        match &request {
+            Some(request) => self.settle(request, answer.limits.as_slice(), recv_ns),
+            None => self.limits.heard(answer.limits.as_slice(), self.sync.venue_ms(recv_ns)),
+        }
         if let Answer::Error(error) = &answer.answer {
             self.heed(error, recv_ns);
         }
@@ -356,7 +410,13 @@ impl Desk {
             (None, Answer::Result(_)) => Heard::Nothing,
             (Some(tag), Answer::Result(result)) => self.on_result(tag, result, request, recv_ns),
             (Some(tag), Answer::Error(error)) => match request {
-                Some(request) => self.on_error(&request, &error, recv_ns),
+                Some(request) => {
+                    let heard = self.on_error(&request, &error, recv_ns);
+                    if error.class == ErrorClass::Auth && self.builder.is_session() {
+                        return Heard::Over(format!("the session is void: {} (code {})", error.text, error.code));
+                    }
+                    heard
+                }
                 None => {
                     tracing::warn!(kind = ?tag.kind, code = error.code, text = error.text, "an answer came too late");
                     Heard::Nothing
@@ -369,6 +429,7 @@ impl Desk {
     fn on_result(&mut self, tag: RequestTag, result: &[u8], request: Option<Request>, recv_ns: Nanos) -> Heard {
         match tag.kind {
             RequestKind::Subscribe => return Heard::Subscribed,
+            RequestKind::Logon => return Heard::LoggedOn,
             RequestKind::Place | RequestKind::Cancel | RequestKind::OrderStatus => {}
             _ => return Heard::Nothing,
         }
@@ -413,6 +474,7 @@ impl Desk {
             RequestKind::Subscribe => {
                 return Heard::Over(format!("the private stream is refused: {} (code {})", error.text, error.code));
             }
+            RequestKind::Logon => return Heard::LogonRefused(format!("{} (code {})", error.text, error.code)),
             _ => {
                 tracing::warn!(kind = ?request.tag.kind, code = error.code, text = error.text, "a request is refused");
                 return Heard::Nothing;
@@ -420,6 +482,14 @@ impl Desk {
         };
         self.report(request, done, error.code, error.text, recv_ns);
         Heard::Nothing
+    }
+
+    /// What the headers of a REST answer say about the limits.
+    pub fn heed_headers(&mut self, headers: &[(String, String)]) {
+        let venue_ms = self.sync.venue_ms(self.clock.now());
+        for count in headers.iter().filter_map(|(name, value)| header_count(name, value)) {
+            self.limits.heard(&[count], venue_ms);
+        }
     }
 
     /// What an error means for the requests after it.

@@ -19,6 +19,7 @@ mod desk;
 mod inflight;
 mod known;
 mod reconcile;
+mod renewal;
 mod reports;
 mod session;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use self::backoff::Backoff;
 use self::calls::Calls;
 use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
+use self::renewal::{NextLink, OldLink, Twice};
 use self::reports::Reports;
 use self::session::{Call, Phase};
 use crate::agent::Agent;
@@ -44,6 +46,7 @@ use crate::venues::assets::AssetTable;
 use crate::venues::binance::SymbolTable;
 use crate::venues::binance::account::{AccountDecoder, Names};
 use crate::venues::binance::exchange_info::Wanted;
+use crate::venues::binance::limits::Exceeded;
 use crate::venues::binance::request::{PlaceError, RequestBuilder, RequestError};
 use crate::venues::binance::sign::{RestSigner, Signer};
 use crate::venues::binance::symbols::SymbolError;
@@ -75,7 +78,13 @@ pub struct GatewayConfig {
     pub read_timeout_ns: Nanos,
     pub reconnect_min_ns: Nanos,
     pub reconnect_max_ns: Nanos,
+    /// Age at which the order link is replaced, below the venue's own limit (24 h, §17.2).
+    pub renew_after_ns: Nanos,
     pub frame_max_bytes: usize,
+    /// Between two measurements of the venue's clock.
+    pub clock_check_ns: Nanos,
+    /// Further from ours, or measured with a longer round trip: an alarm.
+    pub clock_offset_alarm_ns: Nanos,
     /// Of back-off, masks and handshakes.
     pub seed: u64,
 }
@@ -91,8 +100,10 @@ pub enum GatewayError {
     Request(#[from] RequestError),
     #[error("the venue is not ready for orders")]
     NotReady,
-    #[error("the venue wants no requests for {ms} ms")]
-    Paused { ms: i64 },
+    #[error("VENUE_RATE_LIMIT the venue wants a pause, {s} s")]
+    Paused { s: i64 },
+    #[error(transparent)]
+    RateLimit(#[from] Exceeded),
     #[error("too many requests without an answer")]
     TooManyUnanswered,
     #[error("the instrument is not one of this venue")]
@@ -114,6 +125,12 @@ pub struct GatewayCounters {
     pub undecodable: Counter,
     /// Reports about orders of others in instruments that are not configured.
     pub foreign: Counter,
+    /// Measurements of the venue's clock beyond the limit.
+    pub clock_alarms: Counter,
+    /// Order links replaced without a break.
+    pub renewals: Counter,
+    /// Private events that came by two links, and were told once.
+    pub doubled: Counter,
 }
 
 impl GatewayCounters {
@@ -125,6 +142,9 @@ impl GatewayCounters {
             unanswered: counter("unanswered"),
             undecodable: counter("undecodable"),
             foreign: counter("foreign_reports"),
+            clock_alarms: counter("clock_alarms"),
+            renewals: counter("renewals"),
+            doubled: counter("doubled_events"),
         }
     }
 }
@@ -136,6 +156,12 @@ pub struct Gateway {
     endpoint: Endpoint,
     target: String,
     ws: WebSocket,
+    ws_config: WsConfig,
+    /// A renewal under way, when the next is due, and the events heard while two links bring them.
+    next: Option<NextLink>,
+    old: Option<OldLink>,
+    renew_at: Nanos,
+    twice: Twice,
     network: Box<dyn Network>,
     rest: Box<dyn Rest>,
     effects: Rx<Effect>,
@@ -191,14 +217,20 @@ impl Gateway {
             AccountDecoder::new(names),
             builder,
             config.request_timeout_ns,
+            config.clock_check_ns,
             GatewayCounters::new(counters, &config.name),
         );
         Ok(Gateway {
             name: format!("gateway-{}", config.name),
             endpoint,
-            // The answers' rate limits would cost bytes on every order, and nobody reads them here.
-            target: format!("{path}?returnRateLimits=false"),
+            // Others may use the account and the address: only the answers know what is left of the limits.
+            target: format!("{path}?returnRateLimits=true"),
             ws: WebSocket::new(ws_config, config.seed),
+            ws_config,
+            next: None,
+            old: None,
+            renew_at: 0,
+            twice: Twice::new(),
             network,
             rest,
             effects,
@@ -232,6 +264,11 @@ impl Agent for Gateway {
     /// Orders go out before anything is read: a turn with both should not make them wait.
     fn do_work(&mut self, now: Nanos) -> usize {
         let flushed = self.desk.reports.flush();
-        flushed + self.take_effects(now) + self.read_link(now) + self.read_rest(now) + self.keep_time(now)
+        flushed
+            + self.take_effects(now)
+            + self.read_link(now)
+            + self.renew(now)
+            + self.read_rest(now)
+            + self.keep_time(now)
     }
 }

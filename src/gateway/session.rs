@@ -1,8 +1,10 @@
 //! The session's life: clock and instruments, connection, private stream, reconciliation, and all of it again.
 
 use super::calls::{self, Refusal, TRADES_PAGE};
+use super::clock_sync::Measured;
 use super::desk::Heard;
 use super::reconcile::{Ask, Backfill, Reconcile};
+use super::renewal::By;
 use super::{Gateway, GatewayError};
 use crate::core::effect::EffectOf;
 use crate::core::event::{Body, Input};
@@ -13,6 +15,7 @@ use crate::venues::binance::DecodeError;
 use crate::venues::binance::account::server_time;
 use crate::venues::binance::errors::ErrorClass;
 use crate::venues::binance::exchange_info::{self, InstrumentContext};
+use crate::venues::binance::limits::Cost;
 use std::error::Error;
 
 /// Frames and effects of one turn: a burst must not keep the other work of the thread waiting.
@@ -28,7 +31,9 @@ pub(super) enum Phase {
         until: Nanos,
     },
     Connecting,
-    /// Connected; the private stream is asked for.
+    /// Connected; the key is one that can log the connection on, and has been told to.
+    LoggingOn,
+    /// The private stream is asked for.
     Subscribing,
     /// Both up; the core is told and asks for a reconciliation.
     Syncing,
@@ -48,6 +53,21 @@ pub(super) enum Call {
     Time,
     Info { all: bool },
     Step(Ask),
+}
+
+impl Call {
+    /// What the venue counts for it (§10.1, §10.2).
+    fn cost(self) -> Cost {
+        let weight = match self {
+            Call::Time => 1,
+            Call::Info { .. } => 20,
+            Call::Step(Ask::Trades { .. } | Ask::Account) => 20,
+            Call::Step(Ask::Order { .. }) => 4,
+            Call::Step(Ask::OpenOrders) => 80,
+        };
+        // Nothing trades before it is reconciled, and no cancel is wanted for what is not known.
+        Cost { weight, orders: 0, urgent: true }
+    }
 }
 
 impl Gateway {
@@ -89,6 +109,7 @@ impl Gateway {
         }
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         self.reconcile = Some(Reconcile::new(&backfills, self.desk.sync.offset_ns()));
+        self.on_reconcile_begun();
         self.step_after = now;
     }
 
@@ -98,8 +119,11 @@ impl Gateway {
         }
         let mut frames = 0;
         while frames < FRAMES_MAX && self.desk.reports.has_room() {
-            let Gateway { ws, desk, .. } = self;
+            let Gateway { ws, desk, twice, old, .. } = self;
             let heard = match ws.poll(now) {
+                Ok(Some(message)) if old.is_some() && twice.is_told(&desk.counters, By::Current, message.payload) => {
+                    Heard::Nothing
+                }
                 Ok(Some(message)) => desk.on_frame(message.payload, desk.clock.now()),
                 Ok(None) => break,
                 Err(error) => {
@@ -112,21 +136,36 @@ impl Gateway {
         }
         match (self.phase, self.ws.state()) {
             (Phase::Connecting, WsState::Open) => {
-                self.phase = Phase::Subscribing;
                 self.next_ping = now + self.config.read_timeout_ns / 3;
                 frames += 1;
-                if let Err(error) = self.desk.subscribe(&mut self.ws) {
-                    self.lost(&error.to_string(), now);
+                if self.desk.can_log_on() {
+                    self.phase = Phase::LoggingOn;
+                    if let Err(error) = self.desk.logon(&mut self.ws) {
+                        self.lost(&error.to_string(), now);
+                    }
+                } else {
+                    self.subscribe(false, now);
                 }
             }
             // A write found the link broken.
-            (Phase::Connecting | Phase::Subscribing | Phase::Syncing | Phase::Ready, WsState::Closed) => {
+            (
+                Phase::Connecting | Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready,
+                WsState::Closed,
+            ) => {
                 self.lost("the connection is broken", now);
                 frames += 1;
             }
             _ => {}
         }
         frames
+    }
+
+    fn subscribe(&mut self, logged_on: bool, now: Nanos) {
+        self.desk.set_session(logged_on);
+        self.phase = Phase::Subscribing;
+        if let Err(error) = self.desk.subscribe(&mut self.ws, logged_on) {
+            self.lost(&error.to_string(), now);
+        }
     }
 
     fn on_link_error(&mut self, error: &WsError, now: Nanos) {
@@ -137,14 +176,27 @@ impl Gateway {
         self.lost(&format!("{error}{cause}"), now);
     }
 
-    fn on_heard(&mut self, heard: Heard, now: Nanos) {
+    pub(super) fn on_heard(&mut self, heard: Heard, now: Nanos) {
         match heard {
             Heard::Nothing => {}
+            Heard::LoggedOn if self.phase == Phase::LoggingOn => self.subscribe(true, now),
+            // The key signs all the same: slower by its signature, and nothing else is lost.
+            Heard::LogonRefused(why) if self.phase == Phase::LoggingOn => {
+                tracing::warn!(venue = %self.name, why, "the venue refuses the logon: requests are signed one by one");
+                self.subscribe(false, now);
+            }
+            Heard::LoggedOn | Heard::LogonRefused(_) => {}
             Heard::Subscribed if self.phase == Phase::Subscribing => {
                 self.phase = Phase::Syncing;
+                self.renew_at = now + self.config.renew_after_ns;
                 self.tell(VenueState::Syncing);
             }
             Heard::Subscribed => {}
+            Heard::GoesDown if self.phase.is_up() => {
+                tracing::info!(venue = %self.name, "the venue's server goes down: moving to another link");
+                self.renew_at = now;
+            }
+            Heard::GoesDown => self.lost("the venue's server goes down", now),
             Heard::Closed(order) => {
                 if let Some(reconcile) = &mut self.reconcile {
                     reconcile.on_closed(order);
@@ -176,6 +228,7 @@ impl Gateway {
         }
         self.desk.link_lost();
         self.ws.abort();
+        (self.next, self.old) = (None, None);
         self.reconcile = None;
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         let wait = self.backoff.fail();
@@ -189,8 +242,11 @@ impl Gateway {
         // While the core is too slow for the reports the link is not read: its answers are not late, and it is not dead.
         let reading = self.desk.reports.has_room();
         if reading {
-            let heard = self.desk.expire(now);
-            self.on_heard(heard, now);
+            match self.desk.expire(now) {
+                // A link that is up has nothing of its own to be subscribed for.
+                Heard::Over(why) if self.phase.is_up() => self.renewal_failed(&why, now),
+                heard => self.on_heard(heard, now),
+            }
         }
         let mut work = 0;
         if now >= self.desk.paused() {
@@ -208,9 +264,11 @@ impl Gateway {
             work += self.take_step(now);
         }
         match self.phase {
-            Phase::Starting if self.info_known && self.desk.sync.is_known() => work + self.connect(now),
+            Phase::Starting if self.info_known && self.desk.sync.is_known() && now >= self.desk.paused() => {
+                work + self.connect(now)
+            }
             Phase::Waiting { until } if now >= until.max(self.desk.paused()) => work + self.connect(now),
-            Phase::Subscribing | Phase::Syncing | Phase::Ready => {
+            Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready => {
                 if reading && now - self.ws.last_recv() > self.config.read_timeout_ns {
                     self.lost("nothing was heard for too long", now);
                 } else if now >= self.next_ping {
@@ -242,6 +300,8 @@ impl Gateway {
 
     fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
         self.next_call += 1;
+        let venue_ms = self.desk.sync.venue_ms(self.desk.clock.now());
+        self.desk.limits.spent(call.cost(), venue_ms);
         self.calls_out.push((self.next_call, call));
         self.rest.submit(self.next_call, request);
         1
@@ -253,6 +313,11 @@ impl Gateway {
         let Some(reconcile) = self.reconcile.as_ref().filter(|_| !out && now >= self.step_after) else { return 0 };
         let Some(ask) = reconcile.ask() else { return self.reconciled() };
         let now_ms = self.desk.sync.venue_ms(self.desk.clock.now());
+        if let Err(exceeded) = self.desk.limits.admit(Call::Step(ask).cost(), now_ms) {
+            tracing::warn!(venue = %self.name, %exceeded, "the reconciliation waits");
+            self.step_after = now + Nanos::from(exceeded.wait_s) * 1_000_000_000;
+            return 0;
+        }
         let symbols = &self.desk.decoder.names().symbols;
         let request = match ask {
             Ask::Trades { instrument, from } => {
@@ -276,6 +341,7 @@ impl Gateway {
 
     fn reconciled(&mut self) -> usize {
         self.reconcile = None;
+        self.on_reconcile_done();
         self.backoff.succeed();
         self.desk.reports.say(Body::Reconciled { venue: self.desk.venue });
         self.phase = Phase::Ready;
@@ -292,6 +358,9 @@ impl Gateway {
             && let Some((id, outcome)) = self.rest.poll()
         {
             answers += 1;
+            if let Ok(response) = &outcome {
+                self.desk.heed_headers(&response.headers);
+            }
             // One that is not waited for belonged to a reconciliation that was given up.
             if let Some(at) = self.calls_out.iter().position(|(out, _)| *out == id) {
                 let call = self.calls_out.swap_remove(at).1;
@@ -307,7 +376,11 @@ impl Gateway {
             Err(refusal) => return self.on_refusal(call, &refusal, now),
         };
         let read = match call {
-            Call::Time => server_time(&body).map(|venue| self.desk.sync.answered(self.desk.clock.now(), venue)),
+            Call::Time => server_time(&body).map(|venue| {
+                if let Some(measured) = self.desk.sync.answered(self.desk.clock.now(), venue) {
+                    self.on_clock(measured);
+                }
+            }),
             Call::Info { .. } => self.on_info(&body),
             Call::Step(ask) => {
                 self.step_taken(ask, &body, now);
@@ -317,6 +390,22 @@ impl Gateway {
         match read {
             Ok(()) => self.rest_backoff.succeed(),
             Err(error) => self.on_unreadable(call, error, now),
+        }
+    }
+
+    /// A clock that runs away takes the orders' stamps with it: said before the venue refuses them.
+    fn on_clock(&self, measured: Measured) {
+        let Measured { offset_ns, round_trip_ns } = measured;
+        let (offset_us, round_trip_us) = (offset_ns / 1_000, round_trip_ns / 1_000);
+        if offset_ns.abs().max(round_trip_ns) > self.config.clock_offset_alarm_ns {
+            self.desk.counters.clock_alarms.add(1);
+            let alarm_us = self.config.clock_offset_alarm_ns / 1_000;
+            tracing::error!(
+                venue = %self.name, offset_us, round_trip_us, alarm_us,
+                "this machine's clock is far from the venue's, or the way there is long: check NTP and the network"
+            );
+        } else {
+            tracing::debug!(venue = %self.name, offset_us, round_trip_us, "the venue's clock is measured");
         }
     }
 
@@ -368,6 +457,7 @@ impl Gateway {
         }
         self.instruments = info.instruments;
         self.info_known = true;
+        self.desk.limits.set(&info.limits);
         self.say_instruments();
         Ok(())
     }

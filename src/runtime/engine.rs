@@ -5,6 +5,7 @@ use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::simulated;
+use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::venue::{VenueKeys, VenueParts};
 use crate::agent::Agent;
@@ -67,6 +68,8 @@ pub struct Engine {
     /// What threads report their end through.
     pub ends_tx: Sender<ThreadEnd>,
     pub started_ns: Nanos,
+    /// `None` where none is configured.
+    pub store: Option<StoreThread>,
 }
 
 /// Threads that stop together.
@@ -201,7 +204,8 @@ impl Engine {
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            rescues.push(parts.rescue());
+            let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
             threads.add(config, &gateway_name, gateway);
@@ -231,6 +235,10 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
+        let store = config
+            .store
+            .as_ref()
+            .and_then(|store| StoreThread::start(&dir, &config.engine.data_dir.join(&store.file), &counters));
         let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
@@ -261,6 +269,7 @@ impl Engine {
             ends,
             ends_tx,
             started_ns,
+            store,
         })
     }
 
@@ -343,6 +352,16 @@ fn limits(risk: &config::Risk) -> Limits {
         query_interval_ns: risk.query_interval_ns,
         reconcile_interval_ns: risk.reconcile_interval_ns,
         day_offset_ns: risk.day_offset_ns,
+        price_collar_ppm: risk.price_collar_ppm,
+        price_move_max_ppm: risk.price_move_max_ppm,
+        price_move_window_ns: risk.price_move_window_ns,
+        duplicate_window_ns: risk.duplicate_window_ns,
+        orders_per_second_max: risk.orders_per_second_max,
+        orders_per_day_max: risk.orders_per_day_max,
+        order_to_trade_max: risk.order_to_trade_max,
+        order_to_trade_orders_min: risk.order_to_trade_orders_min,
+        runaway_executions_max: risk.runaway_executions_max,
+        runaway_window_ns: risk.runaway_window_ns,
     }
 }
 

@@ -13,6 +13,7 @@ mod rescue;
 pub mod sequencer;
 pub mod signals;
 pub mod simulated;
+mod store;
 pub mod supervise;
 pub mod thread;
 pub mod vault;

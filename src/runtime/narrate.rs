@@ -70,7 +70,7 @@ impl Narrator {
                 update.code,
                 update.text,
             ),
-            EffectOf::Trading { state } => tracing::warn!("trading is {state}"),
+            EffectOf::Trading { scope, state } => tracing::warn!("trading is {state} for {scope}"),
             EffectOf::Alarm { kind, instrument, order } => {
                 tracing::warn!("{} ({}, order {order})", alarm_words(*kind), symbol(view, *instrument));
             }
@@ -95,6 +95,9 @@ pub fn alarm_words(kind: AlarmKind) -> &'static str {
             "an instrument came back with other scales while a position hangs on the old ones"
         }
         AlarmKind::FillsMissing => "the venue counts fills that were not received; they are being fetched",
+        AlarmKind::Runaway => {
+            "a strategy's orders were executed too often in one direction; it is halted until somebody resumes it"
+        }
         AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }
 }

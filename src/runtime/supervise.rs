@@ -60,6 +60,9 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
         std::thread::sleep(REST);
     };
     engine.control.stop();
+    if let Some(store) = engine.store.take() {
+        store.stop();
+    }
     let now = engine.clock.now();
     println!("\n{}", engine.view.lock().summary(now));
     let counted: Vec<(String, u64)> = engine.counters.snapshot().into_iter().filter(|(_, n)| *n > 0).collect();

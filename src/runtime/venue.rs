@@ -19,6 +19,7 @@ use crate::venues::assets::AssetTable;
 use crate::venues::binance::exchange_info::Wanted;
 use crate::venues::binance::sign::{RestSigner, Signer};
 use std::time::Duration;
+use zeroize::Zeroize;
 
 /// Where a venue is and how it is spoken to.
 pub struct VenueKeys {
@@ -27,6 +28,13 @@ pub struct VenueKeys {
     pub ws_api_url: String,
     pub api_key: String,
     pub secret: String,
+}
+
+/// The signers made from the secret hold what they need; the text is wiped.
+impl Drop for VenueKeys {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
 }
 
 impl VenueKeys {
@@ -55,12 +63,6 @@ impl VenueKeys {
             // The configuration has been checked: account = "sim" has a simulated venue.
             (Credentials::Sim, None) => Err("there is no simulated venue".to_owned()),
         }
-    }
-}
-
-impl Drop for VenueKeys {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.secret);
     }
 }
 
@@ -112,6 +114,7 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
         };
         let rest = self.rest("rest-feed", wake)?;
@@ -138,7 +141,7 @@ impl VenueParts<'_> {
             rest_url: self.keys.rest_url.clone(),
             ws_api_url: self.keys.ws_api_url.clone(),
             api_key: self.keys.api_key.clone(),
-            signer: Signer::hmac(self.keys.secret.as_bytes()),
+            signer: self.signer()?,
             epoch: self.epoch,
             recv_window_ms: self.recv_window_ms(),
             instruments: self.instruments().map(|i| Wanted { id: i.id, symbol: i.symbol.clone() }).collect(),
@@ -150,7 +153,10 @@ impl VenueParts<'_> {
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
             reconnect_max_ns: self.venue.reconnect_max_ns,
+            renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
+            clock_check_ns: self.venue.clock_check_ns,
+            clock_offset_alarm_ns: self.venue.clock_offset_alarm_ns,
             seed: fastrand::u64(..),
         };
         let rest = self.rest("rest-gateway", wake)?;
@@ -159,13 +165,18 @@ impl VenueParts<'_> {
         Ok(Box::new(gateway))
     }
 
-    pub fn rescue(&self) -> Rescue {
-        Rescue {
+    /// The kind of key is found from the secret itself.
+    fn signer(&self) -> Result<Signer, String> {
+        Signer::from_secret(&self.keys.secret).map_err(|cause| cause.to_string())
+    }
+
+    pub fn rescue(&self) -> Result<Rescue, String> {
+        Ok(Rescue {
             venue: self.id,
             name: self.venue.name.clone(),
             rest_url: self.keys.rest_url.clone(),
-            signer: RestSigner::new(&self.keys.api_key, Signer::hmac(self.keys.secret.as_bytes())),
+            signer: RestSigner::new(&self.keys.api_key, self.signer()?),
             recv_window_ms: self.recv_window_ms(),
-        }
+        })
     }
 }

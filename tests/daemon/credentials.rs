@@ -1,7 +1,8 @@
 //! Keys at rest, as an operator meets them; and a search for the secret in everything that a run leaves behind.
 
 use super::kill9::pointed_at;
-use super::support::{Daemon, Sim, config, free_port, http, tollgate, wait_for};
+use super::sim::Sim;
+use super::support::{Daemon, config, free_port, http, tollgate, wait_for};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

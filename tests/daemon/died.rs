@@ -1,7 +1,8 @@
 //! A trading thread dies: what was open is cancelled, without the threads that may have died with it.
 
 use super::kill9::pointed_at;
-use super::support::{Sim, free_port, wait_for};
+use super::sim::Sim;
+use super::support::{free_port, wait_for};
 use tollgate::config::Config;
 use tollgate::core::command::{Action, Command, PlaceOrder};
 use tollgate::core::event::{Body, Input};

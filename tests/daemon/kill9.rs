@@ -1,7 +1,8 @@
 //! `kill -9` while trading, again and again: after each restart the engine's positions, balances and open orders are
 //! the venue's own.
 
-use super::support::{Daemon, Sim, config, free_port, wait_for, wait_until};
+use super::sim::Sim;
+use super::support::{Daemon, config, free_port, wait_for, wait_until};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,8 +29,8 @@ pub fn pointed_at(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf
     let after = threads + head[threads..].find("\n\n").unwrap();
     let head = format!("{}{}", &head[..threads], &head[after..]);
     let load = "[[strategies]]\nkind = \"probe\"\nvenue = \"binance\"\nsymbol = \"BTCUSDT\"\nevery = 2\nqty = \"0.001\"\n\n\
-                [[strategies]]\nkind = \"maker\"\nvenue = \"binance\"\nsymbol = \"ETHUSDT\"\noffset_pct = 0.001\n\
-                requote_pct = 0.001\norder_notional_usd = 200\ninventory_max_usd = 1000\n\n";
+                [[strategies]]\nkind = \"maker\"\nvenue = \"binance\"\nsymbol = \"ETHUSDT\"\noffset_pct = 0.02\n\
+                requote_pct = 0.01\norder_notional_usd = 200\ninventory_max_usd = 1000\n\n";
     let text = format!("{head}{}{tail}", if strategies { load } else { "" });
     std::fs::write(&path, text).unwrap();
     path
@@ -95,6 +96,11 @@ fn after_every_kill_the_engine_holds_what_the_venue_holds() {
             (placed > 5).then_some(placed)
         });
         assert!(placed > 0);
+        // One order that certainly rests when the engine dies, besides those of the strategies.
+        let far =
+            r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"limit","price":50000}"#;
+        let (status, reply) = trading.post(far);
+        assert_eq!((status, reply["data"]["status"].as_str()), (200, Some("new")), "{reply}");
         // A different moment each time.
         std::thread::sleep(Duration::from_millis(fastrand::u64(0..400)));
         filled += trading.get("status").map_or(0, |s| s["run_counts"]["fills"].as_u64().unwrap_or(0));
@@ -126,6 +132,6 @@ fn after_every_kill_the_engine_holds_what_the_venue_holds() {
         resting.process.signal("KILL");
         resting.process.wait();
     }
-    assert!(killed_with_open_orders > 0, "no kill met an open order: the load is too light to prove anything");
+    assert_eq!(killed_with_open_orders, ROUNDS);
     assert!(filled > 20, "{filled} fills are too few to prove anything");
 }

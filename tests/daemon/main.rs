@@ -7,4 +7,5 @@ mod died;
 mod kill9;
 mod lifecycle;
 mod recordings;
+mod sim;
 mod support;

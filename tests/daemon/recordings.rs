@@ -2,7 +2,8 @@
 //! Every frame is accounted for, the book is the recorded one at every comparison, and the run can be proved.
 
 use super::kill9::pointed_at;
-use super::support::{Daemon, Sim, free_port, tollgate, wait_until};
+use super::sim::Sim;
+use super::support::{Daemon, free_port, tollgate, wait_until};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tollgate::core::Core;

@@ -1,9 +1,10 @@
 //! Processes, requests and configurations for the tests of the daemon.
 
+use super::sim::Sim;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -166,27 +167,7 @@ impl Daemon {
     }
 }
 
-/// `tollgate sim` as a process of its own.
-pub struct Sim {
-    /// Ends with the value.
-    _process: Process,
-    pub ready: Value,
-}
-
 impl Sim {
-    pub fn start(dir: &Path, arguments: &[&str]) -> Sim {
-        let mut command = tollgate();
-        command.args(["sim", "--binance", "127.0.0.1:0"]).args(arguments);
-        let log = dir.join("sim.log");
-        let file = std::fs::File::create(&log).unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let process = Process { child, log };
-        let json = line.strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}\n{}", process.log()));
-        Sim { ready: serde_json::from_str(json).unwrap(), _process: process }
-    }
-
     pub fn text(&self, key: &str) -> String {
         self.ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.ready)).to_owned()
     }

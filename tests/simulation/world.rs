@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tollgate::agent::Agent;
 use tollgate::core::Core;
-use tollgate::core::command::{Action, Command, TradingState};
+use tollgate::core::command::{Action, Command, Scope, TradingState};
 use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
 use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
@@ -213,7 +213,7 @@ impl World {
         *faults = tollgate::sim::Faults::new(self.seed);
         self.hub.freeze(ADDR, false);
         self.hub.refuse(ADDR, false);
-        self.command(Action::SetTradingState(TradingState::Halted));
+        self.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Halted });
         for round in 0..120 {
             // A cancel may meet an order that is not yet known to be open, so it is said again.
             self.command(Action::CancelAll);
@@ -354,6 +354,7 @@ fn feed_config() -> FeedConfig {
         read_timeout_ns: 3 * SECOND,
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
+        renew_after_ns: 15 * SECOND,
         frame_max_bytes: 1 << 20,
     }
 }
@@ -380,7 +381,10 @@ fn gateway_config(seed: u64) -> GatewayConfig {
         read_timeout_ns: 3 * SECOND,
         reconnect_min_ns: 50 * MS,
         reconnect_max_ns: SECOND,
+        renew_after_ns: 15 * SECOND,
         frame_max_bytes: 1 << 20,
+        clock_check_ns: 60 * SECOND,
+        clock_offset_alarm_ns: 500 * MS,
         seed,
     }
 }
@@ -404,6 +408,7 @@ fn opening() -> Vec<Body> {
         query_interval_ns: SECOND / 2,
         reconcile_interval_ns: 10 * SECOND,
         day_offset_ns: 0,
+        ..Limits::LOOSEST
     };
     let mut bodies = vec![
         Body::Start { epoch: EPOCH, run: 1 },

@@ -1,14 +1,14 @@
 //! The gate's answers.
 
-use crate::core::command::TradingState;
+use crate::core::command::{Scope, TradingState};
 use crate::domain::{Dec, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DenyReason {
-    #[error("trading is {0}: only what it allows is sent; resume when the cause is settled")]
-    TradingNotActive(TradingState),
+    #[error("trading is {state} for {scope}: only what that allows is sent; resume it when the cause is settled")]
+    TradingNotActive { state: TradingState, scope: Scope },
     #[error("no such instrument is configured")]
     UnknownInstrument,
     #[error("the order would not reduce the position")]
@@ -27,6 +27,20 @@ pub enum DenyReason {
     VenueNotional { notional: Usd, min: Usd, max: Usd },
     #[error("order notional {notional} USD is above {max} USD")]
     OrderNotionalAboveMax { notional: Usd, max: Usd },
+    #[error("price {px} is more than {max_pct} % away from the market's {reference}: correct the price")]
+    PriceCollar { px: Dec, reference: Dec, max_pct: Dec },
+    #[error(
+        "the price moved by {moved_pct} % within {window_ms} ms, at most {max_pct} % is allowed: wait, or look at the data"
+    )]
+    PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
+    #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
+    DuplicateOrder { age_ms: u64, window_ms: u64 },
+    #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
+    OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
+    #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
+    OrdersPerDayAboveMax { orders: u32, max: u32 },
+    #[error("{orders} orders for {trades} trades since the day boundary, at most {max} for each are allowed")]
+    OrderToTradeAboveMax { orders: u32, trades: u32, max: u32 },
     #[error("{open} orders are open, at most {max} are allowed")]
     OpenOrdersAboveMax { open: u32, max: u32 },
     #[error("equity {equity} USD is below the minimum of {min} USD")]
@@ -39,6 +53,8 @@ pub enum DenyReason {
     DailyLossReached { loss: Usd, max: Usd },
     #[error("the order needs {needed} {asset}, {available} is available")]
     BalanceTooLow { asset: Text<12>, needed: Dec, available: Dec },
+    #[error("the order would meet our own working order at {own}: cancel that one first")]
+    SelfMatch { own: Dec },
     #[error("cannot be evaluated, so it is denied: {0}")]
     CannotEvaluate(Unevaluable),
 }
@@ -60,7 +76,7 @@ pub enum Unevaluable {
 wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull });
 
 wire_enum!(DenyReason {
-    0 => TradingNotActive(state),
+    0 => TradingNotActive { state, scope },
     1 => UnknownInstrument,
     2 => NotReducing,
     3 => InstrumentNotTrading,
@@ -77,54 +93,62 @@ wire_enum!(DenyReason {
     14 => DailyLossReached { loss, max },
     15 => BalanceTooLow { asset, needed, available },
     16 => CannotEvaluate(what),
+    17 => PriceCollar { px, reference, max_pct },
+    18 => PriceJumped { moved_pct, max_pct, window_ms },
+    19 => DuplicateOrder { age_ms, window_ms },
+    20 => SelfMatch { own },
+    21 => OrderRateAboveMax { scope, max, wait_ms },
+    22 => OrdersPerDayAboveMax { orders, max },
+    23 => OrderToTradeAboveMax { orders, trades, max },
 });
 
-/// The codes, by rank: what the API answers, what counters are named after.
-pub const RULES: [&str; 17] = [
-    "TRADING_NOT_ACTIVE",
-    "UNKNOWN_INSTRUMENT",
-    "NOT_REDUCING",
-    "INSTRUMENT_NOT_TRADING",
-    "VENUE_NOT_READY",
-    "QUOTE_STALE",
-    "LOT_SIZE",
-    "PRICE_FILTER",
-    "VENUE_NOTIONAL",
-    "ORDER_NOTIONAL_ABOVE_MAX",
-    "OPEN_ORDERS_ABOVE_MAX",
-    "ACCOUNT_BELOW_MIN",
-    "POSITION_NOTIONAL_ABOVE_MAX",
-    "LEVERAGE_ABOVE_MAX",
-    "DAILY_LOSS_REACHED",
-    "BALANCE_TOO_LOW",
-    "CANNOT_EVALUATE",
-];
+/// The rules in rank, each with its code.
+macro_rules! ranked {
+    ($($name:ident => $code:literal),* $(,)?) => {
+        #[derive(Clone, Copy)]
+        enum Rank { $($name),* }
+
+        /// The codes, by rank: what the API answers, what counters are named after.
+        pub const RULES: [&str; [$($code),*].len()] = [$($code),*];
+
+        impl DenyReason {
+            /// The rule's rank, an index into `RULES`.
+            #[inline]
+            pub fn rank(&self) -> usize {
+                (match self { $( DenyReason::$name { .. } => Rank::$name ),* }) as usize
+            }
+        }
+    };
+}
+
+ranked! {
+    TradingNotActive => "TRADING_NOT_ACTIVE",
+    UnknownInstrument => "UNKNOWN_INSTRUMENT",
+    NotReducing => "NOT_REDUCING",
+    InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
+    VenueNotReady => "VENUE_NOT_READY",
+    QuoteStale => "QUOTE_STALE",
+    LotSize => "LOT_SIZE",
+    PriceFilter => "PRICE_FILTER",
+    VenueNotional => "VENUE_NOTIONAL",
+    PriceCollar => "PRICE_COLLAR",
+    OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
+    PriceJumped => "PRICE_JUMPED",
+    DuplicateOrder => "DUPLICATE_ORDER",
+    OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
+    OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
+    OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",
+    OpenOrdersAboveMax => "OPEN_ORDERS_ABOVE_MAX",
+    AccountBelowMin => "ACCOUNT_BELOW_MIN",
+    PositionNotionalAboveMax => "POSITION_NOTIONAL_ABOVE_MAX",
+    LeverageAboveMax => "LEVERAGE_ABOVE_MAX",
+    DailyLossReached => "DAILY_LOSS_REACHED",
+    BalanceTooLow => "BALANCE_TOO_LOW",
+    SelfMatch => "SELF_MATCH",
+    CannotEvaluate => "CANNOT_EVALUATE",
+}
 
 impl DenyReason {
-    /// The rule's rank, an index into `RULES`.
-    #[inline]
-    pub fn rank(&self) -> usize {
-        match self {
-            DenyReason::TradingNotActive(_) => 0,
-            DenyReason::UnknownInstrument => 1,
-            DenyReason::NotReducing => 2,
-            DenyReason::InstrumentNotTrading => 3,
-            DenyReason::VenueNotReady => 4,
-            DenyReason::QuoteStale { .. } => 5,
-            DenyReason::LotSize { .. } => 6,
-            DenyReason::PriceFilter { .. } => 7,
-            DenyReason::VenueNotional { .. } => 8,
-            DenyReason::OrderNotionalAboveMax { .. } => 9,
-            DenyReason::OpenOrdersAboveMax { .. } => 10,
-            DenyReason::AccountBelowMin { .. } => 11,
-            DenyReason::PositionNotionalAboveMax { .. } => 12,
-            DenyReason::LeverageAboveMax { .. } => 13,
-            DenyReason::DailyLossReached { .. } => 14,
-            DenyReason::BalanceTooLow { .. } => 15,
-            DenyReason::CannotEvaluate(_) => 16,
-        }
-    }
-
     pub fn code(&self) -> &'static str {
         RULES[self.rank()]
     }

@@ -5,25 +5,40 @@
 //! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
 mod balance;
+mod collar;
 mod daily_loss;
+mod day_count;
 mod deny;
+mod duplicate;
 mod filters;
 mod fresh;
+mod jump;
 mod leverage;
 mod open_orders;
 mod order_notional;
 mod position_notional;
+mod rate;
 mod ready;
+mod runaway;
+mod self_match;
 mod state;
 
 pub(crate) use balance::reserve;
+pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
+pub use duplicate::Recent;
+pub use jump::Swing;
+pub use rate::Bucket;
+pub(crate) use rate::interval_ns;
+pub use runaway::Run;
+pub use self_match::Resting;
 
 use crate::core::account::Account;
-use crate::core::command::{PlaceOrder, TradingState};
+use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
+use crate::core::desks::Desk;
 use crate::core::portfolio::{Inst, Totals};
-use crate::domain::{Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
+use crate::domain::{Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
 
 /// A value that the gate has passed. Made only here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +55,22 @@ impl<T> Approved<T> {
 pub struct Scene<'a> {
     pub now: Nanos,
     pub limits: &'a Limits,
+    /// The strictest trading state that the order falls under, and whose it is.
+    pub scope: Scope,
     pub trading: TradingState,
     pub inst: Option<&'a Inst>,
     pub venue: VenueState,
     pub account: &'a Account,
     pub totals: &'a Totals,
+    /// Who wants the order; 0: a person or program.
+    pub strategy: StrategyId,
+    pub desk: &'a Desk,
+    /// Messages to the venue.
+    pub venue_rate: &'a Bucket,
+    pub rate_interval_ns: Nanos,
+    pub day: &'a DayCount,
+    pub recent: &'a Recent,
+    pub resting: &'a Resting,
     pub open_orders: usize,
     pub table_full: bool,
 }
@@ -70,7 +96,7 @@ pub struct Verdict {
 
 /// Holds an order against every rule, in rank. The first that holds is the answer.
 #[inline]
-pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
+pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, DenyReason> {
     state::halted(scene)?;
     let inst = scene.inst.ok_or(DenyReason::UnknownInstrument)?;
     let reduces = only_reduces(inst, order);
@@ -82,10 +108,12 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId, strategy: StrategyId
         inst.notional(value_px, order.qty, Round::Up).ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
     let candidate = Candidate { order, inst, value_px, notional, reduces };
     filters::check(&candidate)?;
+    collar::check(scene, &candidate)?;
     if !reduces {
         growth(scene, &candidate)?;
     }
     balance::check(scene, &candidate)?;
+    self_match::check(scene, &candidate)?;
     if scene.table_full {
         return Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull));
     }
@@ -93,7 +121,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId, strategy: StrategyId
         order: id,
         venue: inst.def.venue,
         instrument: order.instrument,
-        strategy,
+        strategy: scene.strategy,
         side: order.side,
         kind: order.kind,
         tif: order.tif,
@@ -110,6 +138,10 @@ fn growth(scene: &Scene, candidate: &Candidate) -> Result<(), DenyReason> {
         return Err(DenyReason::CannotEvaluate(Unevaluable::Overflow));
     }
     order_notional::check(scene, candidate)?;
+    jump::check(scene, candidate)?;
+    duplicate::check(scene, candidate)?;
+    rate::check(scene)?;
+    day_count::check(scene)?;
     open_orders::check(scene)?;
     balance::account_min(scene)?;
     position_notional::check(scene, candidate)?;
@@ -126,6 +158,11 @@ fn only_reduces(inst: &Inst, order: &PlaceOrder) -> bool {
         Side::Buy => (net < 0, inst.working.buy.0),
     };
     against && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
+}
+
+/// Parts per million as a percentage.
+fn percent(ppm: i64) -> Dec {
+    Dec { value: ppm, scale: 4 }
 }
 
 /// Market orders are valued beyond the touch by the configured margin, both sides at the dearer price.

@@ -7,7 +7,10 @@ use crate::core::portfolio::Inst;
 
 #[inline]
 pub(super) fn halted(scene: &Scene) -> Result<(), DenyReason> {
-    if scene.trading == TradingState::Halted { Err(DenyReason::TradingNotActive(scene.trading)) } else { Ok(()) }
+    if scene.trading == TradingState::Halted {
+        return Err(DenyReason::TradingNotActive { state: scene.trading, scope: scene.scope });
+    }
+    Ok(())
 }
 
 #[inline]
@@ -16,7 +19,7 @@ pub(super) fn reducing(scene: &Scene, inst: &Inst, order: &PlaceOrder, reduces: 
         return Ok(());
     }
     if scene.trading == TradingState::Reducing {
-        return Err(DenyReason::TradingNotActive(scene.trading));
+        return Err(DenyReason::TradingNotActive { state: scene.trading, scope: scene.scope });
     }
     if order.reduce_only || inst.closing.active {
         return Err(DenyReason::NotReducing);

@@ -203,6 +203,10 @@ impl Strategies {
         }
     }
 
+    pub fn has(&self, id: StrategyId) -> bool {
+        self.0.iter().any(|e| e.config.id == id)
+    }
+
     /// A new run begins: its configuration says anew which strategies trade.
     pub fn reset(&mut self) {
         for entry in &mut self.0 {

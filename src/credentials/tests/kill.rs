@@ -51,11 +51,21 @@ fn a_store_killed_while_it_writes_is_the_old_one_or_the_new_one() {
             .spawn()
             .unwrap();
         let out = child.stdout.take().unwrap();
+        let (first, begun) = std::sync::mpsc::channel();
         let reported = std::thread::spawn(move || {
             let said = BufReader::new(out).lines().map_while(Result::ok);
-            said.filter_map(|line| line.strip_prefix("stored ")?.parse().ok()).max().unwrap_or(0)
+            let versions = said.filter_map(|line| line.strip_prefix("stored ")?.parse().ok());
+            // Nobody waits for the later ones.
+            let tell = |_: &u32| {
+                let _ = first.send(());
+            };
+            versions.inspect(tell).max().unwrap_or(0)
         });
-        std::thread::sleep(Duration::from_micros(fastrand::u64(5_000..60_000)));
+        // Every fourth is killed wherever it is; the others once they are writing, however busy the machine.
+        if kill % 4 != 0 {
+            begun.recv().unwrap();
+        }
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..30_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         let reported: u32 = reported.join().unwrap();

@@ -152,13 +152,15 @@ fn a_frozen_stream_is_given_up_though_pings_still_come() {
 }
 
 #[test]
-fn an_announced_shutdown_is_left_at_once() {
+fn an_announced_shutdown_is_left_for_a_new_connection_without_a_break() {
     let mut rig = Rig::open(&["BTCUSDT"]);
     rig.send(&["{\"stream\":\"!serverShutdown\",\"data\":{\"e\":\"serverShutdown\",\"E\":1770123456789}}"]);
     assert_eq!(rig.counts().shutdowns, 1);
-    rig.turn(120);
-    assert_eq!(rig.events(), ["0 disconnected", "0 gap"]);
-    assert_eq!(rig.counts().reconnects, 1);
+    rig.turn(2_100);
+    rig.send(&[&quote("BTCUSDT", 5)]);
+    assert_eq!(rig.events(), ["0 quote 5"]);
+    let counts = rig.counts();
+    assert_eq!((counts.reconnects, counts.renewals, rig.earlier.len()), (0, 1, 0));
 }
 
 #[test]

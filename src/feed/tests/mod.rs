@@ -3,6 +3,7 @@
 mod agent;
 mod faults;
 mod recorded;
+mod renewal;
 
 use super::*;
 use crate::core::event::Body;
@@ -67,6 +68,10 @@ pub struct Rig {
     listener: Box<dyn Listener>,
     /// The server's end of the connection; taken by the server when the client comes.
     pub server: Option<WebSocket>,
+    /// Server's ends of connections that came before and still live.
+    pub earlier: Vec<WebSocket>,
+    /// How many connections came.
+    pub accepted: usize,
     pub counters: Counters,
 }
 
@@ -86,6 +91,7 @@ pub fn config(symbols: &[&str]) -> FeedConfig {
         read_timeout_ns: 5_000 * MS,
         reconnect_min_ns: 100 * MS,
         reconnect_max_ns: 10_000 * MS,
+        renew_after_ns: 86_000_000 * MS,
         frame_max_bytes: 1 << 20,
     }
 }
@@ -100,7 +106,7 @@ impl Rig {
         let counters = Counters::default();
         let feed = Feed::new(config, Box::new(hub.network()), Box::new(rest.clone()), clock.clone(), tx, &counters, 7)
             .unwrap();
-        Rig { clock, hub, rest, feed, rx, listener, server: None, counters }
+        Rig { clock, hub, rest, feed, rx, listener, server: None, earlier: Vec::new(), accepted: 0, counters }
     }
 
     /// A rig whose connection is open; what the core was told of it is taken.
@@ -127,6 +133,7 @@ impl Rig {
                 {
                     self.server = None;
                 }
+                self.earlier.retain_mut(|server| server.poll(now).is_ok() && server.is_open());
             }
         }
     }
@@ -134,7 +141,8 @@ impl Rig {
     fn serve(&mut self, stream: Box<dyn ByteStream>) {
         let mut server = WebSocket::new(WsConfig { send_buffer: 8 << 20, ..WsConfig::default() }, 3);
         server.accept(stream, "feed", self.clock.now());
-        self.server = Some(server);
+        self.accepted += 1;
+        self.earlier.extend(self.server.replace(server));
     }
 
     /// Sends frames from the server, and lets the feed take them.

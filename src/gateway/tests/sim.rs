@@ -93,11 +93,11 @@ fn whatever_the_simulated_venue_does_the_core_ends_with_its_ledger() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut orders: Vec<OrderId> = Vec::new();
         for step in 0..3_000 {
-            if rig.state() == VenueState::Ready && step % 20 == 0 {
+            if rig.state() == VenueState::Ready && step % 12 == 0 {
                 let side = if rng.bool() { Side::Buy } else { Side::Sell };
                 let kind = if rng.u8(0..3) == 0 { OrderType::Market } else { OrderType::Limit };
                 let px = if kind == OrderType::Market { 0 } else { 60_000 * E8 + rng.i64(-4_000..4_000) * (E8 / 100) };
-                orders.push(rig.place_at(side, kind, px));
+                orders.extend(rig.try_place_at(side, kind, px));
             }
             if rng.u8(0..30) == 0 && !orders.is_empty() {
                 let order = orders[rng.usize(0..orders.len())];

@@ -26,6 +26,13 @@ pub struct Order {
 /// An HTTP connection, what it asked so far and what of the answer is left.
 type Exchange = (Box<dyn ByteStream>, Vec<u8>, Vec<u8>);
 
+/// A connection, whether it hears the private events, and whether it is logged on.
+pub struct Link {
+    pub ws: WebSocket,
+    pub private: bool,
+    pub session: bool,
+}
+
 /// One BTCUSDT account. Quantities and prices in units of 10^-8.
 pub struct Venue {
     clock: Clock,
@@ -34,7 +41,9 @@ pub struct Venue {
     rest: Box<dyn Listener>,
     api: Box<dyn Listener>,
     http: Vec<Exchange>,
-    pub links: Vec<(WebSocket, bool)>,
+    pub links: Vec<Link>,
+    /// Ed25519 keys may log on.
+    pub sessions: bool,
     pub orders: BTreeMap<u64, Order>,
     pub trades: Vec<Value>,
     pub btc: i64,
@@ -49,6 +58,11 @@ pub struct Venue {
     /// answer is lost.
     pub canned: BTreeMap<String, VecDeque<Value>>,
     pub symbols: Vec<&'static str>,
+    /// `rateLimits` of exchangeInfo, and of every answer on the order link.
+    pub limits: Value,
+    pub counts: Value,
+    /// A header of every REST answer.
+    pub header: String,
     last_change_ms: i64,
 }
 
@@ -71,6 +85,7 @@ impl Venue {
             api: hub.network().listen(API).unwrap(),
             http: Vec::new(),
             links: Vec::new(),
+            sessions: true,
             orders: BTreeMap::new(),
             trades: Vec::new(),
             btc: E8,
@@ -81,6 +96,9 @@ impl Venue {
             mute: false,
             canned: BTreeMap::new(),
             symbols: vec!["BTCUSDT"],
+            limits: json!([]),
+            counts: json!([]),
+            header: "X-Nothing: 1".to_owned(),
             last_change_ms: 0,
         }
     }
@@ -105,9 +123,12 @@ impl Venue {
                 let (status, body) = self.on_rest(&target);
                 self.rested.push(target);
                 let body = body.to_string();
-                answer =
-                    format!("HTTP/1.1 {status} X\r\nRetry-After: 1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-                        .into_bytes();
+                answer = format!(
+                    "HTTP/1.1 {status} X\r\nRetry-After: 1\r\n{}\r\nContent-Length: {}\r\n\r\n{body}",
+                    self.header,
+                    body.len()
+                )
+                .into_bytes();
             }
             if !answer.is_empty() {
                 match stream.write(&answer) {
@@ -127,17 +148,17 @@ impl Venue {
         while let Some(stream) = self.api.accept().unwrap() {
             let mut ws = WebSocket::new(WsConfig::default(), 99);
             ws.accept(stream, "client", self.clock.now());
-            self.links.push((ws, false));
+            self.links.push(Link { ws, private: false, session: false });
         }
         let mut links = std::mem::take(&mut self.links);
         for at in 0..links.len() {
             // A link that breaks is the client's business.
-            while let Ok(Some(message)) = links[at].0.poll(self.clock.now()) {
+            while let Ok(Some(message)) = links[at].ws.poll(self.clock.now()) {
                 let frame: Value = serde_json::from_slice(message.payload).unwrap();
                 self.asked.push(frame.clone());
-                let (answer, events) = self.on_request(&frame, &mut links[at].1);
+                let (answer, events) = self.on_request(&frame, &mut links[at]);
                 if let Some(answer) = answer {
-                    let _ = links[at].0.send_text(answer.to_string().as_bytes());
+                    let _ = links[at].ws.send_text(answer.to_string().as_bytes());
                 }
                 for event in events {
                     tell(&mut links, &event);
@@ -171,7 +192,7 @@ impl Venue {
                     return (400, json!({"code": -1121, "msg": "Invalid symbol."}));
                 }
                 let symbols: Vec<Value> = self.symbols.iter().map(|s| self.symbol(s)).collect();
-                json!({"timezone": "UTC", "serverTime": self.now_ms(), "rateLimits": [], "exchangeFilters": [], "symbols": symbols})
+                json!({"timezone": "UTC", "serverTime": self.now_ms(), "rateLimits": self.limits, "exchangeFilters": [], "symbols": symbols})
             }
             "/api/v3/account" => json!({
                 "canTrade": true, "updateTime": self.last_change_ms, "balances": self.balances("asset", "free", "locked"),
@@ -217,10 +238,10 @@ impl Venue {
         })
     }
 
-    fn on_request(&mut self, frame: &Value, private: &mut bool) -> (Option<Value>, Vec<Value>) {
+    fn on_request(&mut self, frame: &Value, link: &mut Link) -> (Option<Value>, Vec<Value>) {
         let method = frame["method"].as_str().unwrap().to_owned();
         let params = &frame["params"];
-        if self.mute && method != "userDataStream.subscribe.signature" {
+        if self.mute && !method.starts_with("userDataStream") && method != "session.logon" {
             return (None, Vec::new());
         }
         let mut lost = false;
@@ -234,13 +255,23 @@ impl Venue {
                 );
             }
         }
-        if !method.starts_with("ping") {
+        let bare = method == "userDataStream.subscribe";
+        if params.get("signature").is_none() && !link.session {
+            let error = json!({"code": -1102, "msg": "Mandatory parameter 'signature' was not sent."});
+            return (Some(json!({"id": frame["id"], "status": 400, "error": error})), Vec::new());
+        }
+        if !method.starts_with("ping") && !bare {
             let stamp = params["timestamp"].as_i64().unwrap();
             assert!((self.now_ms() - stamp).abs() < 1000, "{method} is stamped {stamp} at {}", self.now_ms());
         }
         let (result, events) = match method.as_str() {
-            "userDataStream.subscribe.signature" => {
-                *private = true;
+            "session.logon" if self.sessions => {
+                link.session = true;
+                (Ok(json!({"apiKey": params["apiKey"], "authorizedSince": 1, "userDataStream": false})), Vec::new())
+            }
+            "session.logon" => (Err((-4056, "This key type cannot log on.")), Vec::new()),
+            "userDataStream.subscribe" | "userDataStream.subscribe.signature" => {
+                link.private = true;
                 (Ok(json!({"subscriptionId": 0})), Vec::new())
             }
             "order.place" => self.place(params),
@@ -261,7 +292,7 @@ impl Venue {
             _ => (Err((-1000, "unknown method")), Vec::new()),
         };
         let answer = match result {
-            Ok(result) => json!({"id": frame["id"], "status": 200, "result": result}),
+            Ok(result) => json!({"id": frame["id"], "status": 200, "result": result, "rateLimits": self.counts}),
             Err((code, msg)) => json!({"id": frame["id"], "status": 400, "error": {"code": code, "msg": msg}}),
         };
         ((!lost).then_some(answer), events)
@@ -342,10 +373,10 @@ pub fn open(order: &Order) -> bool {
     matches!(order.status, "NEW" | "PARTIALLY_FILLED")
 }
 
-fn tell(links: &mut [(WebSocket, bool)], event: &Value) {
+fn tell(links: &mut [Link], event: &Value) {
     let frame = json!({"subscriptionId": 0, "event": event}).to_string();
-    for (ws, _) in links.iter_mut().filter(|(_, private)| *private) {
+    for link in links.iter_mut().filter(|link| link.private) {
         // A client that is gone misses it: that is what reconciliation is for.
-        let _ = ws.send_text(frame.as_bytes());
+        let _ = link.ws.send_text(frame.as_bytes());
     }
 }

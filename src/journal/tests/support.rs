@@ -1,6 +1,6 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Command, PlaceOrder, TradingState};
+use crate::core::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
@@ -128,22 +128,41 @@ fn trading_state() -> impl Strategy<Value = TradingState> {
     prop_oneof![Just(TradingState::Active), Just(TradingState::Reducing), Just(TradingState::Halted)]
 }
 
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Account),
+        venue_id().prop_map(Scope::Venue),
+        any::<u8>().prop_map(|id| Scope::Strategy(StrategyId(id))),
+        instrument_id().prop_map(Scope::Instrument),
+    ]
+}
+
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<(i64, u32, u32, i64, i64, i64, i64)>()).prop_map(
-        |(order, position, leverage_max_ppm, balance, loss, n)| Limits {
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 9], [u32; 9])>()).prop_map(
+        |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
             order_notional_max: order,
             position_notional_max: position,
             leverage_max_ppm,
             account_balance_min: balance,
             daily_loss_max: loss,
-            quote_age_max_ns: n.0,
-            market_order_margin_ppm: n.1,
-            open_orders_max: n.2,
-            ack_timeout_ns: n.3,
-            not_found_after_ns: n.4,
-            query_interval_ns: n.5,
-            reconcile_interval_ns: n.5,
-            day_offset_ns: n.6,
+            quote_age_max_ns: ns[0],
+            market_order_margin_ppm: n[0],
+            open_orders_max: n[1],
+            ack_timeout_ns: ns[1],
+            not_found_after_ns: ns[2],
+            query_interval_ns: ns[3],
+            reconcile_interval_ns: ns[4],
+            day_offset_ns: ns[5],
+            price_collar_ppm: n[2],
+            price_move_max_ppm: n[3],
+            price_move_window_ns: ns[6],
+            duplicate_window_ns: ns[7],
+            orders_per_second_max: n[4],
+            orders_per_day_max: n[5],
+            order_to_trade_max: n[6],
+            order_to_trade_orders_min: n[7],
+            runaway_executions_max: n[8],
+            runaway_window_ns: ns[8],
         },
     )
 }
@@ -289,7 +308,7 @@ fn command() -> impl Strategy<Value = Command> {
         instrument_id().prop_map(Action::Close),
         Just(Action::CloseAll),
         any::<bool>().prop_map(|flatten| Action::EmergencyStop { flatten }),
-        trading_state().prop_map(Action::SetTradingState),
+        (scope(), trading_state()).prop_map(|(scope, state)| Action::SetTradingState { scope, state }),
         Just(Action::Shutdown),
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
@@ -368,7 +387,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::OrderTableFull),
     ];
     prop_oneof![
-        trading_state().prop_map(D::TradingNotActive),
+        (scope(), trading_state()).prop_map(|(scope, state)| D::TradingNotActive { state, scope }),
         Just(D::UnknownInstrument),
         Just(D::InstrumentNotTrading),
         Just(D::VenueNotReady),
@@ -383,6 +402,17 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         (usd(), usd()).prop_map(|(notional, max)| D::PositionNotionalAboveMax { notional, max }),
         (dec(), dec()).prop_map(|(leverage, max)| D::LeverageAboveMax { leverage, max }),
         (usd(), usd()).prop_map(|(loss, max)| D::DailyLossReached { loss, max }),
+        (dec(), dec(), dec()).prop_map(|(px, reference, max_pct)| D::PriceCollar { px, reference, max_pct }),
+        (dec(), dec(), any::<u64>()).prop_map(|(moved_pct, max_pct, window_ms)| D::PriceJumped {
+            moved_pct,
+            max_pct,
+            window_ms
+        }),
+        any::<(u64, u64)>().prop_map(|(age_ms, window_ms)| D::DuplicateOrder { age_ms, window_ms }),
+        dec().prop_map(|own| D::SelfMatch { own }),
+        (scope(), any::<(u32, u64)>()).prop_map(|(scope, (max, wait_ms))| D::OrderRateAboveMax { scope, max, wait_ms }),
+        any::<(u32, u32)>().prop_map(|(orders, max)| D::OrdersPerDayAboveMax { orders, max }),
+        any::<(u32, u32, u32)>().prop_map(|(orders, trades, max)| D::OrderToTradeAboveMax { orders, trades, max }),
         Just(D::NotReducing),
         what.prop_map(D::CannotEvaluate),
     ]
@@ -425,6 +455,7 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::InstrumentChanged,
         A::FillsMissing,
         A::NotFlattened,
+        A::Runaway,
     ])
 }
 
@@ -470,7 +501,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
                 E::Fill(Fill { order, strategy, instrument, side, qty, px, exec_id, fee, realised, position })
             }
         ),
-        trading_state().prop_map(|state| E::Trading { state }),
+        (scope(), trading_state()).prop_map(|(scope, state)| E::Trading { scope, state }),
         (alarm_kind(), instrument_id(), order_id()).prop_map(|(kind, instrument, order)| E::Alarm {
             kind,
             instrument,

@@ -1,12 +1,14 @@
 //! Accounts: keys, balances, open orders, trades.
 
 use super::limits::OrderCount;
-use super::orders::Trade;
+use super::orders::{PreventedMatch, Trade};
 use crate::sim::json::Json;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Trades kept for `myTrades`, newest last; older ones are forgotten.
 const TRADES_MAX: usize = 200_000;
+/// Prevented matches kept for `myPreventedMatches`.
+const PREVENTED_MAX: usize = 10_000;
 
 /// An asset's balance in 10^-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +26,8 @@ pub struct Account {
     pub open: BTreeSet<u64>,
     /// Oldest first.
     pub trades: VecDeque<Trade>,
+    /// Oldest first; not in the state file.
+    pub prevented: VecDeque<PreventedMatch>,
     pub order_count: OrderCount,
     pub updated_us: i64,
 }
@@ -36,6 +40,7 @@ impl Account {
             balances: Vec::new(),
             open: BTreeSet::new(),
             trades: VecDeque::new(),
+            prevented: VecDeque::new(),
             order_count: OrderCount::default(),
             updated_us: 0,
         }
@@ -46,6 +51,13 @@ impl Account {
             self.trades.pop_front();
         }
         self.trades.push_back(trade);
+    }
+
+    pub fn push_prevented(&mut self, prevented: PreventedMatch) {
+        if self.prevented.len() == PREVENTED_MAX {
+            self.prevented.pop_front();
+        }
+        self.prevented.push_back(prevented);
     }
 
     /// The answer to `account`. `uid` is the account's number.

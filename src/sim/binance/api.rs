@@ -2,6 +2,7 @@
 
 use super::errors::ApiError;
 use super::limits::Limits;
+use super::list_calls::ListCall;
 use super::market::Market;
 use super::orders::Status;
 use super::params::Params;
@@ -31,6 +32,12 @@ pub enum Call {
     OpenOrders,
     AllOrders,
     MyTrades,
+    PreventedMatches,
+    PlaceList(ListCall),
+    CancelList,
+    QueryList,
+    OpenLists,
+    AllLists,
 }
 
 /// A call's two names: REST method and path, and the WebSocket API's method.
@@ -44,7 +51,7 @@ const fn route(call: Call, method: &'static str, path: &'static str, ws: &'stati
     Route { call, rest: (method, path), ws }
 }
 
-pub const ROUTES: [Route; 18] = [
+pub const ROUTES: &[Route] = &[
     route(Call::Ping, "GET", "/api/v3/ping", "ping"),
     route(Call::Time, "GET", "/api/v3/time", "time"),
     route(Call::ExchangeInfo, "GET", "/api/v3/exchangeInfo", "exchangeInfo"),
@@ -63,6 +70,15 @@ pub const ROUTES: [Route; 18] = [
     route(Call::OpenOrders, "GET", "/api/v3/openOrders", "openOrders.status"),
     route(Call::AllOrders, "GET", "/api/v3/allOrders", "allOrders"),
     route(Call::MyTrades, "GET", "/api/v3/myTrades", "myTrades"),
+    route(Call::PlaceList(ListCall::Oco), "POST", "/api/v3/orderList/oco", "orderList.place.oco"),
+    route(Call::PlaceList(ListCall::OldOco), "POST", "/api/v3/order/oco", "orderList.place"),
+    route(Call::PlaceList(ListCall::Oto), "POST", "/api/v3/orderList/oto", "orderList.place.oto"),
+    route(Call::PlaceList(ListCall::Otoco), "POST", "/api/v3/orderList/otoco", "orderList.place.otoco"),
+    route(Call::CancelList, "DELETE", "/api/v3/orderList", "orderList.cancel"),
+    route(Call::QueryList, "GET", "/api/v3/orderList", "orderList.status"),
+    route(Call::OpenLists, "GET", "/api/v3/openOrderList", "openOrderLists.status"),
+    route(Call::AllLists, "GET", "/api/v3/allOrderList", "allOrderLists"),
+    route(Call::PreventedMatches, "GET", "/api/v3/myPreventedMatches", "myPreventedMatches"),
 ];
 
 impl Call {
@@ -83,14 +99,19 @@ impl Call {
 
     /// Whether it changes orders: such calls meet the faults of the order path.
     pub fn changes_orders(self) -> bool {
-        matches!(self, Call::Place | Call::Cancel | Call::CancelAll)
+        matches!(self, Call::Cancel | Call::CancelAll | Call::CancelList) || self.places_orders()
+    }
+
+    /// Whether it adds to the unfilled order count, which its answer then shows.
+    pub fn places_orders(self) -> bool {
+        matches!(self, Call::Place | Call::PlaceList(_))
     }
 
     /// Request weight (§7.1, §10). Calls that change orders weigh only when they fail.
     pub fn weight(self, p: &Params, failed: bool) -> u32 {
         let has = |name| p.get(name).is_some();
         match self {
-            Call::Place | Call::Cancel | Call::CancelAll => u32::from(failed),
+            Call::Place | Call::PlaceList(_) | Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
             Call::Ping | Call::Time => 1,
             Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
             Call::TestPlace => 1,
@@ -102,7 +123,8 @@ impl Call {
                     4
                 }
             }
-            Call::QueryOrder => 4,
+            Call::QueryOrder | Call::QueryList => 4,
+            Call::OpenLists => 6,
             Call::Depth => match p.get("limit").and_then(|l| l.parse().ok()).unwrap_or(100u32) {
                 0..=100 => 5,
                 101..=500 => 25,
@@ -123,7 +145,14 @@ impl Call {
                     20
                 }
             }
-            Call::ExchangeInfo | Call::Account | Call::AllOrders => 20,
+            Call::PreventedMatches => {
+                if has("preventedMatchId") {
+                    2
+                } else {
+                    20
+                }
+            }
+            Call::ExchangeInfo | Call::Account | Call::AllOrders | Call::AllLists => 20,
             Call::Trades => 25,
             Call::OrderLimits => 40,
         }
@@ -260,13 +289,8 @@ impl Desk {
             Call::CancelAll => {
                 let symbol = self.venue.symbol(p.required("symbol")?)?;
                 p.check_all_read()?;
-                let (ids, cancel_id) = self.venue.cancel_all(account, symbol, now_us)?;
-                let venue = &self.venue;
-                j.array("", |j| {
-                    for order in ids.iter().filter_map(|id| venue.orders.get(id)) {
-                        order.write_canceled(j, venue.symbol_name(symbol), &cancel_id);
-                    }
-                });
+                let (canceled, cancel_id) = self.venue.cancel_all(account, symbol, now_us)?;
+                j.array("", |j| canceled.into_iter().for_each(|c| self.venue.write_canceled(j, c, &cancel_id)));
             }
             Call::QueryOrder => {
                 let of = OrderRef::parse(&self.venue, p)?;
@@ -290,6 +314,12 @@ impl Desk {
             }
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
             Call::MyTrades => self.my_trades(&mut j, account, p)?,
+            Call::PlaceList(list) => self.place_list(&mut j, list, account, p, now_us)?,
+            Call::CancelList => self.cancel_list(&mut j, account, p, now_us)?,
+            Call::QueryList => self.query_list(&mut j, account, p)?,
+            Call::OpenLists => self.open_lists(&mut j, account, p)?,
+            Call::AllLists => self.all_lists(&mut j, account, p)?,
+            Call::PreventedMatches => self.prevented_matches(&mut j, account, p)?,
         }
         Ok(j)
     }
@@ -373,13 +403,12 @@ impl Desk {
     fn place(&mut self, j: &mut Json, account: usize, p: &Params, now_us: i64) -> Result<(), ApiError> {
         let new = NewOrder::parse(&self.venue, p)?;
         p.check_all_read()?;
-        self.venue.check_filters(account, &new)?;
-        self.limits.add_order(&mut self.venue.accounts[account].order_count, now_us)?;
+        self.venue.check_filters(account, &[&new])?;
+        self.limits.add_orders(&mut self.venue.accounts[account].order_count, 1, now_us)?;
         let id = self.venue.place(account, &new, now_us)?;
         let venue = &self.venue;
         if let Some(order) = venue.orders.get(&id) {
-            let fills: Vec<_> = venue.fills.iter().filter(|f| f.order_id == id).cloned().collect();
-            order.write_new(j, venue.symbol_name(new.symbol), new.resp, &fills, &venue.assets);
+            order.write_new(j, venue.symbol_name(new.symbol), new.resp, &venue.did, &venue.assets);
         }
         Ok(())
     }
@@ -388,7 +417,7 @@ impl Desk {
         let new = NewOrder::parse(&self.venue, p)?;
         let rates = p.boolean("computeCommissionRates")?.unwrap_or(false);
         p.check_all_read()?;
-        self.venue.check_filters(account, &new)?;
+        self.venue.check_filters(account, &[&new])?;
         let fees = self.venue.fees;
         j.object("", |j| {
             if !rates {
@@ -427,10 +456,8 @@ impl Desk {
             }
         };
         p.check_all_read()?;
-        let (id, cancel_id) = self.venue.cancel(account, &of, cancel_id, restriction, now_us)?;
-        if let Some(order) = self.venue.orders.get(&id) {
-            order.write_canceled(j, self.venue.symbol_name(of.symbol), &cancel_id);
-        }
+        let (canceled, cancel_id) = self.venue.cancel(account, &of, cancel_id, restriction, now_us)?;
+        self.venue.write_canceled(j, canceled, &cancel_id);
         Ok(())
     }
 
@@ -487,7 +514,33 @@ impl Desk {
             newest
         };
         let venue = &self.venue;
-        j.array("", |j| chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), &venue.assets)));
+        let list_of = |id| venue.orders.get(id).map_or(-1, super::orders::Order::list_id);
+        j.array("", |j| {
+            chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), list_of(&t.order_id), &venue.assets));
+        });
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn prevented_matches(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
+        let symbol = self.venue.symbol(p.required("symbol")?)?;
+        let id = p.integer("preventedMatchId")?.map(|id| id as u64);
+        let order = p.integer("orderId")?.map(|id| id as u64);
+        let from = p.integer("fromPreventedMatchId")?.map(|id| id as u64);
+        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
+        p.check_all_read()?;
+        if id.is_none() && order.is_none() {
+            return Err(ApiError::either_missing("preventedMatchId", "orderId"));
+        }
+        let name = self.venue.symbol_name(symbol);
+        let found = self.venue.accounts[account].prevented.iter().filter(|m| {
+            m.symbol == symbol
+                && id.is_none_or(|id| m.id == id)
+                && order.is_none_or(|order| m.taker == order || m.maker == order)
+                && from.is_none_or(|from| m.id >= from)
+        });
+        j.array("", |j| found.take(limit).for_each(|m| m.write(j, name)));
         Ok(())
     }
 }
@@ -503,7 +556,7 @@ fn symbol_list(text: &str) -> Result<Vec<String>, ApiError> {
 }
 
 /// `startTime` and `endTime`, at most a day apart.
-fn time_range(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
+pub fn time_range(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let (start, end) = (p.time_us("startTime")?, p.time_us("endTime")?);
     if let (Some(start), Some(end)) = (start, end)
         && end - start > DAY_US

@@ -26,6 +26,11 @@ impl ApiError {
         ApiError::new(-2010, msg)
     }
 
+    pub fn iceberg_not_gtc(name: &str) -> ApiError {
+        let msg = format!("Parameter '{name}' is not supported if `aboveTimeInForce`/`belowTimeInForce` is not GTC.");
+        ApiError::new(-1160, msg)
+    }
+
     pub fn filter(name: &'static str) -> ApiError {
         ApiError::new(-1013, format!("Filter failure: {name}"))
     }

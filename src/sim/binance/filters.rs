@@ -1,6 +1,7 @@
 //! The symbol's filters (reference §11.2), in exact arithmetic; a bound of 0 is off.
 
 use super::errors::ApiError;
+use super::orders::{OrderKind, Stp};
 use crate::sim::decimal::{self, ONE};
 use crate::sim::json::Json;
 use crate::sim::market::SimInstrument;
@@ -28,6 +29,58 @@ pub fn check_px(i: &SimInstrument, px: i64, average: Option<i64>) -> Result<(), 
     Ok(())
 }
 
+/// `PRICE_FILTER` of a trigger price.
+pub fn check_stop_px(i: &SimInstrument, px: i64) -> Result<(), ApiError> {
+    if within(px, i.px_min, i.px_max, i.tick) { Ok(()) } else { Err(ApiError::filter("PRICE_FILTER")) }
+}
+
+/// `TRAILING_DELTA`: one range for both directions.
+pub fn check_trailing(i: &SimInstrument, delta: i64) -> Result<(), ApiError> {
+    let fits = (i64::from(i.trailing_min)..=i64::from(i.trailing_max)).contains(&delta);
+    if fits { Ok(()) } else { Err(ApiError::filter("TRAILING_DELTA")) }
+}
+
+/// `LOT_SIZE` of a slice and `ICEBERG_PARTS`.
+pub fn check_iceberg(i: &SimInstrument, slice: i64, qty: i64) -> Result<(), ApiError> {
+    check_qty(i, slice, false)?;
+    let parts = (qty + slice - 1) / slice;
+    if parts > i64::from(i.iceberg_parts_max) { Err(ApiError::filter("ICEBERG_PARTS")) } else { Ok(()) }
+}
+
+/// What an account has open on a symbol, the orders in question included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenCounts {
+    pub orders: usize,
+    pub algo_orders: usize,
+    pub icebergs: usize,
+}
+
+/// `MAX_NUM_ORDERS`, `MAX_NUM_ALGO_ORDERS` and `MAX_NUM_ICEBERG_ORDERS`.
+pub fn check_counts(i: &SimInstrument, open: OpenCounts) -> Result<(), ApiError> {
+    for (count, max, name) in [
+        (open.orders, i.orders_max, "MAX_NUM_ORDERS"),
+        (open.algo_orders, i.algo_orders_max, "MAX_NUM_ALGO_ORDERS"),
+        (open.icebergs, i.iceberg_orders_max, "MAX_NUM_ICEBERG_ORDERS"),
+    ] {
+        if max != 0 && count > max as usize {
+            return Err(ApiError::filter(name));
+        }
+    }
+    Ok(())
+}
+
+/// `MAX_NUM_ORDER_LISTS`, the list in question included.
+pub fn check_lists(i: &SimInstrument, open: usize) -> Result<(), ApiError> {
+    let above = i.order_lists_max != 0 && open > i.order_lists_max as usize;
+    if above { Err(ApiError::filter("MAX_NUM_ORDER_LISTS")) } else { Ok(()) }
+}
+
+/// `MAX_POSITION`: what is held and what open buys would add, this one included.
+pub fn check_position(i: &SimInstrument, position: i128) -> Result<(), ApiError> {
+    let above = i.position_max != 0 && position > i128::from(i.position_max);
+    if above { Err(ApiError::filter("MAX_POSITION")) } else { Ok(()) }
+}
+
 /// `LOT_SIZE`, and `MARKET_LOT_SIZE` of a market order.
 pub fn check_qty(i: &SimInstrument, qty: i64, market: bool) -> Result<(), ApiError> {
     if qty == 0 || !within(qty, i.qty_min, i.qty_max, i.lot) {
@@ -50,14 +103,6 @@ pub fn check_notional_amount(i: &SimInstrument, notional: i128, market: bool) ->
     if below || above { Err(ApiError::filter("NOTIONAL")) } else { Ok(()) }
 }
 
-/// `MAX_NUM_ORDERS`: open orders on the symbol, the new one included.
-pub fn check_open_orders(i: &SimInstrument, open_with_this: usize) -> Result<(), ApiError> {
-    if i.orders_max != 0 && open_with_this > i.orders_max as usize {
-        return Err(ApiError::filter("MAX_NUM_ORDERS"));
-    }
-    Ok(())
-}
-
 /// A symbol of `exchangeInfo`.
 pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
     j.object("", |j| {
@@ -70,17 +115,17 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
             j.int(key, 8);
         }
         j.array("orderTypes", |j| {
-            for kind in ["LIMIT", "LIMIT_MAKER", "MARKET"] {
-                j.str("", kind);
+            for kind in OrderKind::ALL {
+                j.str("", kind.text());
             }
         });
         for (flag, on) in [
-            ("icebergAllowed", false),
-            ("ocoAllowed", false),
-            ("otoAllowed", false),
+            ("icebergAllowed", true),
+            ("ocoAllowed", true),
+            ("otoAllowed", true),
             ("opoAllowed", false),
             ("quoteOrderQtyMarketAllowed", true),
-            ("allowTrailingStop", false),
+            ("allowTrailingStop", true),
             ("cancelReplaceAllowed", false),
             ("amendAllowed", false),
             ("pegInstructionsAllowed", false),
@@ -94,8 +139,8 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
         j.array("permissionSets", |j| j.array("", |j| j.str("", "SPOT")));
         j.str("defaultSelfTradePreventionMode", "EXPIRE_MAKER");
         j.array("allowedSelfTradePreventionModes", |j| {
-            for mode in ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"] {
-                j.str("", mode);
+            for mode in Stp::ALL {
+                j.str("", mode.text());
             }
         });
     });
@@ -141,7 +186,24 @@ fn write_filters(i: &SimInstrument, j: &mut Json) {
         j.bool("applyMaxToMarket", false);
         j.int("avgPriceMins", AVERAGE_MINUTES);
     });
+    filter("ICEBERG_PARTS", &|j| j.uint("limit", i.iceberg_parts_max.into()));
+    filter("TRAILING_DELTA", &|j| {
+        for (key, value) in [
+            ("minTrailingAboveDelta", i.trailing_min),
+            ("maxTrailingAboveDelta", i.trailing_max),
+            ("minTrailingBelowDelta", i.trailing_min),
+            ("maxTrailingBelowDelta", i.trailing_max),
+        ] {
+            j.uint(key, value.into());
+        }
+    });
     filter("MAX_NUM_ORDERS", &|j| j.uint("maxNumOrders", i.orders_max.into()));
+    filter("MAX_NUM_ORDER_LISTS", &|j| j.uint("maxNumOrderLists", i.order_lists_max.into()));
+    filter("MAX_NUM_ALGO_ORDERS", &|j| j.uint("maxNumAlgoOrders", i.algo_orders_max.into()));
+    filter("MAX_NUM_ICEBERG_ORDERS", &|j| j.uint("maxNumIcebergOrders", i.iceberg_orders_max.into()));
+    if i.position_max != 0 {
+        filter("MAX_POSITION", &|j| j.dec("maxPosition", i.position_max));
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +215,7 @@ mod tests {
         let i = SimInstrument::btcusdt();
         let average = Some(100_000 * ONE);
         let px = |px| check_px(&i, px, average);
+        let open = OpenCounts::default();
         let named = |name: &'static str| Err(ApiError::filter(name));
         for (got, want) in [
             (px(100_000 * ONE), Ok(())),
@@ -172,8 +235,20 @@ mod tests {
             (check_notional(&i, 100_000 * ONE, 5_000, true), Ok(())),
             (check_notional(&i, 100_000 * ONE, 91 * ONE, false), named("NOTIONAL")),
             (check_notional(&i, 100_000 * ONE, 91 * ONE, true), Ok(())),
-            (check_open_orders(&i, 200), Ok(())),
-            (check_open_orders(&i, 201), named("MAX_NUM_ORDERS")),
+            (check_counts(&i, OpenCounts { orders: 200, algo_orders: 5, icebergs: 10 }), Ok(())),
+            (check_counts(&i, OpenCounts { orders: 201, ..open }), named("MAX_NUM_ORDERS")),
+            (check_counts(&i, OpenCounts { algo_orders: 6, ..open }), named("MAX_NUM_ALGO_ORDERS")),
+            (check_counts(&i, OpenCounts { icebergs: 11, ..open }), named("MAX_NUM_ICEBERG_ORDERS")),
+            (check_position(&i, i128::from(90_000 * ONE)), Ok(())),
+            (check_position(&i, i128::from(90_000 * ONE) + 1), named("MAX_POSITION")),
+            (check_trailing(&i, 10), Ok(())),
+            (check_trailing(&i, 9), named("TRAILING_DELTA")),
+            (check_trailing(&i, 2_001), named("TRAILING_DELTA")),
+            (check_iceberg(&i, ONE, 100 * ONE), Ok(())),
+            (check_iceberg(&i, ONE, 100 * ONE + 1_000), named("ICEBERG_PARTS")),
+            (check_iceberg(&i, 500, ONE), named("LOT_SIZE")),
+            (check_stop_px(&i, ONE + 1), named("PRICE_FILTER")),
+            (check_stop_px(&i, ONE), Ok(())),
         ] {
             assert_eq!(got, want);
         }

@@ -142,8 +142,8 @@ impl Limits {
         window.count = window.count.saturating_add(weight);
     }
 
-    /// Counts one more unfilled order, or refuses it (-1015).
-    pub fn add_order(&self, count: &mut OrderCount, now_us: i64) -> Result<(), ApiError> {
+    /// Counts more unfilled orders, or refuses them (-1015).
+    pub fn add_orders(&self, count: &mut OrderCount, orders: u32, now_us: i64) -> Result<(), ApiError> {
         let day = *count.day.at(now_us);
         let ten_seconds = *count.ten_seconds.at(now_us);
         let refuse = |limit: u32, interval: &str, window: Window| {
@@ -156,8 +156,8 @@ impl Limits {
         if ten_seconds.count >= self.config.orders_per_10s {
             return refuse(self.config.orders_per_10s, "10 SECOND", ten_seconds);
         }
-        count.day.count += 1;
-        count.ten_seconds.count += 1;
+        count.day.count += orders;
+        count.ten_seconds.count += orders;
         Ok(())
     }
 
@@ -241,12 +241,12 @@ mod tests {
     fn fills_give_order_count_back_but_never_below_zero() {
         let limits = Limits::new(LimitsConfig { orders_per_10s: 2, ..Default::default() });
         let mut count = OrderCount::default();
-        assert!(limits.add_order(&mut count, 0).is_ok() && limits.add_order(&mut count, 0).is_ok());
-        let error = limits.add_order(&mut count, 5 * US).unwrap_err();
+        assert!(limits.add_orders(&mut count, 1, 0).is_ok() && limits.add_orders(&mut count, 1, 0).is_ok());
+        let error = limits.add_orders(&mut count, 1, 5 * US).unwrap_err();
         assert_eq!((error.status, error.code, error.retry_at_us), (429, -1015, Some(10 * US)));
         Limits::first_fill(&mut count, true);
-        assert!(limits.add_order(&mut count, 5 * US).is_ok() && limits.add_order(&mut count, 5 * US).is_ok());
-        assert!(limits.add_order(&mut count, 5 * US).is_err());
-        assert!(limits.add_order(&mut count, 10 * US).is_ok());
+        assert!(limits.add_orders(&mut count, 1, 5 * US).is_ok() && limits.add_orders(&mut count, 1, 5 * US).is_ok());
+        assert!(limits.add_orders(&mut count, 1, 5 * US).is_err());
+        assert!(limits.add_orders(&mut count, 1, 10 * US).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 //! The market is one participant: its displayed levels stand before an order that joins them, and an order's place in
 //! that queue only gets better by trades and by the level becoming smaller.
 
-use super::orders::{Prevented, Status, Stp};
+use super::orders::{Prevented, PreventedMatch, Status, Stp};
 use super::user::Exec;
 use super::venue::{Deal, PublicTrade, Venue};
 use crate::sim::decimal;
@@ -23,6 +23,14 @@ pub enum Stop {
     Done,
     /// Its own account's order stood in the way and its mode says that the taker expires.
     Prevented,
+}
+
+/// What self-trade prevention makes of a match.
+enum Prevention {
+    TradeOn,
+    /// The taker goes on, with this much less to do.
+    Lost(i64),
+    TakerEnds,
 }
 
 impl Venue {
@@ -57,19 +65,21 @@ impl Venue {
             // What stands before our first order at this price goes first; behind it stands the rest of the level.
             let (from_market, maker) = match maker {
                 Some(order) if order.ahead > 0 && available > 0 => (order.ahead.min(available), None),
-                Some(order) => (0, Some((order.id, order.leaves(), order.account, order.stp))),
+                Some(order) => (0, Some((order.id, order.display(), order.account))),
                 None => (available, None),
             };
-            if let Some((maker_id, leaves, account, _)) = maker {
-                if let Taker::Order(taker_id) = taker
-                    && let Some(stop) = self.prevent(taker_id, maker_id, account, px, now_us)
-                {
-                    match stop {
-                        Stop::Done => continue,
-                        Stop::Prevented => return (left, Stop::Prevented),
+            if let Some((maker_id, shown, account)) = maker {
+                if let Taker::Order(taker_id) = taker {
+                    match self.prevent(taker_id, maker_id, account, px, shown.min(left), now_us) {
+                        Prevention::TradeOn => {}
+                        Prevention::Lost(qty) => {
+                            left -= qty;
+                            continue;
+                        }
+                        Prevention::TakerEnds => return (left, Stop::Prevented),
                     }
                 }
-                let traded = self.affordable(taker, px, leaves.min(left));
+                let traded = self.affordable(taker, px, shown.min(left));
                 if traded == 0 {
                     break;
                 }
@@ -136,44 +146,91 @@ impl Venue {
         symbol.touch(side, px);
     }
 
-    /// Self-trade prevention between a taker and a resting order of the same account. `None`: they may trade.
-    fn prevent(&mut self, taker: u64, maker: u64, maker_account: usize, px: i64, now_us: i64) -> Option<Stop> {
-        let order = self.orders.get(&taker)?;
-        if order.account != maker_account || order.stp == Stp::None {
-            return None;
-        }
-        let stp = order.stp;
-        let match_id = self.next_prevented_id;
-        self.next_prevented_id += 1;
-        let mark = |venue: &mut Venue, id: u64, other: u64| {
-            if let Some(order) = venue.orders.get_mut(&id) {
-                let qty = order.leaves();
-                order.prevented = Some(Prevented { match_id, qty, px, other_order: other });
-            }
+    /// Self-trade prevention between a taker and a resting order of the same account, that would trade `qty` (§7.4).
+    fn prevent(&mut self, taker: u64, maker: u64, maker_account: usize, px: i64, qty: i64, now_us: i64) -> Prevention {
+        let (Some(order), Some(resting)) = (self.orders.get(&taker), self.orders.get(&maker)) else {
+            return Prevention::TradeOn;
         };
-        if stp != Stp::ExpireTaker {
-            mark(self, maker, taker);
-            self.unrest(maker);
-            self.close(maker, Status::ExpiredInMatch, Exec::Prevented, None, now_us);
+        if order.account != maker_account || order.stp == Stp::None {
+            return Prevention::TradeOn;
         }
-        if stp == Stp::ExpireMaker {
-            return Some(Stop::Done);
+        let (symbol, stp, taker_left, maker_left) = (order.symbol, order.stp, order.leaves(), resting.leaves());
+        let id = self.next_prevented_id;
+        self.next_prevented_id += 1;
+        // No two accounts here share a trade group, so TRANSFER has nothing to move and acts as DECREMENT.
+        let decrements = matches!(stp, Stp::Decrement | Stp::Transfer);
+        let taker_loses = if decrements {
+            qty
+        } else if stp == Stp::ExpireMaker {
+            0
+        } else {
+            taker_left
+        };
+        let maker_loses = if decrements {
+            qty
+        } else if stp == Stp::ExpireTaker {
+            0
+        } else {
+            maker_left
+        };
+        let (taker_qty, maker_qty) = (taker_loses, maker_loses);
+        let lost = PreventedMatch { id, symbol, taker, maker, stp, px, maker_qty, taker_qty, time_us: now_us };
+        self.accounts[maker_account].push_prevented(lost);
+        self.did.prevented.push(lost);
+        let mark = |match_id, qty, other_order| Prevented { match_id, qty, px, other_order };
+        if maker_loses > 0 {
+            self.lose(maker, mark(id, maker_loses, taker), true, now_us);
         }
-        mark(self, taker, maker);
-        Some(Stop::Prevented)
+        // A taker that is to expire does so in `enter`, which knows what else became of it.
+        if taker_loses > 0 && decrements {
+            self.lose(taker, mark(id, taker_loses, maker), false, now_us);
+        } else if taker_loses > 0 {
+            self.mark_prevented(taker, mark(id, taker_loses, maker));
+        }
+        if decrements || stp == Stp::ExpireMaker { Prevention::Lost(taker_loses) } else { Prevention::TakerEnds }
     }
 
-    /// Fills a resting order and takes it off the book once it is done.
+    fn mark_prevented(&mut self, id: u64, prevented: Prevented) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.prevented = Some(prevented);
+            order.prevented_qty += prevented.qty;
+            order.slice = order.slice.min(order.leaves());
+        }
+    }
+
+    /// Self-trade prevention takes quantity off an order; without any left it is done.
+    fn lose(&mut self, id: u64, prevented: Prevented, resting: bool, now_us: i64) {
+        if resting {
+            self.unrest(id);
+        }
+        let ahead = self.orders.get(&id).map_or(0, |o| o.ahead);
+        let all = self.orders.get(&id).is_none_or(|o| o.leaves() == prevented.qty);
+        self.mark_prevented(id, prevented);
+        if all {
+            self.close(id, Status::ExpiredInMatch, Exec::Prevented, None, now_us);
+            return;
+        }
+        if resting {
+            self.stand(id, ahead, true);
+        }
+        self.lost(id, now_us);
+    }
+
+    /// Fills a resting order and takes it off the book once it is done. An iceberg whose slice is used up shows the
+    /// next one, behind everything that stands at its price.
     fn fill_resting(&mut self, id: u64, deal: Deal, now_us: i64) {
         let Some(order) = self.orders.get(&id) else { return };
         let (symbol, side, at) = (order.symbol, order.side, order.px);
-        let done = order.leaves() == deal.qty;
-        if done {
+        let (done, slice_done) = (order.leaves() == deal.qty, order.display() == deal.qty);
+        if done || slice_done {
             self.unrest(id);
         } else if let Some(level) = self.symbols[symbol].own[side.index()].get_mut(&side.key(at)) {
             level.qty -= deal.qty;
         }
         self.fill(id, deal, now_us);
+        if slice_done && !done {
+            self.rest(id);
+        }
         self.symbols[symbol].touch(side, at);
         self.touch_symbol(symbol);
     }
@@ -181,28 +238,43 @@ impl Venue {
     /// Puts an order on the book, behind what is displayed at its price.
     pub fn rest(&mut self, id: u64) {
         let Some(order) = self.orders.get_mut(&id) else { return };
-        let (side, px, leaves) = (order.side, order.px, order.leaves());
-        let symbol = &mut self.symbols[order.symbol];
-        order.ahead = symbol.liquidity.available(side, px);
+        order.slice = if order.iceberg == 0 { 0 } else { order.iceberg.min(order.leaves()) };
+        let ahead = self.symbols[order.symbol].liquidity.available(order.side, order.px);
+        self.stand(id, ahead, false);
+    }
+
+    /// Gives an order a place at its price, with `ahead` of the market's quantity before it.
+    pub fn stand(&mut self, id: u64, ahead: i64, first: bool) {
+        let Some(order) = self.orders.get_mut(&id) else { return };
+        order.ahead = ahead;
+        let (index, side, px) = (order.symbol, order.side, order.px);
+        let (shown, hidden) = (order.display(), order.leaves() - order.display());
+        let symbol = &mut self.symbols[index];
         let level = symbol.own[side.index()].entry(side.key(px)).or_default();
-        level.orders.push_back(id);
-        level.qty += leaves;
+        if first {
+            level.orders.push_front(id)
+        } else {
+            level.orders.push_back(id)
+        }
+        level.qty += shown;
+        level.hidden += hidden;
         symbol.touch(side, px);
-        let index = order.symbol;
         self.touch_symbol(index);
     }
 
     /// Takes an order off the book.
     pub fn unrest(&mut self, id: u64) {
         let Some(order) = self.orders.get(&id) else { return };
-        let (index, side, px, leaves) = (order.symbol, order.side, order.px, order.leaves());
+        let (index, side, px) = (order.symbol, order.side, order.px);
+        let (shown, hidden) = (order.display(), order.leaves() - order.display());
         let symbol = &mut self.symbols[index];
         let levels = &mut symbol.own[side.index()];
         if let Some(level) = levels.get_mut(&side.key(px))
             && let Some(at) = level.orders.iter().position(|o| *o == id)
         {
             level.orders.remove(at);
-            level.qty -= leaves;
+            level.qty -= shown;
+            level.hidden -= hidden;
             if level.orders.is_empty() {
                 levels.remove(&side.key(px));
             }
@@ -244,11 +316,11 @@ impl Venue {
                 else {
                     break;
                 };
-                let Some(leaves) = self.orders.get(&id).map(|o| o.leaves()) else { break };
+                let Some(shown) = self.orders.get(&id).map(|o| o.display()) else { break };
                 if !side.reaches(px, market_px) {
                     break;
                 }
-                let qty = leaves.min(available);
+                let qty = shown.min(available);
                 self.consume(index, side.opposite(), market_px, qty, false);
                 let trade_id = self.traded(index, px, qty, side == Side::Buy, now_us);
                 self.fill_resting(id, Deal { px, qty, trade_id, maker: true, against_market: true }, now_us);
@@ -265,14 +337,14 @@ impl Venue {
         while let Some((px, id)) = self.symbols[index].own_best(side) {
             let through = side.key(px) < side.key(print.px);
             let Some(order) = self.orders.get_mut(&id) else { break };
-            let leaves = order.leaves();
+            let (leaves, shown) = (order.leaves(), order.display());
             let qty = if through {
                 leaves
             } else if px == print.px {
                 let before = order.ahead.min(left);
                 left -= before;
                 self.pass_queue(index, side, px, before);
-                leaves.min(left)
+                shown.min(left)
             } else {
                 break;
             };

@@ -10,6 +10,8 @@ mod errors;
 mod filters;
 mod hub;
 mod limits;
+mod list_calls;
+mod lists;
 mod market;
 mod matching;
 mod orders;
@@ -19,6 +21,7 @@ mod rest;
 mod signing;
 mod state;
 mod streams;
+mod trigger;
 mod user;
 mod venue;
 mod wsapi;
@@ -118,6 +121,11 @@ pub struct LedgerOrder {
     pub px: i64,
     pub qty: i64,
     pub filled: i64,
+    /// 0 for orders that are no stops and no icebergs.
+    pub stop_px: i64,
+    pub iceberg: i64,
+    /// False while it waits for its trigger.
+    pub working: bool,
 }
 
 /// One account's truth, for tests that compare a client's view with the venue's.
@@ -262,6 +270,9 @@ impl BinanceSim {
             px: order.px,
             qty: order.qty,
             filled: order.filled,
+            stop_px: order.stop_px,
+            iceberg: order.iceberg,
+            working: order.working_us.is_some(),
         });
         let trades =
             account.trades.iter().map(|t| (venue.symbol_name(t.symbol).to_owned(), t.id, t.buyer, t.px, t.qty));

@@ -52,7 +52,7 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, request: &Request, out: &mut
     let mut headers = desk.limits.weight_headers(now_us);
     match result {
         Ok(json) => {
-            if let (Call::Place, Some(account)) = (route, account) {
+            if let (true, Some(account)) = (route.places_orders(), account) {
                 let count = &mut desk.venue.accounts[account].order_count;
                 headers.extend(Limits::order_headers(count, now_us));
             }

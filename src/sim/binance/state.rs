@@ -6,7 +6,8 @@
 //! and when it has grown long, the log is compacted into one line and goes on from there.
 
 use super::account::Balance;
-use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade};
+use super::lists::{ListKind, OrderList};
+use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade, Trailing};
 use super::venue::{Changes, Venue};
 use crate::sim::SimError;
 use crate::sim::market::Side;
@@ -15,11 +16,25 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const VERSION_LINE: &str = "tollgate-sim-binance 1\n";
+const VERSION_LINE: &str = "tollgate-sim-binance 2\n";
+/// Without stops, icebergs and lists; read, and written anew as the present version.
+const VERSION_1_LINE: &str = "tollgate-sim-binance 1\n";
 
 impl Venue {
+    /// The balances of the state file hold what is set aside already; the orders learn it anew.
+    fn restore_locks(&mut self) {
+        let open: Vec<u64> = self.accounts.iter().flat_map(|a| a.open.iter().copied()).collect();
+        for id in open {
+            let locked = self.orders.get(&id).map_or(0, |order| self.lock_of(order));
+            if let Some(order) = self.orders.get_mut(&id) {
+                order.locked = locked;
+            }
+        }
+    }
+
     /// Open orders from the state file take their place on the book again, behind what stands there now.
     pub fn rest_restored(&mut self, now_us: i64) {
+        self.watch_restored();
         let open: Vec<u64> = self.orders.values().filter(|o| o.resting()).map(|o| o.id).collect();
         for id in open {
             self.rest(id);
@@ -44,9 +59,25 @@ struct Commit {
     /// `(symbol, last price, trade ids below this are used)`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     symbols: Vec<(String, i64, u64)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lists: Vec<ListLine>,
     next_order_id: u64,
+    next_list_id: u64,
     next_exec_id: u64,
     next_prevented_id: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ListLine {
+    id: u64,
+    account: String,
+    symbol: String,
+    kind: ListKind,
+    client_id: String,
+    orders: Vec<u64>,
+    done: bool,
+    created_us: i64,
+    updated_us: i64,
 }
 
 /// An amount in 10^-8; as text, because JSON readers stop at 64 bits.
@@ -86,6 +117,23 @@ struct OrderLine {
     strategy: (Option<i64>, Option<i64>),
     created_us: i64,
     updated_us: i64,
+    #[serde(default)]
+    list: Option<u64>,
+    #[serde(default)]
+    stop_px: i64,
+    #[serde(default)]
+    trailing: Option<Trailing>,
+    #[serde(default)]
+    iceberg: i64,
+    #[serde(default)]
+    prevented_qty: i64,
+    /// In version 1 every order worked from its creation.
+    #[serde(default)]
+    waits: bool,
+    #[serde(default)]
+    working_us: i64,
+    #[serde(default)]
+    lock_px: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,12 +171,14 @@ impl StateLog {
         let known = match std::fs::read(path) {
             Ok(bytes) if bytes.is_empty() => false,
             Ok(bytes) => {
-                let Some(body) = bytes.strip_prefix(VERSION_LINE.as_bytes()) else {
+                let body = [VERSION_LINE, VERSION_1_LINE].iter().find_map(|line| bytes.strip_prefix(line.as_bytes()));
+                let Some(body) = body else {
                     let first = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
                     let found = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
                     return Err(SimError::StateVersion { path: path.to_path_buf(), found });
                 };
                 replay(body, venue);
+                venue.restore_locks();
                 true
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -255,21 +305,38 @@ fn apply(commit: Commit, venue: &mut Venue) {
             symbol.trade_ids_reserved = symbol.next_trade_id;
         }
     }
+    for line in commit.lists {
+        let (Some(&account), Ok(symbol)) = (venue.by_key.get(&line.account), venue.symbol(&line.symbol)) else {
+            continue;
+        };
+        let ListLine { id, kind, client_id, orders, done, created_us, updated_us, .. } = line;
+        let client_id = client_id.into();
+        let list = OrderList { id, account, symbol, kind, client_id, orders, done, created_us, updated_us };
+        if venue.lists.insert(id, list).is_none_or(|before| !before.done) && done {
+            venue.done_lists.push_back(id);
+        }
+    }
+    venue.next_list_id = venue.next_list_id.max(commit.next_list_id);
     venue.next_order_id = venue.next_order_id.max(commit.next_order_id);
     venue.next_exec_id = venue.next_exec_id.max(commit.next_exec_id);
     venue.next_prevented_id = venue.next_prevented_id.max(commit.next_prevented_id);
 }
 
 fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
-    let mut order = Order {
+    Some(Order {
         id: line.id,
         account: *venue.by_key.get(&line.account)?,
         symbol: venue.symbol(&line.symbol).ok()?,
         client_id: line.client_id.into(),
+        list: line.list,
         side: if line.buy { Side::Buy } else { Side::Sell },
         kind: OrderKind::parse(&line.kind)?,
         tif: Tif::parse(&line.tif)?,
         px: line.px,
+        stop_px: line.stop_px,
+        trailing: line.trailing,
+        iceberg: line.iceberg,
+        slice: 0,
         qty: line.qty,
         quote_qty: line.quote_qty,
         filled: line.filled,
@@ -278,16 +345,16 @@ fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
         expiry: line.expiry.as_deref().and_then(Expiry::parse),
         stp: Stp::parse(&line.stp)?,
         prevented: None,
+        prevented_qty: line.prevented_qty,
         strategy_id: line.strategy.0,
         strategy_type: line.strategy.1,
         created_us: line.created_us,
         updated_us: line.updated_us,
+        working_us: (!line.waits).then_some(if line.working_us > 0 { line.working_us } else { line.created_us }),
+        lock_px: if line.lock_px > 0 { line.lock_px } else { line.px },
         locked: 0,
         ahead: 0,
-    };
-    // The balances of the same line hold the locked amount already.
-    order.locked = order.lock_needed();
-    Some(order)
+    })
 }
 
 fn order_line(order: &Order, venue: &Venue) -> OrderLine {
@@ -310,6 +377,28 @@ fn order_line(order: &Order, venue: &Venue) -> OrderLine {
         strategy: (order.strategy_id, order.strategy_type),
         created_us: order.created_us,
         updated_us: order.updated_us,
+        list: order.list,
+        stop_px: order.stop_px,
+        trailing: order.trailing,
+        iceberg: order.iceberg,
+        prevented_qty: order.prevented_qty,
+        waits: order.working_us.is_none(),
+        working_us: order.working_us.unwrap_or(0),
+        lock_px: order.lock_px,
+    }
+}
+
+fn list_line(list: &OrderList, venue: &Venue) -> ListLine {
+    ListLine {
+        id: list.id,
+        account: venue.accounts[list.account].api_key.clone(),
+        symbol: venue.symbol_name(list.symbol).to_owned(),
+        kind: list.kind,
+        client_id: list.client_id.to_string(),
+        orders: list.orders.clone(),
+        done: list.done,
+        created_us: list.created_us,
+        updated_us: list.updated_us,
     }
 }
 
@@ -346,6 +435,7 @@ fn commit(venue: &Venue, changes: &Changes) -> Commit {
         orders: changes.orders.iter().filter_map(|id| venue.orders.get(id)).map(|o| order_line(o, venue)).collect(),
         trades: changes.trades.iter().map(|(account, trade)| trade_line(*account, trade, venue)).collect(),
         balances: changes.balances.iter().map(|(account, asset)| balance_line(*account, *asset, venue)).collect(),
+        lists: changes.lists.iter().filter_map(|id| venue.lists.get(id)).map(|l| list_line(l, venue)).collect(),
         symbols: changes.symbols.iter().map(|index| symbol_line(*index, venue)).collect(),
         ..counters(venue)
     }
@@ -360,6 +450,7 @@ fn everything(venue: &Venue) -> Commit {
         balances: accounts()
             .flat_map(|(at, a)| (0..a.balances.len()).map(move |asset| balance_line(at, asset, venue)))
             .collect(),
+        lists: venue.lists.values().map(|list| list_line(list, venue)).collect(),
         symbols: (0..venue.symbols.len()).map(|index| symbol_line(index, venue)).collect(),
         ..counters(venue)
     }
@@ -368,6 +459,7 @@ fn everything(venue: &Venue) -> Commit {
 fn counters(venue: &Venue) -> Commit {
     Commit {
         next_order_id: venue.next_order_id,
+        next_list_id: venue.next_list_id,
         next_exec_id: venue.next_exec_id,
         next_prevented_id: venue.next_prevented_id,
         ..Commit::default()

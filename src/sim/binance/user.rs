@@ -1,6 +1,7 @@
 //! Events of the user data stream (reference §16).
 
-use super::orders::{Order, OrderKind, Status};
+use super::lists::OrderList;
+use super::orders::Order;
 use crate::sim::json::Json;
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ pub struct UserEvent {
 #[derive(Debug, Clone)]
 pub enum UserBody {
     Report(Box<Report>),
+    /// A list began or ended; its orders with their client ids.
+    List(Box<OrderList>, Vec<(u64, Arc<str>)>),
     /// `(asset, free, locked)` of every asset that may have changed.
     Position(Vec<(usize, i128, i128)>),
 }
@@ -77,6 +80,7 @@ impl UserEvent {
                 UserBody::Report(report) => {
                     write_report(report, j, self.time_us, &symbols(report.order.symbol), assets)
                 }
+                UserBody::List(list, members) => write_list(list, members, j, self.time_us, &symbols(list.symbol)),
                 UserBody::Position(balances) => {
                     j.str("e", "outboundAccountPosition");
                     j.time("E", self.time_us);
@@ -96,13 +100,36 @@ impl UserEvent {
     }
 }
 
+fn write_list(list: &OrderList, members: &[(u64, Arc<str>)], j: &mut Json, time_us: i64, symbol: &str) {
+    let (status_type, status) = list.status();
+    j.str("e", "listStatus");
+    j.time("E", time_us);
+    j.str("s", symbol);
+    j.uint("g", list.id);
+    j.str("c", list.contingency());
+    j.str("l", status_type);
+    j.str("L", status);
+    j.str("r", "NONE");
+    j.str("C", &list.client_id);
+    j.time("T", list.updated_us);
+    j.array("O", |j| {
+        for (id, client_id) in members {
+            j.object("", |j| {
+                j.str("s", symbol);
+                j.uint("i", *id);
+                j.str("c", client_id);
+            });
+        }
+    });
+}
+
 fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, assets: &[String]) {
     let order = &report.order;
     let fill = report.fill.as_ref();
-    // A market order shows itself on the book in its NEW, and only there.
+    // A market order shows itself on the book in its NEW, and only there; a stop not before it was triggered.
     let on_book = match report.exec {
-        Exec::New => true,
-        _ => order.status.open() && order.kind != OrderKind::Market,
+        Exec::New => order.working_us.is_some(),
+        _ => order.resting(),
     };
     j.str("e", "executionReport");
     j.time("E", time_us);
@@ -113,12 +140,12 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.str("f", order.tif.text());
     j.dec("q", order.qty);
     j.dec("p", order.px);
-    j.dec("P", 0);
-    j.dec("F", 0);
-    j.int("g", -1);
+    j.dec("P", order.stop_px);
+    j.dec("F", order.iceberg);
+    j.int("g", order.list_id());
     j.str("C", if report.cancel_id.is_some() { &order.client_id } else { "" });
     j.str("x", report.exec.text());
-    j.str("X", if report.exec == Exec::New { Status::New.text() } else { order.status.text() });
+    j.str("X", order.status.text());
     j.str("r", "NONE");
     j.uint("i", order.id);
     j.dec("l", fill.map_or(0, |f| f.qty));
@@ -147,8 +174,16 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.dec("Z", order.quote_filled);
     j.dec("Y", fill.map_or(0, |f| f.quote));
     j.dec("Q", order.quote_qty);
-    j.time("W", order.created_us);
+    if let Some(since) = order.working_us {
+        j.time("W", since);
+    }
     j.str("V", order.stp.text());
+    if let Some(trailing) = &order.trailing {
+        j.int("d", trailing.delta);
+        if trailing.extreme > 0 {
+            j.time("D", trailing.since_us);
+        }
+    }
     if let Some(id) = order.strategy_id {
         j.int("j", id);
     }
@@ -156,7 +191,7 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
         j.int("J", kind);
     }
     if let (Exec::Prevented, Some(prevented)) = (report.exec, &order.prevented) {
-        j.dec("A", prevented.qty);
+        j.dec("A", order.prevented_qty);
         j.dec("B", prevented.qty);
         j.int("u", -1);
         j.uint("U", prevented.other_order);

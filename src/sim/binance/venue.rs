@@ -7,7 +7,8 @@
 
 use super::account::{Account, Balance, Fees};
 use super::errors::ApiError;
-use super::orders::{Order, Status, Trade};
+use super::lists::OrderList;
+use super::orders::{Did, Order, Status, Trade};
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
 use crate::sim::market::book::{Book, Liquidity};
@@ -39,7 +40,9 @@ pub struct PublicTrade {
 #[derive(Debug, Clone, Default)]
 pub struct OwnLevel {
     pub orders: VecDeque<u64>,
+    /// On display, and what icebergs keep behind it.
     pub qty: i64,
+    pub hidden: i64,
 }
 
 /// The book as the synthetic market publishes it: the market's levels and our own orders together.
@@ -65,6 +68,8 @@ pub struct Symbol {
     pub next_trade_id: u64,
     pub trade_ids_reserved: u64,
     pub px_last: Option<i64>,
+    /// Orders that wait for a trigger.
+    pub stops: BTreeSet<u64>,
     pub px_logged_us: i64,
     /// `(second, notional, quantity)` of the last five minutes.
     traded: VecDeque<(i64, i128, i128)>,
@@ -89,7 +94,8 @@ impl Symbol {
     /// What a taker finds on `side`, the market's and our own together, best first.
     pub fn depth(&self, side: Side) -> impl Iterator<Item = (i64, i64)> {
         let mut market = self.liquidity.levels(side).peekable();
-        let mut own = self.own[side.index()].iter().map(|(key, level)| (key.abs(), level.qty)).peekable();
+        let mut own =
+            self.own[side.index()].iter().map(|(key, level)| (key.abs(), level.qty + level.hidden)).peekable();
         std::iter::from_fn(move || match (market.peek().copied(), own.peek().copied()) {
             (Some(m), Some(o)) if m.0 == o.0 => {
                 market.next();
@@ -151,11 +157,16 @@ pub struct Changes {
     /// `(account, asset)`.
     pub balances: BTreeSet<(usize, usize)>,
     pub symbols: BTreeSet<usize>,
+    pub lists: BTreeSet<u64>,
 }
 
 impl Changes {
     pub fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.trades.is_empty() && self.balances.is_empty() && self.symbols.is_empty()
+        self.orders.is_empty()
+            && self.trades.is_empty()
+            && self.balances.is_empty()
+            && self.symbols.is_empty()
+            && self.lists.is_empty()
     }
 }
 
@@ -177,8 +188,11 @@ pub struct Venue {
     pub by_key: HashMap<String, usize>,
     pub orders: BTreeMap<u64, Order>,
     closed: VecDeque<u64>,
+    pub lists: BTreeMap<u64, OrderList>,
+    pub done_lists: VecDeque<u64>,
     client_ids: HashMap<(usize, usize, Arc<str>), u64>,
     pub next_order_id: u64,
+    pub next_list_id: u64,
     pub next_exec_id: u64,
     pub next_prevented_id: u64,
     pub command: u64,
@@ -186,8 +200,11 @@ pub struct Venue {
     /// Fees taken, and what the market gained from our accounts, by asset.
     pub fees_taken: Vec<i128>,
     pub market_gained: Vec<i128>,
-    /// Fills of the order being placed.
-    pub fills: Vec<Trade>,
+    pub did: Did,
+    /// Stops that a trade has reached and that begin to work when the command ends.
+    pub triggered: VecDeque<u64>,
+    /// Orders of lists that traded or ended: what follows for the other orders is due when the command ends.
+    pub list_moved: VecDeque<u64>,
     pub rng: fastrand::Rng,
     pub out: Out,
     pub changes: Changes,
@@ -205,15 +222,20 @@ impl Venue {
             by_key: HashMap::new(),
             orders: BTreeMap::new(),
             closed: VecDeque::new(),
+            lists: BTreeMap::new(),
+            done_lists: VecDeque::new(),
             client_ids: HashMap::new(),
             next_order_id: 1,
+            next_list_id: 1,
             next_exec_id: 1,
             next_prevented_id: 0,
             command: 0,
             fees,
             fees_taken: Vec::new(),
             market_gained: Vec::new(),
-            fills: Vec::new(),
+            did: Did::default(),
+            triggered: VecDeque::new(),
+            list_moved: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
             out: Out::default(),
             changes: Changes::default(),
@@ -239,6 +261,7 @@ impl Venue {
             next_trade_id: first_trade_id,
             trade_ids_reserved: first_trade_id,
             px_last: None,
+            stops: BTreeSet::new(),
             px_logged_us: 0,
             traded: VecDeque::new(),
         });
@@ -321,9 +344,10 @@ impl Venue {
     }
 
     /// Makes the account's locked amount follow what the order still needs; the difference becomes free.
-    fn relock(&mut self, id: u64) {
+    pub fn relock(&mut self, id: u64) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let needed = self.lock_of(order);
         let Some(order) = self.orders.get_mut(&id) else { return };
-        let needed = order.lock_needed();
         let change = needed - order.locked;
         order.locked = needed;
         let symbol = &self.symbols[order.symbol];
@@ -342,7 +366,7 @@ impl Venue {
     }
 
     /// Tells the account what happened to an order.
-    fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
+    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
         let Some(order) = self.orders.get(&id) else { return };
         let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, cancel_id };
         let account = order.account;
@@ -366,6 +390,7 @@ impl Venue {
         let quote_amount = decimal::notional(px, qty);
         let first = order.filled == 0;
         order.filled += qty;
+        order.slice = (order.slice - qty).max(0);
         order.quote_filled += quote_amount;
         order.updated_us = now_us;
         order.status = if order.leaves() == 0 { Status::Filled } else { Status::PartiallyFilled };
@@ -405,13 +430,23 @@ impl Venue {
         };
         entry.push_trade(trade.clone());
         self.changes.trades.push((account, trade.clone()));
-        self.fills.push(trade);
+        self.did.fills.push(trade);
         let fill = LastFill { trade_id, px, qty, quote: quote_amount, commission, commission_asset: get, maker };
         self.report(id, Exec::Trade, Some(fill), None, now_us);
+        self.note_list_moved(id);
         if done {
             self.accounts[account].open.remove(&id);
             self.remember_closed(id);
         }
+    }
+
+    /// Self-trade prevention took something off an order that goes on.
+    pub fn lost(&mut self, id: u64, now_us: i64) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.updated_us = now_us;
+        }
+        self.relock(id);
+        self.report(id, Exec::Prevented, None, None, now_us);
     }
 
     /// An order ends otherwise than by being filled. The caller has taken it off the book.
@@ -419,12 +454,20 @@ impl Venue {
         let Some(order) = self.orders.get_mut(&id) else { return };
         order.status = status;
         order.updated_us = now_us;
-        let account = order.account;
+        let (account, symbol) = (order.account, order.symbol);
+        self.symbols[symbol].stops.remove(&id);
         self.relock(id);
         self.accounts[account].open.remove(&id);
         self.accounts[account].updated_us = now_us;
         self.report(id, exec, None, cancel_id, now_us);
+        self.note_list_moved(id);
         self.remember_closed(id);
+    }
+
+    fn note_list_moved(&mut self, id: u64) {
+        if self.orders.get(&id).is_some_and(|order| order.list.is_some()) {
+            self.list_moved.push_back(id);
+        }
     }
 
     // --- the market ---
@@ -462,6 +505,8 @@ impl Venue {
         }
         symbol.trades.push_back(trade);
         symbol.px_last = Some(trade.px);
+        self.watch_stops(trade.symbol, trade.px, trade.time_us);
+        let symbol = &mut self.symbols[trade.symbol];
         let second = trade.time_us.div_euclid(1_000_000);
         let (notional, qty) = (decimal::notional(trade.px, trade.qty), i128::from(trade.qty));
         match symbol.traded.back_mut() {
@@ -486,8 +531,9 @@ impl Venue {
         self.touched_symbols.insert(symbol);
     }
 
-    /// Ends a command: positions after its reports, and which tops of book have changed.
+    /// Ends a command: what it triggered, positions after its reports, and which tops of book have changed.
     pub fn finish(&mut self, now_us: i64) {
+        self.work_triggered(now_us);
         let touched = std::mem::take(&mut self.touched);
         let mut by_account: BTreeMap<usize, Vec<(usize, i128, i128)>> = BTreeMap::new();
         for &(account, asset) in &touched {
@@ -507,6 +553,7 @@ impl Venue {
                 }
             }
         }
-        self.fills.clear();
+        self.did.fills.clear();
+        self.did.prevented.clear();
     }
 }

@@ -81,7 +81,7 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
         return Reply { text: None, events: Vec::new(), close: true };
     }
     let close = matches!(&result, Err(error) if error.status == 418);
-    let orders = account.filter(|_| call == Some(Call::Place));
+    let orders = account.filter(|_| call.is_some_and(Call::places_orders));
     let wanted = params.boolean("returnRateLimits").ok().flatten();
     let ended = subscribed.iter().filter(|s| !session.subscriptions.contains(s));
     let events = ended.map(|(id, _)| terminated(*id, session, now_us)).collect();

@@ -71,6 +71,19 @@ pub struct SimInstrument {
     pub notional_min: i64,
     pub notional_max: i64,
     pub orders_max: u32,
+    /// Open stop and take-profit orders of one account, and open icebergs.
+    pub algo_orders_max: u32,
+    pub iceberg_orders_max: u32,
+    /// Slices that an iceberg may have.
+    pub iceberg_parts_max: u32,
+    /// Open order lists of one account, and amendments of one order.
+    pub order_lists_max: u32,
+    pub amends_max: u32,
+    /// What an account may hold of the base asset, its open buys counted as filled.
+    pub position_max: i64,
+    /// Trailing deltas in basis points.
+    pub trailing_min: u32,
+    pub trailing_max: u32,
     /// Where the synthetic process starts.
     pub px_start: i64,
     /// Standard deviation of the logarithm of the price over one second.
@@ -104,6 +117,14 @@ impl SimInstrument {
             notional_min: 5 * ONE,
             notional_max: 9_000_000 * ONE,
             orders_max: 200,
+            algo_orders_max: 5,
+            iceberg_orders_max: 10,
+            iceberg_parts_max: 100,
+            order_lists_max: 20,
+            amends_max: 10,
+            position_max: 90_000 * ONE,
+            trailing_min: 10,
+            trailing_max: 2_000,
             px_start: 97_400 * ONE,
             volatility: 1.1e-4,
             correlation: 0.9,
@@ -138,6 +159,7 @@ impl SimInstrument {
             symbol: "SOLUSDT".into(),
             base: "SOL".into(),
             px_max: 10_000 * ONE,
+            position_max: 900_000 * ONE,
             lot: ONE / 1_000,
             qty_min: ONE / 1_000,
             qty_max: 90_000 * ONE,

@@ -14,6 +14,8 @@ mod digits;
 pub mod errors;
 pub mod exchange_info;
 mod json;
+pub mod key;
+pub mod limits;
 pub mod market;
 pub mod orders;
 pub mod request;

@@ -2,13 +2,17 @@
 //!
 //! A request's `params` are written in the order of their names, so that the JSON and the payload to be signed (§5.2:
 //! sorted, raw) grow side by side, and `apiKey`, which every payload begins with, is hashed once at the start.
+//!
+//! On a connection that is logged on (§17.4) the same requests go without key and signature, and the payload is not
+//! written: which of the two forms a request takes is settled when the code is compiled, once a form.
 
 use super::digits::Digits;
 use super::sign::{PrefixSigner, Signer};
 use crate::domain::{NewOrder, OrderId, OrderType, Side, TimeInForce, VenueOrderId};
 
-/// No request is longer; a buffer with this capacity never grows.
-pub const MAX_REQUEST_LEN: usize = 1024;
+/// No request is longer, with the longest key (128 letters) and signature (RSA with 4096 bits: 684 letters); a buffer
+/// with this capacity never grows.
+pub const MAX_REQUEST_LEN: usize = 1536;
 
 /// Length of `RequestTag`'s text.
 pub const TAG_LEN: usize = 17;
@@ -21,6 +25,7 @@ pub enum RequestKind {
     CancelAll,
     OrderStatus,
     Subscribe,
+    Logon,
     Time,
     Ping,
     Account,
@@ -36,6 +41,7 @@ impl RequestKind {
             RequestKind::CancelAll => b'a',
             RequestKind::OrderStatus => b'q',
             RequestKind::Subscribe => b'u',
+            RequestKind::Logon => b'l',
             RequestKind::Time => b't',
             RequestKind::Ping => b'g',
             RequestKind::Account => b'b',
@@ -51,6 +57,7 @@ impl RequestKind {
             b'a' => RequestKind::CancelAll,
             b'q' => RequestKind::OrderStatus,
             b'u' => RequestKind::Subscribe,
+            b'l' => RequestKind::Logon,
             b't' => RequestKind::Time,
             b'g' => RequestKind::Ping,
             b'b' => RequestKind::Account,
@@ -151,6 +158,9 @@ pub struct RequestBuilder {
     payload_head: usize,
     /// `recvWindow` as text.
     window: Digits,
+    can_log_on: bool,
+    /// The connection is logged on.
+    session: bool,
 }
 
 /// Why an order cannot be said in this protocol.
@@ -175,34 +185,40 @@ pub enum TradesFrom {
 
 /// The two texts of one request as they grow. Names and values hold nothing that JSON escapes: symbols and the key
 /// are checked at the start, everything else is made here.
-struct Params<'a> {
+struct Params<'a, const SIGNED: bool> {
     json: &'a mut Vec<u8>,
     payload: &'a mut Vec<u8>,
 }
 
-impl Params<'_> {
+impl<const SIGNED: bool> Params<'_, SIGNED> {
     /// The same pieces in both texts: `,"name":"` and `&name=`, the value, and the quote after it.
     #[inline(always)]
     fn text(&mut self, json_name: &'static str, payload_name: &'static str, value: &[u8]) {
         self.json.extend_from_slice(json_name.as_bytes());
         self.json.extend_from_slice(value);
         self.json.push(b'"');
-        self.payload.extend_from_slice(payload_name.as_bytes());
-        self.payload.extend_from_slice(value);
+        if SIGNED {
+            self.payload.extend_from_slice(payload_name.as_bytes());
+            self.payload.extend_from_slice(value);
+        }
     }
 
     #[inline(always)]
     fn number(&mut self, json_name: &'static str, payload_name: &'static str, value: &[u8]) {
         self.json.extend_from_slice(json_name.as_bytes());
         self.json.extend_from_slice(value);
-        self.payload.extend_from_slice(payload_name.as_bytes());
-        self.payload.extend_from_slice(value);
+        if SIGNED {
+            self.payload.extend_from_slice(payload_name.as_bytes());
+            self.payload.extend_from_slice(value);
+        }
     }
 
     #[inline(always)]
     fn constant(&mut self, json: &'static str, payload: &'static str) {
         self.json.extend_from_slice(json.as_bytes());
-        self.payload.extend_from_slice(payload.as_bytes());
+        if SIGNED {
+            self.payload.extend_from_slice(payload.as_bytes());
+        }
     }
 }
 
@@ -248,7 +264,29 @@ impl RequestBuilder {
             payload_head: payload.len(),
             payload,
             window: Digits::int(recv_window_ms.into()),
+            can_log_on: signer.can_log_on(),
+            session: false,
         })
+    }
+
+    /// Whether the key may log a connection on.
+    pub fn can_log_on(&self) -> bool {
+        self.can_log_on
+    }
+
+    /// Whether requests go unsigned.
+    pub fn is_session(&self) -> bool {
+        self.session
+    }
+
+    /// Requests go unsigned from now on, or signed again.
+    pub fn set_session(&mut self, logged_on: bool) {
+        self.session = logged_on;
+    }
+
+    /// `session.logon`: requests after its answer need neither key nor signature on this connection. Always signed.
+    pub fn logon(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
+        self.plain_as::<true>(out, RequestTag::new(RequestKind::Logon, tag), "session.logon", None, now_ms);
     }
 
     /// `order.place`, answered with an ACK. `symbol` is the venue's, `now_ms` the venue's time as best known.
@@ -261,16 +299,27 @@ impl RequestBuilder {
         if order.kind == OrderType::Limit && order.tif == TimeInForce::Day {
             return Err(PlaceError::DayOrder);
         }
+        if self.session {
+            self.place_as::<false>(out, order, symbol, now_ms);
+        } else {
+            self.place_as::<true>(out, order, symbol, now_ms);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn place_as<const SIGNED: bool>(&mut self, out: &mut Vec<u8>, order: &NewOrder, symbol: &str, now_ms: i64) {
+        let limit = order.kind != OrderType::Market;
         let client = order.order.client_text(self.epoch);
         let window = self.window;
-        let mut p = self.begin(out, RequestTag::new(RequestKind::Place, order.order.0), "order.place");
+        let mut p = self.begin::<SIGNED>(out, RequestTag::new(RequestKind::Place, order.order.0), "order.place");
         text!(p, "newClientOrderId", client.as_bytes());
         constant!(p, "newOrderRespType", "ACK");
         if limit {
             text!(p, "price", Digits::fixed(order.px.0).text());
         }
         text!(p, "quantity", Digits::fixed(order.qty.0).text());
-        number!(p, "recvWindow", window.text());
+        p.window(window.text());
         match order.side {
             Side::Buy => constant!(p, "side", "BUY"),
             Side::Sell => constant!(p, "side", "SELL"),
@@ -289,20 +338,28 @@ impl RequestBuilder {
             OrderType::Limit => constant!(p, "type", "LIMIT"),
             OrderType::LimitMaker => constant!(p, "type", "LIMIT_MAKER"),
         }
-        self.finish(out);
-        Ok(())
+        self.finish::<SIGNED>(out);
     }
 
     /// `order.cancel`. The cancelled order's client id becomes `cancel_text`, so its event is known for ours.
     pub fn cancel(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
+        if self.session {
+            self.cancel_as::<false>(out, target, symbol, now_ms);
+        } else {
+            self.cancel_as::<true>(out, target, symbol, now_ms);
+        }
+    }
+
+    #[inline(always)]
+    fn cancel_as<const SIGNED: bool>(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
         let cancel = cancel_text(target.order, self.epoch);
         let client = target.order.client_text(self.epoch);
         let window = self.window;
-        let mut p = self.begin(out, RequestTag::new(RequestKind::Cancel, target.order.0), "order.cancel");
+        let mut p = self.begin::<SIGNED>(out, RequestTag::new(RequestKind::Cancel, target.order.0), "order.cancel");
         text!(p, "newClientOrderId", &cancel);
         order_ref(&mut p, target, client.as_bytes());
         p.end(window.text(), Some(symbol), now_ms);
-        self.finish(out);
+        self.finish::<SIGNED>(out);
     }
 
     /// `openOrders.cancelAll` on one symbol.
@@ -312,27 +369,50 @@ impl RequestBuilder {
 
     /// `order.status`.
     pub fn order_status(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
-        let client = target.order.client_text(self.epoch);
-        let window = self.window;
-        let mut p = self.begin(out, RequestTag::new(RequestKind::OrderStatus, target.order.0), "order.status");
-        order_ref(&mut p, target, client.as_bytes());
-        p.end(window.text(), Some(symbol), now_ms);
-        self.finish(out);
+        if self.session {
+            self.order_status_as::<false>(out, target, symbol, now_ms);
+        } else {
+            self.order_status_as::<true>(out, target, symbol, now_ms);
+        }
     }
 
-    /// `userDataStream.subscribe.signature`: the private events, on this connection.
+    #[inline(always)]
+    fn order_status_as<const SIGNED: bool>(&mut self, out: &mut Vec<u8>, target: OrderRef, symbol: &str, now_ms: i64) {
+        let client = target.order.client_text(self.epoch);
+        let window = self.window;
+        let mut p =
+            self.begin::<SIGNED>(out, RequestTag::new(RequestKind::OrderStatus, target.order.0), "order.status");
+        order_ref(&mut p, target, client.as_bytes());
+        p.end(window.text(), Some(symbol), now_ms);
+        self.finish::<SIGNED>(out);
+    }
+
+    /// The private events, on this connection: `userDataStream.subscribe`, which takes no parameters, where it is
+    /// logged on, else `userDataStream.subscribe.signature`.
     pub fn subscribe(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
         let tag = RequestTag::new(RequestKind::Subscribe, tag);
+        if self.session {
+            return unsigned(out, tag, "userDataStream.subscribe");
+        }
         self.plain(out, tag, "userDataStream.subscribe.signature", None, now_ms);
     }
 
     /// `account.status`, without the assets that are zero.
     pub fn account_status(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
+        if self.session {
+            self.account_status_as::<false>(out, tag, now_ms);
+        } else {
+            self.account_status_as::<true>(out, tag, now_ms);
+        }
+    }
+
+    #[inline(always)]
+    fn account_status_as<const SIGNED: bool>(&mut self, out: &mut Vec<u8>, tag: u64, now_ms: i64) {
         let window = self.window;
-        let mut p = self.begin(out, RequestTag::new(RequestKind::Account, tag), "account.status");
+        let mut p = self.begin::<SIGNED>(out, RequestTag::new(RequestKind::Account, tag), "account.status");
         p.constant(",\"omitZeroBalances\":true", "&omitZeroBalances=true");
         p.end(window.text(), None, now_ms);
-        self.finish(out);
+        self.finish::<SIGNED>(out);
     }
 
     /// `openOrders.status`: of one symbol (weight 6), or of all (weight 80).
@@ -342,8 +422,24 @@ impl RequestBuilder {
 
     /// `myTrades`, up to 1000 of them.
     pub fn my_trades(&mut self, out: &mut Vec<u8>, tag: u64, symbol: &str, from: TradesFrom, now_ms: i64) {
+        if self.session {
+            self.my_trades_as::<false>(out, tag, symbol, from, now_ms);
+        } else {
+            self.my_trades_as::<true>(out, tag, symbol, from, now_ms);
+        }
+    }
+
+    #[inline(always)]
+    fn my_trades_as<const SIGNED: bool>(
+        &mut self,
+        out: &mut Vec<u8>,
+        tag: u64,
+        symbol: &str,
+        from: TradesFrom,
+        now_ms: i64,
+    ) {
         let window = self.window;
-        let mut p = self.begin(out, RequestTag::new(RequestKind::Trades, tag), "myTrades");
+        let mut p = self.begin::<SIGNED>(out, RequestTag::new(RequestKind::Trades, tag), "myTrades");
         if let TradesFrom::Id(id) = from {
             number!(p, "fromId", Digits::int(id.min(i64::MAX as u64) as i64).text());
         }
@@ -351,13 +447,13 @@ impl RequestBuilder {
         if let TradesFrom::Order(order) = from {
             number!(p, "orderId", Digits::int(order.lo.min(i64::MAX as u64) as i64).text());
         }
-        number!(p, "recvWindow", window.text());
+        p.window(window.text());
         if let TradesFrom::Time(ms) = from {
             number!(p, "startTime", Digits::int(ms).text());
         }
         text!(p, "symbol", symbol.as_bytes());
         number!(p, "timestamp", Digits::int(now_ms).text());
-        self.finish(out);
+        self.finish::<SIGNED>(out);
     }
 
     /// `time`: the venue's clock, unsigned.
@@ -370,42 +466,79 @@ impl RequestBuilder {
         unsigned(out, RequestTag::new(RequestKind::Ping, tag), "ping");
     }
 
-    /// A signed request with a symbol at most.
+    /// A request with a symbol at most.
     fn plain(&mut self, out: &mut Vec<u8>, tag: RequestTag, method: &'static str, symbol: Option<&str>, now_ms: i64) {
-        let window = self.window;
-        let mut p = self.begin(out, tag, method);
-        p.end(window.text(), symbol, now_ms);
-        self.finish(out);
+        if self.session {
+            self.plain_as::<false>(out, tag, method, symbol, now_ms);
+        } else {
+            self.plain_as::<true>(out, tag, method, symbol, now_ms);
+        }
     }
 
-    /// Both texts up to and with the key.
+    fn plain_as<const SIGNED: bool>(
+        &mut self,
+        out: &mut Vec<u8>,
+        tag: RequestTag,
+        method: &'static str,
+        symbol: Option<&str>,
+        now_ms: i64,
+    ) {
+        let window = self.window;
+        let mut p = self.begin::<SIGNED>(out, tag, method);
+        p.end(window.text(), symbol, now_ms);
+        self.finish::<SIGNED>(out);
+    }
+
+    /// Both texts up to and with the key, or the one of an unsigned request with the receive window.
     #[inline(always)]
-    fn begin<'a>(&'a mut self, out: &'a mut Vec<u8>, tag: RequestTag, method: &'static str) -> Params<'a> {
+    fn begin<'a, const SIGNED: bool>(
+        &'a mut self,
+        out: &'a mut Vec<u8>,
+        tag: RequestTag,
+        method: &'static str,
+    ) -> Params<'a, SIGNED> {
         out.reserve(MAX_REQUEST_LEN);
         out.extend_from_slice(b"{\"id\":\"");
         out.extend_from_slice(&tag.text());
         out.extend_from_slice(b"\",\"method\":\"");
         out.extend_from_slice(method.as_bytes());
         out.extend_from_slice(b"\",");
-        out.extend_from_slice(&self.json_head);
-        self.payload.truncate(self.payload_head);
+        if SIGNED {
+            out.extend_from_slice(&self.json_head);
+            self.payload.truncate(self.payload_head);
+        } else {
+            out.extend_from_slice(b"\"params\":{\"recvWindow\":");
+            out.extend_from_slice(self.window.text());
+        }
         Params { json: out, payload: &mut self.payload }
     }
 
     /// The signature and the closing braces.
     #[inline(always)]
-    fn finish(&self, out: &mut Vec<u8>) {
+    fn finish<const SIGNED: bool>(&self, out: &mut Vec<u8>) {
+        if !SIGNED {
+            out.extend_from_slice(b"}}");
+            return;
+        }
         out.extend_from_slice(b",\"signature\":\"");
         self.signer.sign(&self.payload, out);
         out.extend_from_slice(b"\"}}");
     }
 }
 
-impl Params<'_> {
+impl<const SIGNED: bool> Params<'_, SIGNED> {
+    /// `recvWindow`, in its place by name. Without a signature it stands at the front already.
+    #[inline(always)]
+    fn window(&mut self, recv_window: &[u8]) {
+        if SIGNED {
+            number!(self, "recvWindow", recv_window);
+        }
+    }
+
     /// `recvWindow`, `symbol` and `timestamp`: how most requests end.
     #[inline(always)]
     fn end(&mut self, recv_window: &[u8], symbol: Option<&str>, now_ms: i64) {
-        number!(self, "recvWindow", recv_window);
+        self.window(recv_window);
         if let Some(symbol) = symbol {
             text!(self, "symbol", symbol.as_bytes());
         }
@@ -415,7 +548,7 @@ impl Params<'_> {
 
 /// `orderId` where the venue's id is known, else `origClientOrderId`.
 #[inline(always)]
-fn order_ref(p: &mut Params, target: OrderRef, client: &[u8]) {
+fn order_ref<const SIGNED: bool>(p: &mut Params<SIGNED>, target: OrderRef, client: &[u8]) {
     if target.venue_order_id.is_none() {
         text!(p, "origClientOrderId", client);
     } else {

@@ -205,6 +205,76 @@ fn every_other_request_carries_its_parameters_and_verifies() {
     add(&mut |b, out| b.ping(out, u64::MAX), "gffffffffffffffff", "ping", vec![("timestamp", Value::Null)]);
 }
 
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u\n-----END PRIVATE KEY-----\n";
+
+/// What a request says without key and signature, in whatever order.
+fn bare(text: &[u8]) -> Value {
+    let mut request: Value = serde_json::from_slice(text).unwrap();
+    if let Some(params) = request["params"].as_object_mut() {
+        params.remove("apiKey");
+        params.remove("signature");
+    }
+    request
+}
+
+#[test]
+fn on_a_session_requests_say_the_same_without_key_and_signature() {
+    use {OrderType::*, Side::*, TimeInForce::*};
+    let target = OrderRef { order: OrderId(0x1f40), venue_order_id: VenueOrderId::NONE };
+    let orders = [
+        order(Limit, Gtc, Buy, 6_543_210_000_000, 100_000),
+        order(LimitMaker, Day, Sell, 268_381_000_000, 100),
+        order(Market, Gtc, Buy, 0, 5_000_000),
+    ];
+    type Build<'a> = Box<dyn Fn(&mut RequestBuilder, &mut Vec<u8>) + 'a>;
+    let mut builds: Vec<Build> = vec![
+        Box::new(|b, out| b.cancel(out, target, "BTCUSDT", NOW)),
+        Box::new(|b, out| b.cancel_all(out, 9, "BTCUSDT", NOW)),
+        Box::new(|b, out| b.order_status(out, target, "BTCUSDT", NOW)),
+        Box::new(|b, out| b.account_status(out, 2, NOW)),
+        Box::new(|b, out| b.open_orders(out, 3, None, NOW)),
+        Box::new(|b, out| b.my_trades(out, 4, "BTCUSDT", TradesFrom::Time(5), NOW)),
+    ];
+    for order in &orders {
+        builds.push(Box::new(|b, out| b.place(out, order, "BTCUSDT", NOW).unwrap()));
+    }
+    let mut session = builder();
+    session.set_session(true);
+    for build in &builds {
+        let (mut signed, mut unsigned) = (Vec::new(), Vec::new());
+        build(&mut builder(), &mut signed);
+        build(&mut session, &mut unsigned);
+        let text = String::from_utf8(unsigned.clone()).unwrap();
+        assert!(!text.contains("signature") && !text.contains("apiKey"), "{text}");
+        assert_eq!(bare(&signed), serde_json::from_slice::<Value>(&unsigned).unwrap());
+        session.set_session(false);
+        let mut again = Vec::new();
+        build(&mut session, &mut again);
+        assert_eq!(again, signed, "signed again as if there had been no session");
+        session.set_session(true);
+    }
+    let mut out = Vec::new();
+    session.subscribe(&mut out, 1, NOW);
+    assert_eq!(out, b"{\"id\":\"u0000000000000001\",\"method\":\"userDataStream.subscribe\"}");
+}
+
+#[test]
+fn a_logon_is_signed_by_an_ed25519_key_also_on_a_session() {
+    assert!(!builder().can_log_on());
+    let signer = Signer::from_secret(ED25519).unwrap();
+    let mut b = RequestBuilder::new(KEY, &signer, 7, 5000).unwrap();
+    assert!(b.can_log_on());
+    b.set_session(true);
+    let mut out = Vec::new();
+    b.logon(&mut out, 3, NOW);
+    let mut signature = Vec::new();
+    signer.sign(format!("apiKey={KEY}&recvWindow=5000&timestamp={NOW}").as_bytes(), &mut signature);
+    let signature = String::from_utf8(signature).unwrap();
+    let want = serde_json::json!({"id": "l0000000000000003", "method": "session.logon", "params":
+        {"apiKey": KEY, "recvWindow": 5000, "timestamp": NOW, "signature": signature}});
+    assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), want);
+}
+
 #[test]
 fn a_buffer_of_the_named_size_never_grows() {
     let mut b = builder();
@@ -212,7 +282,8 @@ fn a_buffer_of_the_named_size_never_grows() {
     let room = out.capacity();
     let order = order(OrderType::Limit, TimeInForce::Gtc, Side::Sell, i64::MAX, i64::MAX);
     b.place(&mut out, &order, "ABCDEFGHIJKLMNOPQRSTUVWX", NOW).unwrap();
-    assert!(out.len() <= MAX_REQUEST_LEN);
+    // A key of 128 letters instead of 64, and RSA's longest signature instead of HMAC's 64 digits.
+    assert!(out.len() + 64 + (684 - 64) <= MAX_REQUEST_LEN, "{}", out.len());
     assert_eq!(out.capacity(), room);
 }
 

@@ -1,8 +1,11 @@
-//! Request signing (§5): HMAC-SHA256 with the key's state kept, so that a signature costs only the hashing.
+//! Request signing (§5): HMAC-SHA256 with the key's state kept, so that a signature costs only the hashing; Ed25519 and
+//! RSA by the private key.
 
+use super::key::{KeyError, PrivateKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
+use std::sync::Arc;
 
 /// Length of an HMAC signature as text: 32 bytes in hex.
 pub const HMAC_LEN: usize = 64;
@@ -11,9 +14,26 @@ pub const HMAC_LEN: usize = 64;
 #[derive(Clone)]
 pub enum Signer {
     Hmac(HmacSigner),
+    /// Ed25519 or RSA, from a PEM.
+    Private(Arc<PrivateKey>),
 }
 
 impl Signer {
+    /// From whatever the venue's page or `openssl` gave: an Ed25519 or RSA key in PEM (PKCS#8), else the secret of an
+    /// HMAC key. The text is not kept; wiping it is the caller's.
+    pub fn from_secret(text: &str) -> Result<Signer, KeyError> {
+        match PrivateKey::from_pem(text) {
+            Some(key) => Ok(Signer::Private(Arc::new(key?))),
+            None if text.trim().is_empty() => Err(KeyError::Empty),
+            None => Ok(Signer::hmac(text.trim().as_bytes())),
+        }
+    }
+
+    /// Whether the key may log a connection on (§17.4): Ed25519 alone.
+    pub fn can_log_on(&self) -> bool {
+        matches!(self, Signer::Private(key) if matches!(**key, PrivateKey::Ed25519(_)))
+    }
+
     /// From the venue's secret key as its page shows it. The secret is not kept, only the hash state made from it.
     pub fn hmac(secret: &[u8]) -> Signer {
         Signer::Hmac(HmacSigner::new(secret))
@@ -23,14 +43,17 @@ impl Signer {
     pub fn with_prefix(&self, prefix: &[u8]) -> PrefixSigner {
         match self {
             Signer::Hmac(hmac) => PrefixSigner::Hmac(hmac.with_prefix(prefix)),
+            // Neither kind can begin with a part: both sign a hash over more than the payload, or need it twice.
+            Signer::Private(key) => PrefixSigner::Private(Arc::clone(key)),
         }
     }
 
-    /// Appends the signature of `payload` in its text form (HMAC: 64 lower-case hex digits).
+    /// Appends the signature of `payload` in its text form (HMAC: 64 lower-case hex digits; Ed25519 and RSA: base64).
     #[inline]
     pub fn sign(&self, payload: &[u8], out: &mut Vec<u8>) {
         match self {
             Signer::Hmac(hmac) => hmac.sign(payload, out),
+            Signer::Private(key) => key.sign(payload, out),
         }
     }
 }
@@ -45,6 +68,7 @@ impl fmt::Debug for Signer {
 #[derive(Clone)]
 pub enum PrefixSigner {
     Hmac(HmacPrefixSigner),
+    Private(Arc<PrivateKey>),
 }
 
 impl PrefixSigner {
@@ -53,6 +77,7 @@ impl PrefixSigner {
     pub fn sign(&self, payload: &[u8], out: &mut Vec<u8>) {
         match self {
             PrefixSigner::Hmac(hmac) => hmac.sign(payload, out),
+            PrefixSigner::Private(key) => key.sign(payload, out),
         }
     }
 }
@@ -188,29 +213,49 @@ mod tests {
     fn the_venues_own_vectors_come_out() {
         let Some(text) = fixture("signing_vectors.json") else { return };
         let file: Value = serde_json::from_slice(&text).unwrap();
-        let mut checked = 0;
+        let mut checked = std::collections::BTreeMap::new();
         for vector in file["vectors"].as_array().unwrap() {
-            if vector["scheme"] != "HMAC-SHA256" {
-                continue;
-            }
             let name = vector["name"].as_str().unwrap();
+            let scheme = vector["scheme"].as_str().unwrap();
             let payload = vector["payload"].as_str().unwrap();
-            if vector["transport"] == "wsapi" {
+            if vector["transport"] == "wsapi" && vector["request"].is_object() {
                 assert_eq!(ws_payload(&vector["request"]["params"]), payload, "{name}");
             }
-            let signer = Signer::hmac(vector["secretKey"].as_str().unwrap().as_bytes());
+            let secret = vector["secretKey"].as_str().or(vector["privateKeyPem"].as_str()).unwrap();
+            let signer = Signer::from_secret(secret).unwrap();
+            assert_eq!(signer.can_log_on(), scheme == "Ed25519", "{name}");
             let want = vector["signature"].as_str().unwrap();
             let mut out = b"kept".to_vec();
             signer.sign(payload.as_bytes(), &mut out);
             assert_eq!(out, [b"kept", want.as_bytes()].concat(), "{name}");
-            for cut in [0, 1, 71, payload.len()] {
+            for cut in [0, 1, 16, payload.len()] {
                 let mut out = Vec::new();
                 signer.with_prefix(&payload.as_bytes()[..cut]).sign(payload.as_bytes(), &mut out);
                 assert_eq!(out, want.as_bytes(), "{name} with {cut} bytes hashed ahead");
             }
-            checked += 1;
+            if let Some(encoded) = vector["signature_percent_encoded"].as_str() {
+                let mut query = String::new();
+                push_query(&mut query, "signature", want);
+                assert_eq!(query, format!("signature={encoded}"), "{name}");
+            }
+            *checked.entry(scheme.to_owned()).or_insert(0) += 1;
         }
-        assert_eq!(checked, 19);
+        let got: Vec<_> = checked.iter().map(|(scheme, n)| (scheme.as_str(), *n)).collect();
+        assert_eq!(got, [("Ed25519", 7), ("HMAC-SHA256", 19), ("RSASSA-PKCS1-v1_5-SHA256", 4)]);
+    }
+
+    #[test]
+    fn a_secret_is_taken_for_what_it_is() {
+        assert!(matches!(Signer::from_secret(" \n"), Err(KeyError::Empty)));
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
+        assert_eq!(Signer::from_secret(encrypted).err(), Some(KeyError::Encrypted));
+        let sign = |secret: &str| {
+            let mut out = Vec::new();
+            Signer::from_secret(secret).unwrap().sign(b"a=1", &mut out);
+            out
+        };
+        assert_eq!(sign("secret\n"), sign("secret"));
+        assert_eq!(sign("secret").len(), HMAC_LEN);
     }
 
     #[test]
@@ -236,10 +281,14 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_printed() {
-        let signer = Signer::hmac(b"topsecret");
-        let rest = RestSigner::new("key", signer.clone());
-        for shown in [format!("{signer:?}"), format!("{:?}", signer.with_prefix(b"a")), format!("{rest:?}")] {
-            assert!(!shown.contains("topsecret") && shown.contains("hidden"), "{shown}");
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u\n-----END PRIVATE KEY-----";
+        for secret in ["topsecret", pem] {
+            let signer = Signer::from_secret(secret).unwrap();
+            let rest = RestSigner::new("key", signer.clone());
+            for shown in [format!("{signer:?}"), format!("{:?}", signer.with_prefix(b"a")), format!("{rest:?}")] {
+                assert!(!shown.contains("topsecret") && shown.contains("hidden"), "{shown}");
+                assert!(!shown.contains("MC4C") && !shown.contains("Ed25519"), "{shown}");
+            }
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::sim::binance::account::Fees;
 use crate::sim::binance::errors::ApiError;
-use crate::sim::binance::orders::{Status, Trade};
+use crate::sim::binance::orders::{Order, Status, Stp, Trade};
 use crate::sim::binance::params::Params;
-use crate::sim::binance::place::{NewOrder, OrderRef};
+use crate::sim::binance::place::{Canceled, NewOrder, OrderRef};
 use crate::sim::binance::testing::*;
 use crate::sim::binance::user::UserBody;
 use crate::sim::binance::venue::{PublicTrade, Venue};
@@ -13,7 +13,7 @@ use crate::sim::market::{Side, SimInstrument};
 use proptest::prelude::*;
 
 /// A venue with one symbol, no fees unless given, and two accounts of 1,000,000 USDT and 10 BTC each.
-fn venue(fees: Fees) -> Venue {
+pub(super) fn venue(fees: Fees) -> Venue {
     let mut venue = Venue::new(fees, 1);
     venue.list(SimInstrument { orders_max: 20, ..SimInstrument::btcusdt() }, Some(1_000), 1);
     for key in ["a", "b"] {
@@ -32,29 +32,29 @@ fn venue(fees: Fees) -> Venue {
     venue
 }
 
-const FREE: Fees = Fees { maker: 0, taker: 0 };
+pub(super) const FREE: Fees = Fees { maker: 0, taker: 0 };
 
-fn order(venue: &mut Venue, account: usize, text: &str) -> Result<u64, ApiError> {
+pub(super) fn order(venue: &mut Venue, account: usize, text: &str) -> Result<u64, ApiError> {
     let params = Params::new(crate::sim::http::form_pairs(&format!("symbol=BTCUSDT&{text}")).unwrap());
     let new = NewOrder::parse(venue, &params)?;
     params.check_all_read()?;
-    venue.check_filters(account, &new)?;
+    venue.check_filters(account, &[&new])?;
     let placed = venue.place(account, &new, 7);
     venue.finish(7);
     placed
 }
 
-fn limit(venue: &mut Venue, account: usize, side: &str, qty: &str, px: u32, more: &str) -> u64 {
+pub(super) fn limit(venue: &mut Venue, account: usize, side: &str, qty: &str, px: u32, more: &str) -> u64 {
     let text = format!("side={side}&type=LIMIT&timeInForce=GTC&quantity={qty}&price={px}{more}");
     order(venue, account, &text).unwrap()
 }
 
-fn print(px: i64, qty: i64, buyer_is_maker: bool) -> PublicTrade {
+pub(super) fn print(px: i64, qty: i64, buyer_is_maker: bool) -> PublicTrade {
     PublicTrade { symbol: 0, id: 1, px: px * ONE, qty, time_us: 8, buyer_is_maker, command: 0 }
 }
 
 /// `(x, X, l, L)` of every report since the last look, quantities in thousandths, prices in units.
-fn reports(venue: &mut Venue) -> Vec<String> {
+pub(super) fn reports(venue: &mut Venue) -> Vec<String> {
     let events = std::mem::take(&mut venue.out.user);
     let mut out = Vec::new();
     for event in events {
@@ -65,6 +65,7 @@ fn reports(venue: &mut Venue) -> Vec<String> {
                 });
                 out.push(format!("{} {:?} {}{fill}", event.account, report.exec, report.order.status.text()));
             }
+            UserBody::List(list, _) => out.push(format!("{} list {}", event.account, list.status().1)),
             UserBody::Position(_) => out.push(format!("{} position", event.account)),
         }
     }
@@ -135,7 +136,25 @@ fn refusals_carry_the_venues_code_and_text() {
         ("side=BUY&type=MARKET", -1102, "Param 'quantity' or 'quoteOrderQty' must be sent"),
         ("side=UP&type=MARKET&quantity=1", -1117, "Invalid side."),
         ("side=BUY&type=NOPE&quantity=1", -1116, "Invalid orderType."),
-        ("side=BUY&type=STOP_LOSS&quantity=1&stopPrice=1", -2010, "Stop loss orders are not supported"),
+        ("side=BUY&type=STOP_LOSS&quantity=1&stopPrice=100000", -2010, "Order would trigger immediately."),
+        ("side=SELL&type=STOP_LOSS&quantity=1&stopPrice=100000", -2010, "Order would trigger immediately."),
+        ("side=BUY&type=TAKE_PROFIT&quantity=1&stopPrice=100001", -2010, "Order would trigger immediately."),
+        ("side=SELL&type=TAKE_PROFIT&quantity=1&stopPrice=99999", -2010, "Order would trigger immediately."),
+        ("side=BUY&type=STOP_LOSS&quantity=1", -1102, "Param 'stopPrice' or 'trailingDelta' must be sent"),
+        ("side=BUY&type=STOP_LOSS&quantity=1&stopPrice=0", -1013, "Filter failure: PRICE_FILTER"),
+        ("side=BUY&type=STOP_LOSS&quantity=1&stopPrice=1&price=1", -1106, "Parameter 'price'"),
+        ("side=BUY&type=STOP_LOSS&quantity=1&stopPrice=110000.001", -1013, "Filter failure: PRICE_FILTER"),
+        ("side=BUY&type=STOP_LOSS&quantity=1&trailingDelta=9", -1013, "Filter failure: TRAILING_DELTA"),
+        ("side=BUY&type=STOP_LOSS&quantity=10&stopPrice=110000", -2010, "insufficient balance"),
+        ("side=BUY&type=STOP_LOSS_LIMIT&quantity=1&stopPrice=110000&price=110000", -1102, "'timeInForce'"),
+        ("side=BUY&type=STOP_LOSS_LIMIT&timeInForce=GTC&quantity=1&stopPrice=110000", -1102, "'price'"),
+        ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=99000&stopPrice=1", -1106, "Parameter 'stopPrice'"),
+        ("side=BUY&type=LIMIT&timeInForce=IOC&quantity=1&price=99000&icebergQty=0.1", -2010, "Unsupported order"),
+        ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=99000&icebergQty=1", -2010, "IcebergQty exceeds QTY."),
+        ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=99000&icebergQty=0.009", -1013, "ICEBERG_PARTS"),
+        ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=99000&quoteOrderQty=5", -1106, "'quoteOrderQty'"),
+        ("side=BUY&type=MARKET&quantity=1&icebergQty=0.1", -1106, "Parameter 'icebergQty'"),
+        ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1000&price=100", -1013, "PERCENT_PRICE_BY_SIDE"),
         ("side=BUY&type=MARKET&quantity=-1", -1100, "Illegal characters found in parameter 'quantity'"),
         ("side=BUY&type=MARKET&quantity=1&newClientOrderId=a.b", -1100, "Illegal characters"),
         ("side=BUY&type=MARKET&quantity=0.000001", -1013, "Filter failure: LOT_SIZE"),
@@ -143,11 +162,12 @@ fn refusals_carry_the_venues_code_and_text() {
         ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=99000.001", -1013, "Filter failure: PRICE_FILTER"),
         ("side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.00004&price=99000", -1013, "Filter failure: NOTIONAL"),
         ("side=BUY&type=MARKET&quoteOrderQty=4", -1013, "Filter failure: NOTIONAL"),
-        ("side=BUY&type=MARKET&quantity=1&selfTradePreventionMode=TRANSFER", -1013, "self-trade prevention"),
+        ("side=BUY&type=MARKET&quantity=1&selfTradePreventionMode=NOPE", -1013, "self-trade prevention"),
         ("side=BUY&type=MARKET&quantity=1&strategyType=5", -1134, "`strategyType` was less than 1000000."),
     ];
     for (text, code, msg) in cases {
         let mut venue = venue(FREE);
+        venue.note_trade(print(100_000, ONE, true));
         let error = order(&mut venue, 0, text).unwrap_err();
         assert_eq!(error.code, code, "{text}: {error:?}");
         assert!(error.msg.contains(msg), "{text}: {error:?}");
@@ -164,7 +184,7 @@ fn a_client_order_id_is_unique_among_open_orders_only() {
     assert_eq!((error.code, error.msg.as_ref()), (-2010, "Duplicate order sent."));
     assert!(order(&mut venue, 1, text).is_ok(), "another account's id is its own");
     let of = OrderRef { symbol: 0, id: None, client_id: Some("x".into()) };
-    assert_eq!(venue.cancel(0, &of, None, None, 8).unwrap().0, id);
+    assert_eq!(venue.cancel(0, &of, None, None, 8).unwrap().0, Canceled::Order(id));
     assert!(order(&mut venue, 0, text).is_ok());
     assert_ne!(venue.find(0, &of).unwrap().id, id, "the newest order has the id");
 }
@@ -324,9 +344,15 @@ fn step() -> impl Strategy<Value = Step> {
         (px.clone(), prop_oneof![Just("GTC"), Just("IOC"), Just("FOK")])
             .prop_map(|(px, tif)| format!("type=LIMIT&timeInForce={tif}&price={px}.01")),
         px.clone().prop_map(|px| format!("type=LIMIT_MAKER&price={px}")),
+        px.clone().prop_map(|px| format!("type=LIMIT&timeInForce=GTC&price={px}&icebergQty=0.1")),
+        (px.clone(), prop_oneof![Just("STOP_LOSS"), Just("TAKE_PROFIT")])
+            .prop_map(|(px, kind)| format!("type={kind}&stopPrice={px}")),
+        (px.clone(), px.clone(), prop_oneof![Just("STOP_LOSS_LIMIT"), Just("TAKE_PROFIT_LIMIT")])
+            .prop_map(|(px, stop, kind)| format!("type={kind}&timeInForce=GTC&price={px}&stopPrice={stop}")),
+        (10u32..300).prop_map(|delta| format!("type=STOP_LOSS&trailingDelta={delta}")),
         Just("type=MARKET".to_owned()),
     ];
-    let stp = prop_oneof![Just("NONE"), Just("EXPIRE_MAKER"), Just("EXPIRE_TAKER"), Just("EXPIRE_BOTH")];
+    let stp = proptest::sample::select(Stp::ALL.map(Stp::text).to_vec());
     prop_oneof![
         4 => (0usize..2, side.clone(), kind, 1u32..300_000, stp).prop_map(|(account, side, kind, qty, stp)| {
             let qty = format!("{}.{:05}", qty / 100_000, qty % 100_000);
@@ -380,7 +406,10 @@ proptest! {
                     venue.market_sets(0, side, px, qty);
                     venue.uncross(0, 7);
                 }
-                Step::Print { px, qty, sell } => venue.market_printed(print(px, qty, sell)),
+                Step::Print { px, qty, sell } => {
+                    venue.note_trade(print(px, qty, sell));
+                    venue.market_printed(print(px, qty, sell));
+                }
                 Step::Take { side, qty, px } => {
                     venue.take(0, crate::sim::binance::matching::Taker::Market, side, Some(px), qty, 7);
                 }
@@ -391,8 +420,8 @@ proptest! {
                 let mut needed = [0i128; 2];
                 for id in &account.open {
                     let order = &venue.orders[id];
-                    prop_assert!(order.status.open() && order.filled < order.qty);
-                    needed[if order.side == Side::Buy { 1 } else { 0 }] += order.lock_needed();
+                    prop_assert!(order.status.open() && order.leaves() > 0);
+                    needed[if order.side == Side::Buy { 1 } else { 0 }] += venue.lock_of(order);
                 }
                 for (balance, needed) in account.balances.iter().zip(needed) {
                     prop_assert!(balance.free >= 0, "account {} after {}: {:?}", index, said, balance);
@@ -401,8 +430,11 @@ proptest! {
             }
             for side in Side::BOTH {
                 for (key, level) in &venue.symbols[0].own[side.index()] {
-                    let resting: i64 = level.orders.iter().map(|id| venue.orders[id].leaves()).sum();
-                    prop_assert_eq!(level.qty, resting, "level {} after {}", key, said);
+                    let sum = |of: fn(&Order) -> i64| level.orders.iter().map(|id| of(&venue.orders[id])).sum::<i64>();
+                    let (shown, resting) = (sum(Order::display), sum(Order::leaves));
+                    let kept = (level.qty, level.qty + level.hidden);
+                    prop_assert_eq!(kept, (shown, resting), "level {} after {}", key, said);
+                    prop_assert!(level.orders.iter().all(|id| venue.orders[id].display() > 0), "empty slice");
                 }
             }
             let book = venue.symbols[0].public_book();

@@ -27,6 +27,15 @@ fn live(path: &Path) -> Vec<(u64, Ledger, Ledger)> {
             (other, "POST", "/api/v3/order", "side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.03&price=200000"),
             (me, "POST", "/api/v3/order", "side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000"),
             (me, "POST", "/api/v3/order", "side=BUY&type=MARKET&quoteOrderQty=123.45"),
+            (me, "POST", "/api/v3/order", "side=SELL&type=STOP_LOSS&quantity=0.01&stopPrice=50000&trailingDelta=50"),
+            (me, "POST", "/api/v3/order", "side=BUY&type=STOP_LOSS&quantity=0.01&stopPrice=190000"),
+            (
+                other,
+                "POST",
+                "/api/v3/order",
+                "side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.02&price=70000&icebergQty=0.01\
+                 &selfTradePreventionMode=DECREMENT",
+            ),
             (other, "POST", "/api/v3/order", "side=SELL&type=MARKET&quantity=100"),
             (me, "DELETE", if round % 3 == 0 { "/api/v3/openOrders" } else { "/api/v3/nothing" }, ""),
         ] {
@@ -116,6 +125,36 @@ fn a_restarted_venue_goes_on_where_it_was() {
     assert_eq!(canceled["status"], "CANCELED");
     let (_, _, after) = rig.rest("GET", "/api/v3/depth?symbol=BTCUSDT&limit=1", None, "");
     assert!(after["lastUpdateId"].as_u64() > book["lastUpdateId"].as_u64());
+}
+
+#[test]
+fn a_stop_that_waited_through_a_restart_triggers_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let mut rig = Rig::new(with_state(&path, still_market()));
+    let last = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01";
+    rig.signed("POST", "/api/v3/order", last);
+    let (_, _, book) = rig.rest("GET", "/api/v3/depth?symbol=BTCUSDT&limit=5", None, "");
+    let third = book["asks"][2][0].as_str().unwrap();
+    let stop = format!("symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=0.02&stopPrice={third}&newClientOrderId=stop");
+    assert_eq!(rig.signed("POST", "/api/v3/order", &stop).0, 200);
+    let iceberg = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.05&price=97450&icebergQty=0.01";
+    assert_eq!(rig.signed("POST", "/api/v3/order", iceberg).0, 200);
+    let (ledger, clock) = (rig.sim.ledger(KEY).unwrap(), rig.clock.now());
+    drop(rig);
+    let mut rig = Rig::at(with_state(&path, still_market()), clock + 1_000_000_000);
+    assert_eq!(rig.sim.ledger(KEY).unwrap(), ledger);
+    assert_eq!(ledger.open_orders.iter().filter(|o| !o.working).count(), 1);
+    // Somebody buys through the book up to the trigger.
+    let (_, swept) = rig.signed_by(
+        OTHER_KEY,
+        "POST",
+        "/api/v3/order",
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=9&price=99000",
+    );
+    assert!(swept["fills"].as_array().unwrap().len() > 1, "{swept}");
+    let (_, stop) = rig.signed("GET", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=stop");
+    assert_eq!((&stop["status"], &stop["isWorking"]), (&"FILLED".into(), &true.into()), "{stop}");
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! `tollgate rebuild-store DIR`: the trade store anew from a journal.
+
+use super::UNUSABLE;
+use crate::store::{Follower, StoreError, Turn};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub(super) struct RebuildArguments {
+    /// The journal's folder, such as data/journal.
+    dir: PathBuf,
+    /// The trade store; by default `trades.db` beside the journal's folder.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn rebuild(arguments: &RebuildArguments) -> ExitCode {
+    let beside = arguments.dir.parent().unwrap_or(Path::new("")).join("trades.db");
+    let file = arguments.file.as_ref().unwrap_or(&beside);
+    match run(&arguments.dir, file) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// What was done, in a line.
+fn run(journal: &Path, file: &Path) -> Result<String, StoreError> {
+    let (started, terminal) = (Instant::now(), std::io::stderr().is_terminal());
+    let mut follower = Follower::rebuild(journal, file)?;
+    let events = loop {
+        match follower.turn()? {
+            Turn::Behind { seq } if terminal => {
+                // Progress that cannot be shown is no reason to stop.
+                let _ = write!(std::io::stderr(), "\r{seq} events\x1b[K");
+            }
+            Turn::Behind { .. } => {}
+            Turn::Level { seq } => break seq,
+        }
+    };
+    if terminal {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let rate = events as f64 / seconds.max(1e-9);
+    Ok(format!("{}: rebuilt from {events} events in {seconds:.2} s, {rate:.0} events/s", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rebuilds_and_says_what_is_not_a_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, file) = (dir.path().join("journal"), dir.path().join("trades.db"));
+        let (_journal, _flusher, _) = crate::analytics::testing::journal(&log, 20, 1);
+        assert!(run(&log, &file).unwrap().contains("trades.db: rebuilt from "));
+        let error = run(dir.path(), &file).unwrap_err().to_string();
+        assert!(error.contains("holds no journal"), "{error}");
+    }
+}

@@ -1,0 +1,143 @@
+//! Private keys in PEM (§3): which kind one is, and signatures with it.
+//!
+//! What stays after loading is ring's key pair, which is neither printable nor wiped when it is dropped; it lives as
+//! long as the process signs. Every copy of the key's bytes made on the way to it is wiped here.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use zeroize::Zeroizing;
+
+/// Longest signature: RSA with 4096 bits.
+const SIGNATURE_MAX: usize = 512;
+/// Bits of an RSA key that the venue takes (§3).
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+/// Why a secret is no key that can sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("the secret is empty")]
+    Empty,
+    #[error("the private key is encrypted, and a passphrase cannot be given here: decrypt it with `openssl pkey`")]
+    Encrypted,
+    #[error("the file holds a {0:?}, not a private key in PKCS#8: convert it with `openssl pkcs8 -topk8 -nocrypt`")]
+    NotPkcs8(String),
+    #[error("the PEM of the private key is cut off or damaged: copy it again, with its BEGIN and END lines")]
+    Damaged,
+    #[error("the private key is neither Ed25519 nor RSA ({0})")]
+    NeitherKind(String),
+    #[error("the RSA key has {0} bits, and the venue takes 2048 to 4096")]
+    RsaBits(usize),
+}
+
+/// A key that signs with a private half of its own.
+pub enum PrivateKey {
+    Ed25519(Ed25519KeyPair),
+    Rsa(Box<RsaKeyPair>, SystemRandom),
+}
+
+impl PrivateKey {
+    /// `None` where the text is no PEM at all, but a secret of the HMAC kind.
+    pub fn from_pem(text: &str) -> Option<Result<PrivateKey, KeyError>> {
+        let begin = text.find("-----BEGIN ")?;
+        Some(read(&text[begin..]))
+    }
+
+    /// Appends the signature of `payload` in base64. RSA asks for randomness, to blind the arithmetic; where the
+    /// system has none, nothing is appended, and the venue refuses the request as unsigned.
+    pub fn sign(&self, payload: &[u8], out: &mut Vec<u8>) {
+        match self {
+            PrivateKey::Ed25519(pair) => push_base64(pair.sign(payload).as_ref(), out),
+            PrivateKey::Rsa(pair, random) => {
+                let mut signature = [0u8; SIGNATURE_MAX];
+                if let Some(room) = signature.get_mut(..pair.public().modulus_len())
+                    && pair.sign(&RSA_PKCS1_SHA256, random, payload, room).is_ok()
+                {
+                    push_base64(room, out);
+                }
+            }
+        }
+    }
+}
+
+/// The PEM document that `text` begins with.
+fn read(text: &str) -> Result<PrivateKey, KeyError> {
+    let (label, rest) = text["-----BEGIN ".len()..].split_once("-----").ok_or(KeyError::Damaged)?;
+    match label {
+        "PRIVATE KEY" => {}
+        "ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
+        other if rest.contains("Proc-Type: 4,ENCRYPTED") && other.ends_with("PRIVATE KEY") => {
+            return Err(KeyError::Encrypted);
+        }
+        other => return Err(KeyError::NotPkcs8(other.to_owned())),
+    }
+    let (body, _) = rest.split_once("-----END PRIVATE KEY-----").ok_or(KeyError::Damaged)?;
+    let mut letters = Zeroizing::new(Vec::with_capacity(body.len()));
+    letters.extend(body.bytes().filter(|c| !c.is_ascii_whitespace()));
+    let der = Zeroizing::new(BASE64_STANDARD.decode(&*letters).map_err(|_| KeyError::Damaged)?);
+    // OpenSSL writes version 1 of PKCS#8, which leaves the public half out: it is computed.
+    let ed25519 = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
+    match (ed25519, RsaKeyPair::from_pkcs8(&der)) {
+        (Ok(pair), _) => Ok(PrivateKey::Ed25519(pair)),
+        (_, Ok(pair)) => {
+            let bits = pair.public().modulus_len() * 8;
+            if !RSA_BITS.contains(&bits) {
+                return Err(KeyError::RsaBits(bits));
+            }
+            Ok(PrivateKey::Rsa(Box::new(pair), SystemRandom::new()))
+        }
+        (_, Err(cause)) => Err(KeyError::NeitherKind(cause.to_string())),
+    }
+}
+
+fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+    // The room is exactly the text's length, so this cannot fail.
+    let _ = BASE64_STANDARD.encode_slice(bytes, &mut out[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u\n-----END PRIVATE KEY-----\n";
+
+    fn refused(text: &str) -> Option<KeyError> {
+        PrivateKey::from_pem(text).and_then(Result::err)
+    }
+
+    #[test]
+    fn a_key_that_cannot_sign_says_what_to_do_about_it() {
+        let body = "MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u";
+        let pem = |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+        let old = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA";
+        for (text, want) in [
+            (pem("ENCRYPTED PRIVATE KEY", body), KeyError::Encrypted),
+            (pem("RSA PRIVATE KEY", old), KeyError::Encrypted),
+            (pem("RSA PRIVATE KEY", body), KeyError::NotPkcs8("RSA PRIVATE KEY".to_owned())),
+            (pem("PUBLIC KEY", body), KeyError::NotPkcs8("PUBLIC KEY".to_owned())),
+            (pem("PRIVATE KEY", &body[1..]), KeyError::Damaged),
+            (pem("PRIVATE KEY", "not base64!"), KeyError::Damaged),
+            (ED25519.replace("-----END", "----END"), KeyError::Damaged),
+            ("-----BEGIN PRIVATE KEY".to_owned(), KeyError::Damaged),
+        ] {
+            assert_eq!(refused(&text), Some(want), "{text}");
+        }
+        assert!(matches!(refused(&pem("PRIVATE KEY", "AAAA")), Some(KeyError::NeitherKind(_))));
+        assert_eq!(refused("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"), None);
+    }
+
+    #[test]
+    fn line_ends_blanks_and_text_before_the_key_do_no_harm() {
+        for text in [
+            ED25519.to_owned(),
+            ED25519.trim_end().to_owned(),
+            ED25519.replace('\n', "\r\n"),
+            format!("Bag Attributes\n  name: x\n{ED25519}"),
+        ] {
+            assert!(matches!(PrivateKey::from_pem(&text), Some(Ok(PrivateKey::Ed25519(_)))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The clients that others wrote, run against the simulated venue: each in an environment of its own, by its script
+//! beside this file. `tests/run` makes the environments; where one is missing the test says so and passes, except in
+//! continuous integration.
+
+#[path = "../daemon/sim.rs"]
+mod sim;
+
+use sim::Sim;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs a client's script against a venue of its own, in the environment of the same name.
+fn passes(client: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/clients").join(client).join("bin/python");
+    if !python.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing: tests/run makes it", python.display());
+        println!("{client} was not run: its environment is missing, tests/run makes it");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let sim = Sim::start(dir.path(), &[]);
+    let mut command = Command::new(python);
+    // What the machine has for its own Python must not be found instead of what is pinned here.
+    for name in ["PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");
+    let script = root.join("tests/clients").join(format!("{client}.py"));
+    let output = command.arg(script).arg(sim.ready.to_string()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    print!("{said}");
+    assert!(
+        output.status.success(),
+        "{client} ended with {}:\n{said}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn binance_sdk_spot() {
+    passes("binance-sdk-spot");
+}
+
+#[test]
+fn binance_connector() {
+    passes("binance-connector");
+}
+
+/// Not named `ccxt`: a script of that name would be found in place of the module.
+#[test]
+fn ccxt_binance() {
+    passes("ccxt-binance");
+}
+
+#[test]
+fn python_binance() {
+    passes("python-binance");
+}
