@@ -6,6 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::Deserialize;
 use std::hint::black_box;
 use tollgate::domain::{InstrumentId, decimal};
+use tollgate::venues::binance::sbe::SbeDecoder;
 use tollgate::venues::binance::{MarketDecoder, SymbolTable};
 
 const QUOTE: &str = r#"{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}"#;
@@ -27,6 +28,42 @@ fn depth(n: usize) -> String {
         levels(6_183_763, -1),
         levels(6_183_764, 1)
     )
+}
+
+/// Header and root block of a binary frame (schema 1, version 0).
+fn sbe_frame(template: u16, root: &[u8]) -> Vec<u8> {
+    let head = [root.len() as u16, template, 1, 0];
+    head.iter().flat_map(|word| word.to_le_bytes()).chain(root.iter().copied()).collect()
+}
+
+/// `QUOTE` as `bestBidAsk`: prices with two decimals, quantities with five.
+fn sbe_quote() -> Vec<u8> {
+    let mut root = Vec::new();
+    root.extend(1_723_161_255_343_000i64.to_le_bytes());
+    root.extend(50_093_239_212i64.to_le_bytes());
+    root.extend([(-2i8).to_le_bytes()[0], (-5i8).to_le_bytes()[0]]);
+    root.extend([6_183_763i64, 378_826, 6_183_764, 154_698].iter().flat_map(|number| number.to_le_bytes()));
+    let mut frame = sbe_frame(10_001, &root);
+    frame.extend(b"\x07BTCUSDT");
+    frame
+}
+
+/// A diff with `n` levels a side.
+fn sbe_depth(n: u16) -> Vec<u8> {
+    let mut root = Vec::new();
+    root.extend([1_723_161_255_208_000i64, 50_093_239_189, 50_093_239_202].iter().flat_map(|id| id.to_le_bytes()));
+    root.extend([(-2i8).to_le_bytes()[0], (-5i8).to_le_bytes()[0]]);
+    let mut frame = sbe_frame(10_003, &root);
+    for step in [-1, 1] {
+        frame.extend(16u16.to_le_bytes());
+        frame.extend(n.to_le_bytes());
+        for level in 0..i64::from(n) {
+            frame.extend((6_183_763 + step * level).to_le_bytes());
+            frame.extend((154_698 + level).to_le_bytes());
+        }
+    }
+    frame.extend(b"\x07BTCUSDT");
+    frame
 }
 
 #[derive(Deserialize)]
@@ -85,6 +122,12 @@ fn benches(c: &mut Criterion) {
         let mut decoder = MarketDecoder::new(table());
         group.throughput(Throughput::Bytes(frame.len() as u64));
         group.bench_function(name, |b| b.iter(|| decoder.decode(black_box(frame.as_bytes()))));
+    }
+    for (name, frame) in [("sbe_bestBidAsk", sbe_quote()), ("sbe_depth_10_10", sbe_depth(10))] {
+        let mut decoder = SbeDecoder::new(table());
+        assert!(decoder.decode(&frame).is_ok());
+        group.throughput(Throughput::Bytes(frame.len() as u64));
+        group.bench_function(name, |b| b.iter(|| decoder.decode(black_box(&frame))));
     }
     let mut buffers = simd_json::Buffers::new(4096);
     let mut text = Vec::with_capacity(4096);

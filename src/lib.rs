@@ -52,4 +52,5 @@ pub mod runtime;
 pub mod sim;
 pub mod store;
 pub mod telemetry;
+pub mod transition;
 pub mod venues;

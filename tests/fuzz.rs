@@ -82,15 +82,15 @@ fn mutate(text: &mut Vec<u8>, rng: &mut fastrand::Rng) {
     }
 }
 
-fn run(name: &str, seeds: &[&str], body: fn(&mut Bodies, &[u8])) {
+fn run<S: AsRef<[u8]>>(name: &str, seeds: &[S], body: fn(&mut Bodies, &[u8])) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let mut rng = fastrand::Rng::with_seed(number("FUZZ_SEED").unwrap_or(1));
     let mut bodies = Bodies::new();
     for seed in seeds {
-        body(&mut bodies, seed.as_bytes());
+        body(&mut bodies, seed.as_ref());
     }
     for at in 0..number("FUZZ_RUNS").unwrap_or(RUNS) {
-        let mut text = seeds[rng.usize(..seeds.len())].as_bytes().to_vec();
+        let mut text = seeds[rng.usize(..seeds.len())].as_ref().to_vec();
         mutate(&mut text, &mut rng);
         if catch_unwind(AssertUnwindSafe(|| body(&mut bodies, &text))).is_err() {
             panic!("{name}: mutation {at} fails: {:?}", String::from_utf8_lossy(&text));
@@ -116,4 +116,9 @@ fn changed_answers_are_refused_or_read_as_they_stand() {
 #[test]
 fn changed_exchange_infos_are_refused_or_read_as_they_stand() {
     run("exchange_info", bodies::EXCHANGE_INFO_SEEDS, Bodies::exchange_info);
+}
+
+#[test]
+fn changed_binary_frames_are_refused_or_hold_sound_numbers() {
+    run("sbe", bodies::SBE_SEEDS, Bodies::sbe);
 }

@@ -15,6 +15,7 @@ use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
 use tollgate::venues::binance::response::{self, Answer};
+use tollgate::venues::binance::sbe::{SbeDecoder, SbeMarket};
 use tollgate::venues::binance::snapshot::{Snapshot, SnapshotDecoder};
 use tollgate::venues::binance::user::UserEvent;
 use tollgate::venues::binance::{Market, MarketDecoder, SymbolTable};
@@ -24,9 +25,18 @@ pub const EXCHANGE_INFO_SEEDS: &[&str] = &[
     r#"{"timezone":"UTC","serverTime":1789567200000,"rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":100}],"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","baseAssetPrecision":8,"quoteAsset":"USDT","quoteAssetPrecision":8,"filters":[{"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"1000000.00000000","tickSize":"0.01000000"},{"filterType":"LOT_SIZE","minQty":"0.00001000","maxQty":"9000.00000000","stepSize":"0.00001000"},{"filterType":"NOTIONAL","minNotional":"5.00000000","applyMinToMarket":true,"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5},{"filterType":"NEW_ONE","limit":[1,{"a":null}]}]}]}"#,
 ];
 
+/// Binary frames of market streams: best bid and ask, trades, diff, snapshot.
+pub const SBE_SEEDS: &[&[u8]] = &[
+    b"\x32\x00\x11\x27\x01\x00\x00\x00\x2b\x94\x36\xf4\x78\x2f\x06\x00\x06\xe4\xeaC\x01\x00\x00\x00\xfe\xfb\xd4\x11\x80\x00\x00\x00\x00\x00\xf0I\x02\x00\x00\x00\x00\x00\xd5\x11\x80\x00\x00\x00\x00\x00\x80\x38\x01\x00\x00\x00\x00\x00\x07BTCUSDT",
+    b"\x12\x00\x10\x27\x01\x00\x00\x00\xa1\x08I\xf4\x78\x2f\x06\x00\xc9\x06I\xf4\x78\x2f\x06\x00\xf8\xf8\x19\x00\x02\x00\x00\x00\xe6\x14\xc8\x14\x00\x00\x00\x00\x80\xc8\x60\x01\x00\x00\x00\x00\x00\x35\xd7\xfc\x3c\x00\x00\x00\x01\xe7\x14\xc8\x14\x00\x00\x00\x00\x80\xc8\x60\x01\x00\x00\x00\x00\x80\x3d\x15\xf4\x01\x00\x00\x00\x01\x07ETHUSDT",
+    b"\x1a\x00\x13\x27\x01\x00\x00\x00\x2b\x94\x36\xf4\x78\x2f\x06\x00\x02\xe4\xeaC\x01\x00\x00\x00\x06\xe4\xeaC\x01\x00\x00\x00\xfc\xff\x10\x00\x01\x00\x07\x09\x00\x00\x00\x00\x00\x00\xc5\xc6\x7a\x00\x00\x00\x00\x00\x10\x00\x02\x00\x09\x09\x00\x00\x00\x00\x00\x00\x22\xce\x27\x00\x00\x00\x00\x00\x0a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07ETHUSDT",
+    b"\x12\x00\x12\x27\x01\x00\x00\x00\x2b\x94\x36\xf4\x78\x2f\x06\x00\x06\xe4\xeaC\x01\x00\x00\x00\xfc\xff\x10\x00\x02\x00\x07\x09\x00\x00\x00\x00\x00\x00\xc5\xc6\x7a\x00\x00\x00\x00\x00\x06\x09\x00\x00\x00\x00\x00\x00\x64\x00\x00\x00\x00\x00\x00\x00\x10\x00\x01\x00\x09\x09\x00\x00\x00\x00\x00\x00\x22\xce\x27\x00\x00\x00\x00\x00\x07ETHUSDT",
+];
+
 /// The decoders under test, with their buffers kept.
 pub struct Bodies {
     market: MarketDecoder,
+    sbe: SbeDecoder,
     snapshots: SnapshotDecoder,
     snapshot: Snapshot,
     account: AccountDecoder,
@@ -54,6 +64,7 @@ impl Bodies {
         let wanted = SYMBOLS.map(str::to_owned);
         Bodies {
             market: MarketDecoder::new(symbols()),
+            sbe: SbeDecoder::new(symbols()),
             snapshots: SnapshotDecoder::new(),
             snapshot: Snapshot::new(),
             account: AccountDecoder::new(Names {
@@ -64,6 +75,26 @@ impl Bodies {
             }),
             assets,
             wanted: [0, 1].map(|i| Wanted { id: InstrumentId(i as u16), symbol: wanted[i].clone() }),
+        }
+    }
+
+    /// A binary frame of a market stream. What is taken has an instrument of the table and no number below zero.
+    pub fn sbe(&mut self, frame: &[u8]) {
+        match self.sbe.decode(frame) {
+            Ok(SbeMarket::Quote(quote)) => {
+                assert!(quote.instrument.index() < SYMBOLS.len() && quote.ts_event_ns >= 0);
+                assert!(quote.bid_px.0.min(quote.ask_px.0).min(quote.bid_qty.0).min(quote.ask_qty.0) >= 0);
+            }
+            Ok(SbeMarket::Trades) => {
+                let sound = |t: &tollgate::domain::TradeTick| t.px.0.min(t.qty.0) >= 0;
+                assert!(self.sbe.trades().iter().all(sound));
+            }
+            Ok(SbeMarket::Snapshot | SbeMarket::Diff) => {
+                let depth = self.sbe.depth();
+                assert!(depth.instrument.index() < SYMBOLS.len());
+                assert!(depth.bids.iter().chain(&depth.asks).all(|level| level.px.0.min(level.qty.0) >= 0));
+            }
+            Err(_) => {}
         }
     }
 

@@ -99,7 +99,7 @@ pub fn drawdown(samples: &[Sample]) -> Option<Drawdown> {
     deepest.map(|(worst, _)| worst)
 }
 
-/// Ratios of a curve. Annualised with `stats::DAYS_PER_YEAR`, risk-free return 0.
+/// Ratios of a curve. Annualised with `stats::DAYS_PER_YEAR`, risk-free return 0; `None` below two days.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CurveStats {
     pub start: Usd,
@@ -129,16 +129,18 @@ impl CurveStats {
         let returns = returns(first.equity, &days).unwrap_or_default();
         let year = stats::DAYS_PER_YEAR;
         let span = last.ts_ns - first.ts_ns;
+        // One day says nothing of a year.
+        let of_year = |f: fn(&[f64], f64) -> Option<f64>| if returns.len() < 2 { None } else { f(&returns, year) };
         CurveStats {
             start: first.equity,
             end: last.equity,
             days: days.len(),
             total_return: if returns.is_empty() { None } else { stats::total_return(&returns) },
-            annual_return: stats::annual_return(&returns, year),
+            annual_return: of_year(stats::annual_return),
             volatility: stats::volatility(&returns, year),
             sharpe: stats::sharpe(&returns, 0.0, year),
-            sortino: stats::sortino(&returns, 0.0, year),
-            calmar: stats::calmar(&returns, year),
+            sortino: of_year(|r, year| stats::sortino(r, 0.0, year)),
+            calmar: of_year(stats::calmar),
             drawdown: drawdown(samples),
             exposure_time: (span > 0).then(|| (last.exposed_ns - first.exposed_ns) as f64 / span as f64),
             turnover: last.turnover.saturating_sub(first.turnover),
@@ -182,8 +184,9 @@ mod tests {
     #[test]
     fn no_sample_one_sample_and_no_change_have_no_ratios() {
         assert_eq!(CurveStats::of(&[]), CurveStats::default());
-        let one = CurveStats::of(&[at(1, 0, 100)]);
-        assert_eq!((one.sharpe, one.exposure_time, one.total_return), (None, None, Some(0.0)));
+        let one = CurveStats::of(&[at(1, 0, 100), at(1, 1, 99)]);
+        assert_eq!((one.sharpe, one.sortino, one.calmar, one.annual_return), (None, None, None, None));
+        assert_eq!((one.exposure_time, one.days), (Some(0.0), 1));
         let flat = CurveStats::of(&[at(1, 0, 100), at(9, 0, 100)]);
         assert_eq!((flat.days, flat.sharpe, flat.sortino, flat.calmar), (9, None, None, None));
     }

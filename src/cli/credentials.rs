@@ -52,7 +52,13 @@ enum Cmd {
     Init,
     /// Keep a key: the first line of standard input is the key, the rest its secret; or TOLLGATE_API_KEY and
     /// TOLLGATE_API_SECRET.
-    Store(Named),
+    Store {
+        #[command(flatten)]
+        named: Named,
+        /// Write it to the Vault that the VAULT_ variables name, and not to the store.
+        #[arg(long)]
+        vault: bool,
+    },
     /// Say which keys are kept, since when, and each one's last four characters.
     List,
     /// Forget a key.
@@ -100,8 +106,9 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
     };
     match command {
         Cmd::Init => init(keys, path),
-        Cmd::Store(which) => {
-            let id = which.id()?;
+        Cmd::Store { named, vault: true } => store_in_vault(&named.id()?),
+        Cmd::Store { named, vault: false } => {
+            let id = named.id()?;
             // Before anything is asked for that could not be kept.
             let mut store = open(Access::Write)?;
             let credential = read_credential()?;
@@ -109,8 +116,8 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
         }
         Cmd::List => list(&open(Access::Read)?),
-        Cmd::Remove(which) => {
-            let id = which.id()?;
+        Cmd::Remove(named) => {
+            let id = named.id()?;
             open(Access::Write)?.remove(&id)?;
             Ok(format!("{id} is forgotten"))
         }
@@ -134,6 +141,15 @@ impl Named {
     fn id(&self) -> Result<CredentialId, CredentialError> {
         CredentialId::new(&self.venue, self.environment, &self.name)
     }
+}
+
+fn store_in_vault(id: &CredentialId) -> Result<String, CredentialError> {
+    let mut vault = crate::runtime::vault::find(|name| std::env::var(name).ok())?.ok_or(CredentialError::NoVault)?;
+    let credential = read_credential()?;
+    let written = vault.write(id, &credential);
+    vault.close();
+    let version = written?.map_or(String::new(), |version| format!(" as version {version}"));
+    Ok(format!("{id} is in Vault{version}, its key ends in {:?}", credential.api_key.last_four()))
 }
 
 fn init(mut keys: MasterKeys, path: &Path) -> Result<String, CredentialError> {

@@ -14,6 +14,7 @@
 mod check;
 mod credentials;
 pub mod replay;
+mod report;
 mod run;
 mod sim;
 mod store;
@@ -56,6 +57,8 @@ enum Cmd {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
     },
+    /// A tear sheet of the trading in a journal: text, HTML, JSON, or its trades as CSV.
+    Report(report::ReportArguments),
     /// Empty the trade store and fill it anew from a journal.
     RebuildStore(store::RebuildArguments),
 }
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
     }
 }

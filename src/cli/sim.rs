@@ -34,11 +34,14 @@ pub(super) struct SimArguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The account's API key; made up where not given.
-    #[arg(long, requires = "secret")]
+    #[arg(long)]
     key: Option<String>,
     /// The key's HMAC secret.
     #[arg(long, requires = "key")]
     secret: Option<String>,
+    /// The key's Ed25519 or RSA public key as a PEM file, in place of a secret; an Ed25519 key can log on.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "secret")]
+    public_key: Option<PathBuf>,
     /// What the account begins with, such as USDT=100000; may be given several times.
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
@@ -89,9 +92,15 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     let clock = Clock::real();
     let wake = Wake::default();
     let reactor = Reactor::new(&wake)?;
+    let secret = match &arguments.public_key {
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
+        }
+        None => arguments.secret.clone().unwrap_or_else(made_up_key),
+    };
     let account = SimAccount {
         api_key: arguments.key.clone().unwrap_or_else(made_up_key),
-        secret: arguments.secret.clone().unwrap_or_else(made_up_key),
+        secret,
         balances: arguments.balance.clone(),
     };
     let market = if arguments.recording.is_empty() {

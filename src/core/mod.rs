@@ -221,9 +221,21 @@ impl Core {
     }
 
     fn on_depth(&mut self, chunk: &DepthChunk) {
+        // The feed does not wait for the gateway: a snapshot may come before the instrument's definition, and would
+        // not come again.
+        self.make_books(chunk.instrument);
         if let Some(book) = self.books.get_mut(chunk.instrument.index()) {
             book.apply(chunk);
             self.counters.depth += u64::from(chunk.last);
+        }
+    }
+
+    /// Makes the books up to an instrument's. They are large tables: made when the instrument is first heard of, which
+    /// is before anything trades.
+    #[inline]
+    fn make_books(&mut self, instrument: InstrumentId) {
+        while self.books.len() <= instrument.index() && instrument.index() < MAX_INSTRUMENTS {
+            self.books.push(Book::new());
         }
     }
 

@@ -202,6 +202,12 @@ impl Portfolio {
         self.insts.get_mut(id.index()).filter(|inst| inst.defined)
     }
 
+    /// An instrument's place, also before its definition: its market data may come first.
+    #[inline]
+    pub(super) fn slot_mut(&mut self, id: InstrumentId) -> Option<&mut Inst> {
+        self.insts.get_mut(id.index())
+    }
+
     pub fn defined(&self) -> impl Iterator<Item = &Inst> {
         self.insts.iter().filter(|inst| inst.defined)
     }

@@ -523,6 +523,24 @@ fn the_venue_is_compared_with_on_a_schedule() {
 }
 
 #[test]
+fn market_data_may_come_before_the_instruments_definition() {
+    let mut rig = Rig::unconnected();
+    let other = InstrumentId(1);
+    rig.step(Body::Feed { instrument: other, state: FeedState::Gap });
+    let mut chunk =
+        DepthChunk { instrument: other, first: true, last: true, bids: 1, update_id: 7, ..DepthChunk::default() };
+    chunk.levels[0] = Level { px: Price(E8), qty: Qty(1) };
+    rig.step(Body::Depth(chunk));
+    rig.step(Body::Feed { instrument: other, state: FeedState::Live });
+    rig.step(Body::Instrument(Instrument { id: other, symbol: Text::new("ETHUSDT"), ..btcusdt() }));
+    assert!(rig.core.book(other).is_some_and(|b| b.is_whole() && b.update_id() == 7));
+    assert_eq!(rig.core.portfolio().get(other).unwrap().feed, FeedState::Live);
+    // An id beyond the table makes nothing.
+    rig.step(Body::Depth(DepthChunk { instrument: InstrumentId::UNKNOWN, ..chunk }));
+    assert!(rig.core.book(InstrumentId::UNKNOWN).is_none());
+}
+
+#[test]
 fn close_all_cancels_then_flattens_then_lets_trading_go_on() {
     let mut rig = Rig::ready();
     let bought = rig.place(Side::Buy, E8 / 100).unwrap();

@@ -1,7 +1,6 @@
 //! Starts, definitions, links coming and going, and reconciliation.
 
 use super::Core;
-use super::book::Book;
 use super::command::TradingState;
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
@@ -65,10 +64,7 @@ impl Core {
         if def.id.index() >= crate::domain::MAX_INSTRUMENTS {
             return self.alarm(AlarmKind::TableFull, def.id, OrderId::FOREIGN, out);
         }
-        // A book is a large table: it is made when its instrument is, which is before trading starts.
-        while self.books.len() <= def.id.index() {
-            self.books.push(Book::new());
-        }
+        self.make_books(def.id);
         self.resting.define(def.id);
         if !self.portfolio.define(def) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
@@ -76,7 +72,7 @@ impl Core {
     }
 
     pub(super) fn on_feed(&mut self, instrument: InstrumentId, state: FeedState) {
-        if let Some(inst) = self.portfolio.get_mut(instrument) {
+        if let Some(inst) = self.portfolio.slot_mut(instrument) {
             inst.feed = state;
             if state == FeedState::Disconnected {
                 // A quote from before the break may be gone.

@@ -1,6 +1,7 @@
 //! What can go wrong with credentials, in sentences that never show a secret.
 
 use super::CredentialId;
+use super::vault::VaultError;
 use std::io;
 use std::path::PathBuf;
 
@@ -59,8 +60,14 @@ pub enum CredentialError {
     Random(String),
     #[error("there is no credential {0}")]
     NotFound(CredentialId),
-    #[error("there is no credential {id}: it is not in {}{variables}", store.display())]
-    Nowhere { id: CredentialId, store: PathBuf, variables: String },
+    #[error("there is no credential {id}: it is not in {}{}{variables}", if *vault { "Vault, not in " } else { "" }, store.display())]
+    Nowhere { id: CredentialId, vault: bool, store: PathBuf, variables: String },
+    #[error(
+        "no Vault is enabled: set VAULT_ENABLED=true, VAULT_ENDPOINT, VAULT_SECRET_PATH and VAULT_TOKEN or VAULT_ROLE_ID"
+    )]
+    NoVault,
+    #[error(transparent)]
+    Vault(Box<VaultError>),
     #[error("{given} is set and {missing} is not: both are needed")]
     Half { given: &'static str, missing: &'static str },
     #[error("{text:?} is not a {what}: 1 to 32 of a-z, 0-9 and -")]

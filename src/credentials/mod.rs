@@ -1,7 +1,8 @@
 //! Venue keys: kept encrypted at rest, found in a fixed order, never shown.
 //!
-//! Owns: the encrypted store, the master key that opens it, the order of the sources, `Secret`, and what the process
-//! does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets.
+//! Owns: the encrypted store, the master key that opens it, Vault's conversation, the order of the sources, `Secret`,
+//! and what the process does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets: Vault is
+//! reached through a `VaultLink` that is handed in.
 //!
 //! Invariants:
 //! - A store's file is either wholly the old or wholly the new one, whenever the process or the machine dies.
@@ -22,6 +23,7 @@ mod master;
 mod secret;
 pub mod sources;
 mod store;
+pub mod vault;
 
 #[cfg(test)]
 mod tests;

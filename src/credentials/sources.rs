@@ -1,7 +1,8 @@
-//! Where a credential is looked for, and in which order: the encrypted store, the environment.
+//! Where a credential is looked for, and in which order: Vault, the encrypted store, the environment.
 //!
 //! A source that is there and fails is an error, and not a reason to ask the next one: the next may hold an old key.
 
+use super::vault::Vault;
 use super::{Access, Credential, CredentialError, CredentialId, Environment, MasterKeys, Secret};
 use std::fmt;
 use std::path::Path;
@@ -18,13 +19,23 @@ pub struct Found {
 /// Where a credential came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    Store { version: u32 },
-    Environment { variable: &'static str },
+    /// The version is a KV 2 mount's.
+    Vault {
+        version: Option<u32>,
+    },
+    Store {
+        version: u32,
+    },
+    Environment {
+        variable: &'static str,
+    },
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Source::Vault { version: Some(version) } => write!(f, "Vault, version {version}"),
+            Source::Vault { version: None } => f.write_str("Vault"),
             Source::Store { version } => write!(f, "the encrypted store, version {version}"),
             Source::Environment { variable } => write!(f, "the environment, {variable}"),
         }
@@ -42,14 +53,21 @@ pub fn variables(venue: &str, environment: Environment) -> Option<[&'static str;
     })
 }
 
-/// Looks in the store and the environment. `variable` reads the environment; a store that is not there is passed
-/// over, one that is there must open.
+/// Looks in all of them. `variable` reads the environment; a Vault that is not enabled and a store that is not there
+/// are passed over, those that are there must answer.
 pub fn find(
     id: &CredentialId,
+    vault: Option<&mut Vault>,
     store: &Path,
     keys: &MasterKeys,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Found, CredentialError> {
+    let asked = vault.is_some();
+    if let Some(vault) = vault
+        && let Some((credential, version)) = vault.read(id)?
+    {
+        return Ok(Found { credential, source: Source::Vault { version } });
+    }
     if store.exists() {
         let (store, _) = keys.open(store, Access::Read)?;
         if let Some((credential, version)) = store.get(id)? {
@@ -67,6 +85,7 @@ pub fn find(
         }
         names => Err(CredentialError::Nowhere {
             id: id.clone(),
+            vault: asked,
             store: store.to_owned(),
             variables: names
                 .map_or(String::new(), |([key, secret], _)| format!(", and {key} with {secret} are not set")),

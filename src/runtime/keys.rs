@@ -1,4 +1,4 @@
-//! A venue's key from the credential store or the environment, for the mode that the engine trades in.
+//! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
 use crate::config::{Config, Mode, Venue, VenueKind};
 use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
@@ -21,7 +21,12 @@ pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, Strin
     let found = CredentialId::new(kind, environment, name)
         .and_then(|id| {
             let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
-            sources::find(&id, &files.store_file, &keys, variable).map(|found| (id, found))
+            let mut vault = super::vault::find(variable)?;
+            let found = sources::find(&id, vault.as_mut(), &files.store_file, &keys, variable);
+            if let Some(vault) = &mut vault {
+                vault.close();
+            }
+            found.map(|found| (id, found))
         })
         .map_err(|error| error.to_string());
     let (id, found) = found?;

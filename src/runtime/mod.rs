@@ -16,5 +16,6 @@ pub mod simulated;
 mod store;
 pub mod supervise;
 pub mod thread;
+pub mod vault;
 pub mod venue;
 pub mod wait;

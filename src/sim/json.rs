@@ -41,6 +41,11 @@ impl Json {
         Json { buf: Vec::with_capacity(256), unit }
     }
 
+    /// An empty one with the same time unit, for a part that is written first.
+    pub fn nested(&self) -> Json {
+        Json::new(self.unit)
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.buf
     }

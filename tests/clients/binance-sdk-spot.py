@@ -20,7 +20,14 @@ venue = step.venue
 
 def client(secret):
     return Spot(
-        config_rest_api=ConfigurationRestAPI(api_key=venue.key, api_secret=secret, base_path=venue.rest, retries=0),
+        config_rest_api=ConfigurationRestAPI(
+            api_key=venue.key,
+            api_secret=secret,
+            base_path=venue.rest,
+            retries=0,
+            # In milliseconds; its own is one second, which a loaded machine can pass.
+            timeout=PATIENCE_SECONDS * 1000,
+        ),
         config_ws_api=ConfigurationWebSocketAPI(api_key=venue.key, api_secret=secret, stream_url=venue.ws_api),
         config_ws_streams=ConfigurationWebSocketStreams(stream_url=venue.streams),
     )

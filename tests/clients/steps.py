@@ -16,7 +16,7 @@ SYMBOL = "BTCUSDT"
 PATIENCE_SECONDS = 20
 # Steps of calls that the simulated venue does not have yet. They are run last and counted apart: none of them can
 # fail the test, and one that passes says that its name is to be taken off this list.
-PENDING = ["OCO", "cancel-replace"]
+PENDING = []
 
 # What the venue answers, by what was wrong.
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")

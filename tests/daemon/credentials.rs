@@ -3,7 +3,8 @@
 use super::kill9::pointed_at;
 use super::sim::Sim;
 use super::support::{Daemon, config, free_port, http, tollgate, wait_for};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -181,6 +182,8 @@ fn nothing_shows_the_secret(sim: &Sim, dir: &Path, port: u16, path: &Path, envs:
     let mut answers = Vec::new();
     for body in [
         r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market"}"#,
+        r#"{"action":"place-order","symbol":"BTCUSDT","side":"sell","quantity":0.001,"type":"market"}"#,
+        r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"price":100,"type":"limit"}"#,
         r#"{"action":"validate-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market"}"#,
         r#"{"action":"place-order","symbol":"NOSUCH","side":"buy","quantity":1,"type":"market"}"#,
         r#"{"action":"store-credentials"}"#,
@@ -190,7 +193,7 @@ fn nothing_shows_the_secret(sim: &Sim, dir: &Path, port: u16, path: &Path, envs:
         answers.push(format!("{status} {reply}"));
     }
     assert!(answers[0].starts_with("200 "), "{}", answers[0]);
-    wait_for("the strategies' fills", || (daemon.get("status")?["run_counts"]["fills"].as_u64()? >= 3).then_some(()));
+    wait_for("both fills", || (daemon.get("status")?["run_counts"]["fills"].as_u64()? >= 2).then_some(()));
     let api = super::support::API;
     for action in ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "nosuch"] {
         let (status, body) = http(port, "GET", &format!("{api}?action={action}"), &[], "").unwrap();
@@ -211,7 +214,7 @@ fn nothing_shows_the_secret(sim: &Sim, dir: &Path, port: u16, path: &Path, envs:
 
 /// The keyed configuration of the other tests, with its key elsewhere.
 fn stored_account(sim: &Sim, dir: &Path, port: u16) -> PathBuf {
-    let path = pointed_at(sim, dir, port, true);
+    let path = pointed_at(sim, dir, port, false);
     let account = [
         ("account = \"keys\"", "account = \"store\"\ncredential = \"main\""),
         ("api_key_env = \"KILL9_KEY\"\nsecret_env = \"KILL9_SECRET\"", ""),
@@ -250,4 +253,66 @@ fn a_run_with_a_key_from_the_environment_shows_its_secret_nowhere() {
     assert!(refused.contains("there is no credential binance/testnet/main"), "{refused}");
     let testnet = [("BINANCE_TESTNET_API_KEY", &*key), ("BINANCE_TESTNET_SECRET", &*secret)];
     nothing_shows_the_secret(&sim, dir.path(), port, &path, &testnet, "the environment, BINANCE_TESTNET_API_KEY");
+}
+
+/// A Vault with one secret on a KV 2 mount, for as long as the process lives. It believes one token.
+fn vault(key: &str, secret: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let data = format!(
+        r#"{{"data":{{"data":{{"api_key":"{key}","secret":"{secret}"}},"metadata":{{"version":7,"destroyed":false}}}}}}"#
+    );
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4_096];
+            let mut len = 0;
+            while !bytes[..len].windows(4).any(|window| window == b"\r\n\r\n") {
+                match stream.read(&mut bytes[len..]) {
+                    Ok(n) if n > 0 => len += n,
+                    _ => break,
+                }
+            }
+            let head = String::from_utf8_lossy(&bytes[..len]).to_ascii_lowercase();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let known = head.contains("x-vault-token: hvs.token-of-the-test\r\n");
+            let (status, body) = match path {
+                "/v1/sys/seal-status" => (200, r#"{"sealed":false}"#),
+                _ if !known => (403, r#"{"errors":["permission denied"]}"#),
+                "/v1/auth/token/lookup-self" => (200, r#"{"data":{"ttl":3600,"renewable":true}}"#),
+                "/v1/sys/internal/ui/mounts/secret" => (200, r#"{"data":{"options":{"version":"2"}}}"#),
+                "/v1/secret/data/tollgate/binance/testnet/main" => (200, &*data),
+                _ => (404, r#"{"errors":[]}"#),
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            // A client that has gone is no fault of the server.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_run_with_a_key_from_vault_shows_its_secret_nowhere() {
+    let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sim = Sim::start(venue.path(), &[]);
+    let port = free_port();
+    let path = stored_account(&sim, dir.path(), port);
+    let (key, secret) = sim.key();
+    let url = vault(&key, &secret);
+    let mut envs = [
+        ("VAULT_ENABLED", "true"),
+        ("VAULT_ENDPOINT", &*url),
+        ("VAULT_SECRET_PATH", "secret/tollgate"),
+        ("VAULT_TOKEN", "wrong"),
+    ];
+    let mut command = tollgate();
+    command.args(["run", "--config"]).arg(&path).envs(envs);
+    let refused = said(&command.output().unwrap(), 2, &[&key, &secret]);
+    assert!(refused.contains("Vault refuses the login"), "{refused}");
+    envs[3].1 = "hvs.token-of-the-test";
+    nothing_shows_the_secret(&sim, dir.path(), port, &path, &envs, "Vault, version 7");
+    assert_eq!(files_with(dir.path(), &["hvs.token-of-the-test".to_owned()]), Vec::<String>::new());
 }

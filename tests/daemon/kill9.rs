@@ -98,7 +98,7 @@ fn after_every_kill_the_engine_holds_what_the_venue_holds() {
         assert!(placed > 0);
         // One order that certainly rests when the engine dies, besides those of the strategies.
         let far =
-            r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"limit","price":50000}"#;
+            r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"limit","price":90000}"#;
         let (status, reply) = trading.post(far);
         assert_eq!((status, reply["data"]["status"].as_str()), (200, Some("new")), "{reply}");
         // A different moment each time.

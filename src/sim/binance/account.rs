@@ -2,6 +2,7 @@
 
 use super::limits::OrderCount;
 use super::orders::{PreventedMatch, Trade};
+use super::signing::Key;
 use crate::sim::json::Json;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -20,7 +21,7 @@ pub struct Balance {
 #[derive(Debug, Clone)]
 pub struct Account {
     pub api_key: String,
-    pub secret: String,
+    pub key: Key,
     /// By the venue's index of assets.
     pub balances: Vec<Balance>,
     pub open: BTreeSet<u64>,
@@ -33,10 +34,10 @@ pub struct Account {
 }
 
 impl Account {
-    pub fn new(api_key: String, secret: String) -> Account {
+    pub fn new(api_key: String, key: Key) -> Account {
         Account {
             api_key,
-            secret,
+            key,
             balances: Vec::new(),
             open: BTreeSet::new(),
             trades: VecDeque::new(),

@@ -4,9 +4,9 @@ use super::errors::ApiError;
 use super::limits::Limits;
 use super::list_calls::ListCall;
 use super::market::Market;
-use super::orders::Status;
 use super::params::Params;
 use super::place::{NewOrder, OrderRef};
+use super::replace::parse_restriction;
 use super::venue::Venue;
 use super::{filters, signing, streams};
 use crate::sim::json::{Json, TimeUnit};
@@ -33,6 +33,9 @@ pub enum Call {
     AllOrders,
     MyTrades,
     PreventedMatches,
+    CancelReplace,
+    Amend,
+    Amendments,
     PlaceList(ListCall),
     CancelList,
     QueryList,
@@ -70,6 +73,9 @@ pub const ROUTES: &[Route] = &[
     route(Call::OpenOrders, "GET", "/api/v3/openOrders", "openOrders.status"),
     route(Call::AllOrders, "GET", "/api/v3/allOrders", "allOrders"),
     route(Call::MyTrades, "GET", "/api/v3/myTrades", "myTrades"),
+    route(Call::CancelReplace, "POST", "/api/v3/order/cancelReplace", "order.cancelReplace"),
+    route(Call::Amend, "PUT", "/api/v3/order/amend/keepPriority", "order.amend.keepPriority"),
+    route(Call::Amendments, "GET", "/api/v3/order/amendments", "order.amendments"),
     route(Call::PlaceList(ListCall::Oco), "POST", "/api/v3/orderList/oco", "orderList.place.oco"),
     route(Call::PlaceList(ListCall::OldOco), "POST", "/api/v3/order/oco", "orderList.place"),
     route(Call::PlaceList(ListCall::Oto), "POST", "/api/v3/orderList/oto", "orderList.place.oto"),
@@ -99,19 +105,20 @@ impl Call {
 
     /// Whether it changes orders: such calls meet the faults of the order path.
     pub fn changes_orders(self) -> bool {
-        matches!(self, Call::Cancel | Call::CancelAll | Call::CancelList) || self.places_orders()
+        matches!(self, Call::Cancel | Call::CancelAll | Call::CancelList | Call::Amend) || self.places_orders()
     }
 
     /// Whether it adds to the unfilled order count, which its answer then shows.
     pub fn places_orders(self) -> bool {
-        matches!(self, Call::Place | Call::PlaceList(_))
+        matches!(self, Call::Place | Call::PlaceList(_) | Call::CancelReplace)
     }
 
     /// Request weight (§7.1, §10). Calls that change orders weigh only when they fail.
     pub fn weight(self, p: &Params, failed: bool) -> u32 {
         let has = |name| p.get(name).is_some();
         match self {
-            Call::Place | Call::PlaceList(_) | Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
+            Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
+            Call::Amend | Call::Amendments => 4,
             Call::Ping | Call::Time => 1,
             Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
             Call::TestPlace => 1,
@@ -153,6 +160,7 @@ impl Call {
                 }
             }
             Call::ExchangeInfo | Call::Account | Call::AllOrders | Call::AllLists => 20,
+            Call::Place | Call::PlaceList(_) | Call::CancelReplace => u32::from(failed),
             Call::Trades => 25,
             Call::OrderLimits => 40,
         }
@@ -190,11 +198,11 @@ impl Desk {
         };
         p.required("timestamp")?;
         let signature = p.required("signature")?;
-        let secret = &self.venue.accounts[account].secret;
+        let key = &self.venue.accounts[account].key;
         let valid = match signed {
-            Signed::Rest { query, body } => signing::verify_rest(secret, query, body, signature),
+            Signed::Rest { query, body } => signing::verify_rest(key, query, body, signature),
             Signed::WsApi(pairs) => {
-                signing::verify_ws_api(secret, pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), signature)
+                signing::verify_ws_api(key, pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), signature)
             }
         };
         if !valid {
@@ -205,7 +213,7 @@ impl Desk {
     }
 
     /// `timestamp` and `recvWindow` against the venue's clock (§4).
-    fn check_time(&self, p: &Params, now_us: i64) -> Result<(), ApiError> {
+    pub fn check_time(&self, p: &Params, now_us: i64) -> Result<(), ApiError> {
         // In milliseconds with up to three places: 10^-8 of a millisecond are 10^-5 microseconds.
         let window_us = match p.decimal("recvWindow")? {
             None => RECV_WINDOW_US,
@@ -314,6 +322,9 @@ impl Desk {
             }
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
             Call::MyTrades => self.my_trades(&mut j, account, p)?,
+            Call::CancelReplace => self.cancel_replace(&mut j, account, p, now_us)?,
+            Call::Amend => self.amend(&mut j, account, p, now_us)?,
+            Call::Amendments => self.amendments(&mut j, account, p)?,
             Call::PlaceList(list) => self.place_list(&mut j, list, account, p, now_us)?,
             Call::CancelList => self.cancel_list(&mut j, account, p, now_us)?,
             Call::QueryList => self.query_list(&mut j, account, p)?,
@@ -446,15 +457,7 @@ impl Desk {
     fn cancel(&mut self, j: &mut Json, account: usize, p: &Params, now_us: i64) -> Result<(), ApiError> {
         let of = OrderRef::parse(&self.venue, p)?;
         let cancel_id = p.client_id("newClientOrderId")?.map(std::sync::Arc::from);
-        let restriction = match p.text("cancelRestrictions")? {
-            None => None,
-            Some("ONLY_NEW") => Some(Status::New),
-            Some("ONLY_PARTIALLY_FILLED") => Some(Status::PartiallyFilled),
-            Some(_) => {
-                let msg = "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`.";
-                return Err(ApiError::new(-1145, msg));
-            }
-        };
+        let restriction = parse_restriction(p)?;
         p.check_all_read()?;
         let (canceled, cancel_id) = self.venue.cancel(account, &of, cancel_id, restriction, now_us)?;
         self.venue.write_canceled(j, canceled, &cancel_id);

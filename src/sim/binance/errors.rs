@@ -10,11 +10,13 @@ pub struct ApiError {
     pub msg: Cow<'static, str>,
     /// When the caller may try again, in microseconds since the epoch; rate limits only.
     pub retry_at_us: Option<i64>,
+    /// JSON that tells more, where the call has more to tell.
+    pub data: Option<Vec<u8>>,
 }
 
 impl ApiError {
     pub fn new(code: i32, msg: impl Into<Cow<'static, str>>) -> ApiError {
-        ApiError { status: 400, code, msg: msg.into(), retry_at_us: None }
+        ApiError { status: 400, code, msg: msg.into(), retry_at_us: None, data: None }
     }
 
     fn with_status(status: u16, code: i32, msg: &'static str) -> ApiError {

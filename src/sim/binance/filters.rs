@@ -126,8 +126,8 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
             ("opoAllowed", false),
             ("quoteOrderQtyMarketAllowed", true),
             ("allowTrailingStop", true),
-            ("cancelReplaceAllowed", false),
-            ("amendAllowed", false),
+            ("cancelReplaceAllowed", true),
+            ("amendAllowed", true),
             ("pegInstructionsAllowed", false),
             ("isSpotTradingAllowed", true),
             ("isMarginTradingAllowed", false),
@@ -199,6 +199,7 @@ fn write_filters(i: &SimInstrument, j: &mut Json) {
     });
     filter("MAX_NUM_ORDERS", &|j| j.uint("maxNumOrders", i.orders_max.into()));
     filter("MAX_NUM_ORDER_LISTS", &|j| j.uint("maxNumOrderLists", i.order_lists_max.into()));
+    filter("MAX_NUM_ORDER_AMENDS", &|j| j.uint("maxNumOrderAmends", i.amends_max.into()));
     filter("MAX_NUM_ALGO_ORDERS", &|j| j.uint("maxNumAlgoOrders", i.algo_orders_max.into()));
     filter("MAX_NUM_ICEBERG_ORDERS", &|j| j.uint("maxNumIcebergOrders", i.iceberg_orders_max.into()));
     if i.position_max != 0 {

@@ -25,6 +25,10 @@ pub struct ApiSession {
     pub unit: TimeUnit,
     pub return_rate_limits: bool,
     pub connected_us: i64,
+    /// The account that has logged on, and since when.
+    pub logged_on: Option<(usize, i64)>,
+    /// The subscription that `userDataStream.subscribe` made; it ends with the log-on.
+    pub own_subscription: Option<u64>,
     /// `(subscription id, account)`.
     pub subscriptions: Vec<(u64, usize)>,
     pub next_subscription: u64,

@@ -125,7 +125,7 @@ impl Limits {
             "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. \
              Please use WebSocket Streams for live updates to avoid polling the API."
         );
-        Err(ApiError { status: 429, code: -1003, msg: msg.into(), retry_at_us: Some(weight.end_us()) })
+        Err(ApiError { status: 429, code: -1003, msg: msg.into(), retry_at_us: Some(weight.end_us()), data: None })
     }
 
     fn banned(&self) -> ApiError {
@@ -134,7 +134,7 @@ impl Limits {
             "Way too much request weight used; IP banned until {until}. \
              Please use WebSocket Streams for live updates to avoid bans."
         );
-        ApiError { status: 418, code: -1003, msg: msg.into(), retry_at_us: Some(self.banned_until_us) }
+        ApiError { status: 418, code: -1003, msg: msg.into(), retry_at_us: Some(self.banned_until_us), data: None }
     }
 
     pub fn add_weight(&mut self, weight: u32, now_us: i64) {
@@ -148,7 +148,7 @@ impl Limits {
         let ten_seconds = *count.ten_seconds.at(now_us);
         let refuse = |limit: u32, interval: &str, window: Window| {
             let msg = format!("Too many new orders; current limit is {limit} orders per {interval}.");
-            Err(ApiError { status: 429, code: -1015, msg: msg.into(), retry_at_us: Some(window.end_us()) })
+            Err(ApiError { status: 429, code: -1015, msg: msg.into(), retry_at_us: Some(window.end_us()), data: None })
         };
         if day.count >= self.config.orders_per_day {
             return refuse(self.config.orders_per_day, "1 DAY", day);

@@ -76,7 +76,7 @@ impl OrderList {
         }
     }
 
-    fn other_leg(&self, id: u64) -> Option<u64> {
+    pub fn other_leg(&self, id: u64) -> Option<u64> {
         let (a, b) = self.pair()?;
         if id == a { Some(b) } else { (id == b).then_some(a) }
     }
@@ -103,6 +103,20 @@ fn write_members(j: &mut Json, key: &str, symbol: &str, members: &[(u64, Arc<str
 impl Venue {
     fn members(&self, list: &OrderList) -> Vec<(u64, Arc<str>)> {
         list.orders.iter().filter_map(|id| self.orders.get(id)).map(|o| (o.id, o.client_id.clone())).collect()
+    }
+
+    /// What an amendment tells of the order's list.
+    pub fn write_list_status(&self, j: &mut Json, key: &str, id: u64) {
+        let Some(list) = self.lists.get(&id) else { return };
+        let symbol = self.symbol_name(list.symbol);
+        j.object(key, |j| {
+            j.uint("orderListId", list.id);
+            j.str("contingencyType", list.contingency());
+            j.str("listOrderStatus", list.status().1);
+            j.str("listClientOrderId", &list.client_id);
+            j.str("symbol", symbol);
+            write_members(j, "orders", symbol, &self.members(list));
+        });
     }
 
     /// A list in an answer.
@@ -214,10 +228,18 @@ impl Venue {
         }
     }
 
+    /// An order of a list was amended.
+    pub fn tell_list_updated(&mut self, id: u64, now_us: i64) {
+        let Some(list) = self.lists.get(&id) else { return };
+        let (members, account) = (self.members(list), list.account);
+        let body = UserBody::List(Box::new(list.clone()), "UPDATED", members);
+        self.out.user.push(UserEvent { account, time_us: now_us, body });
+    }
+
     fn tell_list(&mut self, id: u64, members: Vec<(u64, Arc<str>)>, now_us: i64) {
         let Some(list) = self.lists.get(&id) else { return };
         self.changes.lists.insert(id);
-        let body = UserBody::List(Box::new(list.clone()), members);
+        let body = UserBody::List(Box::new(list.clone()), list.status().0, members);
         self.out.user.push(UserEvent { account: list.account, time_us: now_us, body });
     }
 

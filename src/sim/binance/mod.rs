@@ -17,6 +17,7 @@ mod matching;
 mod orders;
 mod params;
 mod place;
+mod replace;
 mod rest;
 mod signing;
 mod state;
@@ -63,6 +64,7 @@ const HTTP_IDLE_NS: Nanos = 300_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimAccount {
     pub api_key: String,
+    /// The HMAC secret, or the PEM of an Ed25519 or RSA public key: the kind is found from the text.
     pub secret: String,
     /// `(asset, decimal text)`.
     pub balances: Vec<(String, String)>,
@@ -463,13 +465,14 @@ fn talks_too_much(session: &mut streams::StreamSession, max: u32, now: Nanos) ->
 
 fn open_account(venue: &mut Venue, account: &SimAccount) -> Result<(), SimError> {
     let fault = |fault: String| SimError::Account { api_key: account.api_key.clone(), fault };
-    if account.api_key.is_empty() || account.secret.is_empty() {
-        return Err(fault("key and secret must not be empty".into()));
+    if account.api_key.is_empty() {
+        return Err(fault("its key must not be empty".into()));
     }
+    let key = signing::Key::parse(&account.secret).map_err(fault)?;
     if venue.by_key.contains_key(&account.api_key) {
         return Err(fault("its key is used by another account".into()));
     }
-    let index = venue.open_account(account.api_key.clone(), account.secret.clone());
+    let index = venue.open_account(account.api_key.clone(), key);
     for (asset, text) in &account.balances {
         let free = decimal::parse(text)
             .map_err(|_| fault(format!("balance {asset} = {text:?} is not a decimal of at most 8 places")))?;

@@ -1,5 +1,6 @@
 //! Orders and trades as the venue keeps them, and how they are written in answers (reference §7.5, §10.1).
 
+use super::replace::Amendment;
 use crate::sim::decimal;
 use crate::sim::json::Json;
 use crate::sim::market::Side;
@@ -217,6 +218,7 @@ pub struct Order {
     pub prevented_qty: i64,
     pub strategy_id: Option<i64>,
     pub strategy_type: Option<i64>,
+    pub amendments: Vec<Amendment>,
     pub created_us: i64,
     pub updated_us: i64,
     /// When it began to work; absent while a stop waits for its trigger.
@@ -380,6 +382,33 @@ impl Order {
             self.write_stop_and_iceberg(j);
             self.write_conditional(j);
             self.write_last(j);
+        });
+    }
+
+    /// The order in the answer to an amendment, whose members have names of their own.
+    pub fn write_amended(&self, j: &mut Json, symbol: &str, old_client_id: &str) {
+        j.object("amendedOrder", |j| {
+            j.str("symbol", symbol);
+            j.uint("orderId", self.id);
+            j.int("orderListId", self.list_id());
+            j.str("origClientOrderId", old_client_id);
+            j.str("clientOrderId", &self.client_id);
+            j.dec("price", self.px);
+            j.dec("qty", self.qty);
+            j.dec("executedQty", self.filled);
+            j.dec("preventedQty", self.prevented_qty);
+            j.dec("quoteOrderQty", self.quote_qty);
+            j.dec("cumulativeQuoteQty", self.quote_filled);
+            j.str("status", self.status.text());
+            j.str("timeInForce", self.tif.text());
+            j.str("type", self.kind.text());
+            j.str("side", self.side.text());
+            self.write_stop_and_iceberg(j);
+            self.write_conditional(j);
+            if let Some(since) = self.working_us {
+                j.time("workingTime", since);
+            }
+            j.str("selfTradePreventionMode", self.stp.text());
         });
     }
 

@@ -329,6 +329,7 @@ impl Venue {
             prevented_qty: 0,
             strategy_id: new.strategy_id,
             strategy_type: new.strategy_type,
+            amendments: Vec::new(),
             created_us: now_us,
             updated_us: now_us,
             working_us: (!new.kind.is_stop()).then_some(now_us),

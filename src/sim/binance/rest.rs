@@ -126,6 +126,9 @@ pub fn error_body(error: &ApiError) -> Vec<u8> {
     j.object("", |j| {
         j.int("code", error.code.into());
         j.str("msg", &error.msg);
+        if let Some(data) = &error.data {
+            j.raw("data", data);
+        }
     });
     j.into_bytes()
 }

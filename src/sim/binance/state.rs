@@ -8,6 +8,7 @@
 use super::account::Balance;
 use super::lists::{ListKind, OrderList};
 use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade, Trailing};
+use super::replace::Amendment;
 use super::venue::{Changes, Venue};
 use crate::sim::SimError;
 use crate::sim::market::Side;
@@ -117,6 +118,8 @@ struct OrderLine {
     strategy: (Option<i64>, Option<i64>),
     created_us: i64,
     updated_us: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    amendments: Vec<Amendment>,
     #[serde(default)]
     list: Option<u64>,
     #[serde(default)]
@@ -348,6 +351,7 @@ fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
         prevented_qty: line.prevented_qty,
         strategy_id: line.strategy.0,
         strategy_type: line.strategy.1,
+        amendments: line.amendments,
         created_us: line.created_us,
         updated_us: line.updated_us,
         working_us: (!line.waits).then_some(if line.working_us > 0 { line.working_us } else { line.created_us }),
@@ -377,6 +381,7 @@ fn order_line(order: &Order, venue: &Venue) -> OrderLine {
         strategy: (order.strategy_id, order.strategy_type),
         created_us: order.created_us,
         updated_us: order.updated_us,
+        amendments: order.amendments.clone(),
         list: order.list,
         stop_px: order.stop_px,
         trailing: order.trailing,

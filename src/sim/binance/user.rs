@@ -11,6 +11,7 @@ pub enum Exec {
     New,
     Trade,
     Canceled,
+    Replaced,
     Expired,
     Prevented,
 }
@@ -21,6 +22,7 @@ impl Exec {
             Exec::New => "NEW",
             Exec::Trade => "TRADE",
             Exec::Canceled => "CANCELED",
+            Exec::Replaced => "REPLACED",
             Exec::Expired => "EXPIRED",
             Exec::Prevented => "TRADE_PREVENTION",
         }
@@ -46,8 +48,9 @@ pub struct Report {
     pub exec: Exec,
     pub exec_id: u64,
     pub fill: Option<LastFill>,
-    /// The cancel request's own id, which takes the order's place in `c`.
-    pub cancel_id: Option<Arc<str>>,
+    /// The cancel request's own id, which takes the order's place in `c`; of an amendment, the id that the order had
+    /// before.
+    pub other_id: Option<Arc<str>>,
 }
 
 /// An event for one account.
@@ -61,8 +64,8 @@ pub struct UserEvent {
 #[derive(Debug, Clone)]
 pub enum UserBody {
     Report(Box<Report>),
-    /// A list began or ended; its orders with their client ids.
-    List(Box<OrderList>, Vec<(u64, Arc<str>)>),
+    /// A list began, ended or had an order amended; its status type and its orders with their client ids.
+    List(Box<OrderList>, &'static str, Vec<(u64, Arc<str>)>),
     /// `(asset, free, locked)` of every asset that may have changed.
     Position(Vec<(usize, i128, i128)>),
 }
@@ -80,7 +83,9 @@ impl UserEvent {
                 UserBody::Report(report) => {
                     write_report(report, j, self.time_us, &symbols(report.order.symbol), assets)
                 }
-                UserBody::List(list, members) => write_list(list, members, j, self.time_us, &symbols(list.symbol)),
+                UserBody::List(list, what, members) => {
+                    write_list(list, what, members, j, self.time_us, &symbols(list.symbol))
+                }
                 UserBody::Position(balances) => {
                     j.str("e", "outboundAccountPosition");
                     j.time("E", self.time_us);
@@ -100,15 +105,14 @@ impl UserEvent {
     }
 }
 
-fn write_list(list: &OrderList, members: &[(u64, Arc<str>)], j: &mut Json, time_us: i64, symbol: &str) {
-    let (status_type, status) = list.status();
+fn write_list(list: &OrderList, what: &str, members: &[(u64, Arc<str>)], j: &mut Json, time_us: i64, symbol: &str) {
     j.str("e", "listStatus");
     j.time("E", time_us);
     j.str("s", symbol);
     j.uint("g", list.id);
     j.str("c", list.contingency());
-    j.str("l", status_type);
-    j.str("L", status);
+    j.str("l", what);
+    j.str("L", list.status().1);
     j.str("r", "NONE");
     j.str("C", &list.client_id);
     j.time("T", list.updated_us);
@@ -134,7 +138,12 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.str("e", "executionReport");
     j.time("E", time_us);
     j.str("s", symbol);
-    j.str("c", report.cancel_id.as_deref().unwrap_or(&order.client_id));
+    let (shown_id, prior_id) = match (&report.other_id, report.exec) {
+        (Some(before), Exec::Replaced) => (&order.client_id, &**before),
+        (Some(cancel_id), _) => (cancel_id, &*order.client_id),
+        (None, _) => (&order.client_id, ""),
+    };
+    j.str("c", shown_id);
     j.str("S", order.side.text());
     j.str("o", order.kind.text());
     j.str("f", order.tif.text());
@@ -143,7 +152,7 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.dec("P", order.stop_px);
     j.dec("F", order.iceberg);
     j.int("g", order.list_id());
-    j.str("C", if report.cancel_id.is_some() { &order.client_id } else { "" });
+    j.str("C", prior_id);
     j.str("x", report.exec.text());
     j.str("X", order.status.text());
     j.str("r", "NONE");

@@ -9,6 +9,7 @@ use super::account::{Account, Balance, Fees};
 use super::errors::ApiError;
 use super::lists::OrderList;
 use super::orders::{Did, Order, Status, Trade};
+use super::signing::Key;
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
 use crate::sim::market::book::{Book, Liquidity};
@@ -282,8 +283,8 @@ impl Venue {
         self.assets.len() - 1
     }
 
-    pub fn open_account(&mut self, api_key: String, secret: String) -> usize {
-        let mut account = Account::new(api_key.clone(), secret);
+    pub fn open_account(&mut self, api_key: String, key: Key) -> usize {
+        let mut account = Account::new(api_key.clone(), key);
         account.balances = vec![Balance::default(); self.assets.len()];
         self.accounts.push(account);
         self.by_key.insert(api_key, self.accounts.len() - 1);
@@ -303,6 +304,14 @@ impl Venue {
     /// The newest order of an account on a symbol with this client order id.
     pub fn by_client_id(&self, account: usize, symbol: usize, client_id: &str) -> Option<u64> {
         self.client_ids.get(&(account, symbol, Arc::from(client_id))).copied()
+    }
+
+    /// An order goes on under another client order id.
+    pub fn rename_order(&mut self, account: usize, symbol: usize, old_id: &Arc<str>, new_id: Arc<str>, id: u64) {
+        if self.client_ids.get(&(account, symbol, old_id.clone())) == Some(&id) {
+            self.client_ids.remove(&(account, symbol, old_id.clone()));
+        }
+        self.client_ids.insert((account, symbol, new_id), id);
     }
 
     /// Takes an order into the tables; its balance is locked by the caller.
@@ -366,9 +375,9 @@ impl Venue {
     }
 
     /// Tells the account what happened to an order.
-    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, cancel_id: Option<Arc<str>>, now_us: i64) {
+    pub fn report(&mut self, id: u64, exec: Exec, fill: Option<LastFill>, other_id: Option<Arc<str>>, now_us: i64) {
         let Some(order) = self.orders.get(&id) else { return };
-        let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, cancel_id };
+        let report = Report { order: order.clone(), exec, exec_id: self.next_exec_id, fill, other_id };
         let account = order.account;
         self.next_exec_id += 1;
         self.changes.orders.insert(id);

@@ -6,7 +6,7 @@ use super::hub::ApiSession;
 use super::params::Params;
 use super::streams::legal_id;
 use crate::sim::faults::{Faults, RequestFault};
-use crate::sim::json::{Json, TimeUnit};
+use crate::sim::json::Json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
         let signed = Signed::WsApi(&pairs);
         let result = match call {
             Some(call) => {
-                let (result, signer) = run(desk, call, session.unit, &params, &signed, fault, now_us);
+                let (result, signer) = run(desk, call, session, &params, &signed, fault, now_us);
                 account = signer;
                 result
             }
@@ -105,13 +105,13 @@ fn terminated(subscription: u64, session: &ApiSession, now_us: i64) -> Vec<u8> {
 fn run(
     desk: &mut Desk,
     call: Call,
-    unit: TimeUnit,
+    session: &ApiSession,
     params: &Params,
     signed: &Signed,
     fault: RequestFault,
     now_us: i64,
 ) -> (Result<Json, ApiError>, Option<usize>) {
-    let account = match call.signed().then(|| authenticate(desk, params, signed, now_us)) {
+    let account = match call.signed().then(|| authenticate(desk, session, params, signed, now_us)) {
         None => None,
         Some(Ok(account)) => Some(account),
         Some(Err(error)) => return (Err(error), None),
@@ -119,16 +119,62 @@ fn run(
     if fault == RequestFault::UnknownBefore {
         return (Err(ApiError::unknown_outcome()), account);
     }
-    let mut result = desk.answer(call, account.unwrap_or(0), params, unit, now_us);
+    let mut result = desk.answer(call, account.unwrap_or(0), params, session.unit, now_us);
     if fault == RequestFault::UnknownAfter && result.is_ok() {
         result = Err(ApiError::unknown_outcome());
     }
     (result, account)
 }
 
-fn authenticate(desk: &Desk, params: &Params, signed: &Signed, now_us: i64) -> Result<usize, ApiError> {
-    let key = params.get("apiKey").ok_or_else(|| ApiError::missing("apiKey"))?;
+/// By the request's own key and signature, else by the session's log-on, for which a time is enough (§17.4).
+fn authenticate(
+    desk: &Desk,
+    session: &ApiSession,
+    params: &Params,
+    signed: &Signed,
+    now_us: i64,
+) -> Result<usize, ApiError> {
+    let key = params.get("apiKey");
+    if let (None, None, Some((account, _))) = (key, params.get("signature"), session.logged_on) {
+        desk.check_time(params, now_us)?;
+        return Ok(account);
+    }
+    let key = key.ok_or_else(|| ApiError::missing("apiKey"))?;
     desk.authenticate(Some(key), params, signed, now_us)
+}
+
+/// What `session.logon`, `session.status` and `session.logout` answer.
+fn write_session(j: &mut Json, desk: &Desk, session: &ApiSession, now_us: i64) {
+    j.object("", |j| {
+        match session.logged_on {
+            Some((account, since)) => {
+                j.str("apiKey", &desk.venue.accounts[account].api_key);
+                j.time("authorizedSince", since);
+            }
+            None => {
+                j.null("apiKey");
+                j.null("authorizedSince");
+            }
+        }
+        j.time("connectedSince", session.connected_us);
+        j.bool("returnRateLimits", session.return_rate_limits);
+        j.time("serverTime", now_us);
+        j.bool("userDataStream", !session.subscriptions.is_empty());
+    });
+}
+
+fn subscribe(j: &mut Json, session: &mut ApiSession, account: usize) -> Result<u64, ApiError> {
+    if session.subscriptions.iter().any(|(_, a)| *a == account) {
+        return Err(ApiError::new(-2035, "User Data Stream subscription already active."));
+    }
+    if session.next_subscription > SUBSCRIPTION_IDS_MAX || session.subscriptions.len() >= SUBSCRIPTIONS_MAX {
+        return Err(ApiError::new(-2042, "Maximum subscription ID reached for this connection."));
+    }
+    let id = session.next_subscription;
+    session.next_subscription += 1;
+    session.subscriptions.push((id, account));
+    j.object("", |j| j.uint("subscriptionId", id));
+    Ok(id)
 }
 
 /// Methods that exist on this connection only.
@@ -142,21 +188,23 @@ fn session_method(
 ) -> Result<Json, ApiError> {
     let mut j = Json::new(session.unit);
     match method {
-        "session.status" | "session.logout" => {
-            // No key that this venue knows can log on, so a session is never authorized.
-            j.object("", |j| {
-                j.null("apiKey");
-                j.null("authorizedSince");
-                j.time("connectedSince", session.connected_us);
-                j.bool("returnRateLimits", session.return_rate_limits);
-                j.time("serverTime", now_us);
-                j.bool("userDataStream", !session.subscriptions.is_empty());
-            });
+        "session.status" => write_session(&mut j, desk, session, now_us),
+        "session.logout" => {
+            session.logged_on = None;
+            let own = session.own_subscription.take();
+            session.subscriptions.retain(|(id, _)| own != Some(*id));
+            write_session(&mut j, desk, session, now_us);
         }
         "session.logon" => {
-            authenticate(desk, params, signed, now_us)?;
-            // Code and text as remembered from the wire; the documentation names neither.
-            return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
+            let key = params.get("apiKey").ok_or_else(|| ApiError::missing("apiKey"))?;
+            let account = desk.authenticate(Some(key), params, signed, now_us)?;
+            params.check_all_read()?;
+            if !desk.venue.accounts[account].key.is_ed25519() {
+                // Code and text as remembered from the wire; the documentation names neither.
+                return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
+            }
+            session.logged_on = Some((account, now_us));
+            write_session(&mut j, desk, session, now_us);
         }
         "session.subscriptions" => j.array("", |j| {
             for (id, _) in &session.subscriptions {
@@ -164,21 +212,15 @@ fn session_method(
             }
         }),
         "userDataStream.subscribe.signature" => {
-            let account = authenticate(desk, params, signed, now_us)?;
+            let key = params.get("apiKey").ok_or_else(|| ApiError::missing("apiKey"))?;
+            let account = desk.authenticate(Some(key), params, signed, now_us)?;
             params.check_all_read()?;
-            if session.subscriptions.iter().any(|(_, a)| *a == account) {
-                return Err(ApiError::new(-2035, "User Data Stream subscription already active."));
-            }
-            if session.next_subscription > SUBSCRIPTION_IDS_MAX || session.subscriptions.len() >= SUBSCRIPTIONS_MAX {
-                return Err(ApiError::new(-2042, "Maximum subscription ID reached for this connection."));
-            }
-            let id = session.next_subscription;
-            session.next_subscription += 1;
-            session.subscriptions.push((id, account));
-            j.object("", |j| j.uint("subscriptionId", id));
+            subscribe(&mut j, session, account)?;
         }
         "userDataStream.subscribe" => {
-            return Err(ApiError::new(-1002, "You are not authorized to execute this request."));
+            let unauthorized = || ApiError::new(-1002, "You are not authorized to execute this request.");
+            let (account, _) = session.logged_on.ok_or_else(unauthorized)?;
+            session.own_subscription = Some(subscribe(&mut j, session, account)?);
         }
         "userDataStream.unsubscribe" => {
             let id = params.integer("subscriptionId")?.map(|id| id as u64);
@@ -217,6 +259,9 @@ fn answer(
                 j.object("error", |j| {
                     j.int("code", error.code.into());
                     j.str("msg", &error.msg);
+                    if let Some(data) = &error.data {
+                        j.raw("data", data);
+                    }
                     if let Some(at) = error.retry_at_us {
                         j.object("data", |j| {
                             j.time("serverTime", now_us);

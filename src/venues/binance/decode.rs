@@ -5,9 +5,9 @@
 pub enum DecodeError {
     #[error("not JSON")]
     NotJson,
-    #[error("JSON that ends too early")]
+    #[error("a message that ends too early")]
     Truncated,
-    #[error("JSON of a kind that is not read here")]
+    #[error("a message of a kind that is not read here")]
     UnknownType,
     #[error("a symbol that is not configured")]
     UnknownSymbol,
@@ -17,7 +17,7 @@ pub enum DecodeError {
     BadField(&'static str),
     #[error("field `{0}` is missing")]
     MissingField(&'static str),
-    #[error("more price levels a side than are kept room for")]
+    #[error("more price levels a side, or trades, than are kept room for")]
     TooManyLevels,
 }
 

@@ -20,6 +20,7 @@ pub mod market;
 pub mod orders;
 pub mod request;
 pub mod response;
+pub mod sbe;
 mod scan;
 pub mod sign;
 pub mod snapshot;

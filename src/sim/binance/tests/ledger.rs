@@ -5,6 +5,7 @@ use crate::sim::binance::errors::ApiError;
 use crate::sim::binance::orders::{Order, Status, Stp, Trade};
 use crate::sim::binance::params::Params;
 use crate::sim::binance::place::{Canceled, NewOrder, OrderRef};
+use crate::sim::binance::signing::Key;
 use crate::sim::binance::testing::*;
 use crate::sim::binance::user::UserBody;
 use crate::sim::binance::venue::{PublicTrade, Venue};
@@ -17,7 +18,7 @@ pub(super) fn venue(fees: Fees) -> Venue {
     let mut venue = Venue::new(fees, 1);
     venue.list(SimInstrument { orders_max: 20, ..SimInstrument::btcusdt() }, Some(1_000), 1);
     for key in ["a", "b"] {
-        let account = venue.open_account(key.into(), "s".into());
+        let account = venue.open_account(key.into(), Key::Hmac("s".into()));
         venue.accounts[account].balances[0].free = i128::from(10 * ONE);
         venue.accounts[account].balances[1].free = i128::from(1_000_000 * ONE);
     }
@@ -65,7 +66,7 @@ pub(super) fn reports(venue: &mut Venue) -> Vec<String> {
                 });
                 out.push(format!("{} {:?} {}{fill}", event.account, report.exec, report.order.status.text()));
             }
-            UserBody::List(list, _) => out.push(format!("{} list {}", event.account, list.status().1)),
+            UserBody::List(list, ..) => out.push(format!("{} list {}", event.account, list.status().1)),
             UserBody::Position(_) => out.push(format!("{} position", event.account)),
         }
     }
