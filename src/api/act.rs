@@ -5,6 +5,7 @@ use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, unanswered};
 use super::fields::{Decimal, FieldFault, Fields};
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
+use super::risk_config;
 use super::view::{Outcome, View};
 use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 9] = [
+pub const ACTIONS: [&str; 10] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -29,6 +30,7 @@ pub const ACTIONS: [&str; 9] = [
     "emergency-stop",
     "set-trading-state",
     "resume",
+    "update-risk-config",
 ];
 
 /// Answers a request's body.
@@ -46,6 +48,7 @@ pub async fn act(app: &App, body: &[u8]) -> Answer {
         "emergency-stop" => close(app, fields, Reach::Stop).await,
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
+        "update-risk-config" => risk_config::update(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -176,7 +179,7 @@ async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
 }
 
 /// A person's name and reason, which must be there and are journaled as they are.
-fn named(fields: &Fields) -> (String, String) {
+pub(super) fn named(fields: &Fields) -> (String, String) {
     let (who, why) = (fields.text("who").unwrap_or_default(), fields.text("why").unwrap_or_default());
     for (field, text, max) in [("who", &who, 24), ("why", &why, 48)] {
         if text.len() > max {
@@ -360,7 +363,7 @@ fn find(view: &View, id: OrderId) -> Option<Order> {
 }
 
 /// The request's outcome, once it is what `is_enough` wants.
-async fn outcome(
+pub(super) async fn outcome(
     app: &App,
     deadline: Instant,
     request: RequestId,

@@ -32,6 +32,8 @@ pub struct App {
     pub view: SharedView,
     pub counters: Counters,
     pub clock: Clock,
+    /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
+    pub limits_turn: tokio::sync::Mutex<()>,
     commands: Tx<Input>,
     requests: AtomicU64,
     /// Changes when the view has.
@@ -49,6 +51,7 @@ impl App {
             view,
             counters,
             clock,
+            limits_turn: tokio::sync::Mutex::new(()),
             commands,
             requests: AtomicU64::new(0),
             moved: watch::Sender::new(()),

@@ -47,6 +47,11 @@ impl<'a> Fields<'a> {
         self.faults.borrow_mut().push(FieldFault::new(field, message));
     }
 
+    /// Whether the field is there, whatever its value; it counts as read.
+    pub fn has(&self, field: &'static str) -> bool {
+        self.find(field).is_some()
+    }
+
     /// The value's text. `null` is as good as absent.
     fn find(&self, field: &'static str) -> Option<&'a str> {
         self.read.borrow_mut().push(field);

@@ -18,6 +18,7 @@ mod answer;
 mod app;
 mod fields;
 mod replies;
+mod risk_config;
 mod server;
 mod show;
 mod summary;

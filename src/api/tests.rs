@@ -477,6 +477,44 @@ fn an_emergency_stop_halts_and_resume_is_the_way_back() {
 }
 
 #[test]
+fn limits_are_changed_as_a_whole_in_a_persons_name() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let update = |rest: &str| {
+        let body = format!("{{\"action\":\"update-risk-config\",\"who\":\"Ada\",\"why\":\"small day\",{rest}}}");
+        let (status, body) = rig.post(&body);
+        let faults = body["error"]["details"]["fields"].as_array().cloned().unwrap_or_default();
+        let faults: Vec<String> = faults.iter().map(|f| f["field"].as_str().unwrap_or_default().to_owned()).collect();
+        (status, faults, body)
+    };
+    let (status, _, body) = update(r#""maxOrderSize":50,"price_collar_pct":2.5"#);
+    assert_eq!(status, 200, "{body}");
+    let changed = &body["data"]["changed"];
+    assert_eq!((&changed["maxOrderSize"]["old"], &changed["maxOrderSize"]["new"]), (&"5000".into(), &"50".into()));
+    assert_eq!(changed["price_collar_pct"]["new"], "2.5");
+    let (status, body) = rig.post(BUY);
+    assert_eq!((status, &body["error"]["code"]), (422, &"ORDER_NOTIONAL_ABOVE_MAX".into()));
+    let held = |rig: &Rig| *rig.view.lock().core().limits();
+    let before = held(&rig);
+    assert_eq!((before.order_notional_max, before.price_collar_ppm), (Usd::dollars(50), 25_000));
+    for (rest, fault) in [
+        (r#""maxOrderSize":20000"#, "order_notional_max_usd"),
+        (r#""maxDailyLoss":5,"maxLeverage":101"#, "maxLeverage"),
+        (r#""maxDailyLoss":-5"#, "maxDailyLoss"),
+        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
+        (r#""riskPerTrade":1,"maxDailyLoss":5"#, "riskPerTrade"),
+        (r#""maxDialyLoss":5"#, "action"),
+        (r#""open_orders_max":1.5"#, "open_orders_max"),
+    ] {
+        let (status, faults, body) = update(rest);
+        assert_eq!(status, 400, "{rest}: {body}");
+        assert!(faults.iter().any(|field| field == fault), "{rest}: {body}");
+        assert_eq!(held(&rig), before, "all of it or nothing");
+    }
+    let (status, body) = rig.post(r#"{"action":"update-risk-config","maxDailyLoss":5}"#);
+    assert_eq!((status, body["error"]["details"]["fields"].as_array().map(Vec::len)), (400, Some(2)), "{body}");
+}
+
+#[test]
 fn a_named_person_restrains_a_part_and_resumes_it() {
     let rig = Rig::start(Venue::Fills).opened();
     let act = |rest: &str| rig.post(&format!("{{\"action\":{rest}}}"));
@@ -551,7 +589,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (
