@@ -20,7 +20,15 @@ pub fn pointed_at(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf
         sim.text("stream_url"),
         sim.text("ws_api_url"),
     );
-    let path = config(dir, port, &[("account = \"sim\"", &keyed), ("enabled = true", "enabled = false")]);
+    // A probe that buys and sells the same at a loss all the time is what these limits are there to stop.
+    let edits = [
+        ("account = \"sim\"", &*keyed),
+        ("enabled = true", "enabled = false"),
+        ("duplicate_window_ms = 250", "duplicate_window_ms = 0"),
+        ("runaway_executions_max = 50", "runaway_executions_max = 10_000"),
+        ("loss_streak_max = 50", "loss_streak_max = 1_000_000"),
+    ];
+    let path = config(dir, port, &edits);
     let text = std::fs::read_to_string(&path).unwrap();
     let (head, rest) = text.split_at(text.find("[[strategies]]").unwrap());
     let tail = &rest[rest.find("[risk]").unwrap()..];
