@@ -2,6 +2,7 @@
 //!
 //! - `quote`: a quote for an instrument with a position, no strategy wants anything.
 //! - `quote_to_order`: the same quote, on which a strategy sends an order through every rule.
+//! - `gate`: an order held against every rule and let through, nothing made of it (`validate-order`).
 //! - `approved` / `denied`: a command to place, through every rule, and one that the last growth rule but two denies.
 //! - `depth_10_10`: a depth update of two chunks into a book of 1,000 levels a side.
 //!
@@ -13,6 +14,7 @@ mod common;
 use common::{BTC, Bench, E8};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
+use tollgate::core::command::{Action, Command, PlaceOrder};
 use tollgate::core::config::{StrategyConfig, StrategyKind};
 use tollgate::core::event::{Body, Event};
 use tollgate::domain::*;
@@ -31,6 +33,16 @@ fn timed(bench: &mut Bench, n: u64, body: impl Fn(&mut Bench) -> Body, after: im
         after(bench);
     }
     Duration::from_nanos(total)
+}
+
+fn validate_body(qty: i64) -> Body {
+    let order = PlaceOrder { instrument: BTC, qty: Qty(qty), ..PlaceOrder::default() };
+    Body::Command(Command {
+        request: RequestId(1),
+        who: Text::new("bench"),
+        why: Text::default(),
+        action: Action::Validate(order),
+    })
 }
 
 fn benches(c: &mut Criterion) {
@@ -52,6 +64,14 @@ fn benches(c: &mut Criterion) {
                     bench.quote();
                 },
             )
+        })
+    });
+
+    let mut bench = Bench::new();
+    group.bench_function("gate", |b| {
+        b.iter_custom(|n| {
+            bench.quote();
+            timed(&mut bench, n, |_| validate_body(E8 / 100), Bench::quote)
         })
     });
 
