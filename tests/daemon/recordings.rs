@@ -17,6 +17,9 @@ const QUOTES: u64 = 28_040 + 24_077;
 const DEPTH: u64 = 3_451 + 3_434;
 const TRADES: u64 = 9_757 + 6_106;
 
+/// The run that replay must prove is at least this long.
+const EVENTS: u64 = 100_000;
+
 fn recordings() -> Option<Vec<PathBuf>> {
     let shared =
         std::env::var("TOLLGATE_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
@@ -45,7 +48,9 @@ fn every_frame_is_accounted_for_and_the_book_is_the_recorded_one() {
     // on every hundredth quote gives the decisions that the proof is about.
     let text = text
         .replace("market_data_max = 8_192", "market_data_max = 262_144")
-        .replace("checkpoint_events = 100_000", "checkpoint_events = 10_000");
+        .replace("checkpoint_events = 100_000", "checkpoint_events = 10_000")
+        // Ticks fill the run up to the size that a proof is wanted for.
+        .replace("tick_interval_ms = 10\n", "tick_interval_ms = 1\n");
     let probe = "[[strategies]]\nkind = \"probe\"\nvenue = \"binance\"\nsymbol = \"BTCUSDT\"\nevery = 100\nqty = \"0.001\"\n\n[risk]";
     std::fs::write(&path, text.replace("[risk]\n", &format!("{probe}\n"))).unwrap();
     let mut daemon = Daemon::start(&path, port, &[("KILL9_KEY", &key), ("KILL9_SECRET", &secret)]);
@@ -64,7 +69,7 @@ fn every_frame_is_accounted_for_and_the_book_is_the_recorded_one() {
         ];
         let counts: BTreeMap<&str, u64> = names.into_iter().map(|name| (name, count(name))).collect();
         let whole = counts["frames"] == QUOTES + DEPTH + TRADES;
-        if whole && status["journal"]["seq"].as_u64() > Some(QUOTES + TRADES + DEPTH) {
+        if whole && status["journal"]["seq"].as_u64() >= Some(EVENTS) {
             return Ok(counts);
         }
         Err(format!("the whole recording: {counts:?}"))
@@ -84,6 +89,10 @@ fn every_frame_is_accounted_for_and_the_book_is_the_recorded_one() {
 
     let proved = tollgate().arg("replay").arg(&journal).output().unwrap();
     assert_eq!(proved.status.code(), Some(0), "{}", String::from_utf8_lossy(&proved.stderr));
+    let words = String::from_utf8_lossy(&proved.stdout).into_owned();
+    let events =
+        words.lines().find_map(|line| line.strip_prefix("events")?.split_whitespace().next()?.parse::<u64>().ok());
+    assert!(events >= Some(EVENTS), "{words}");
     let altered = tamper::alter_decision(&journal, 1).unwrap();
     let refuted = tollgate().arg("replay").arg(&journal).output().unwrap();
     let words = String::from_utf8_lossy(&refuted.stderr).into_owned();
