@@ -223,10 +223,12 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::NetExposureAboveMax { exposure, max } => both(usd(exposure), usd(max)),
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady
+        | DenyReason::TermsInvalid(_)
         | DenyReason::CannotEvaluate(_) => (None, None),
     }
 }

@@ -1,7 +1,7 @@
 //! The gate's answers.
 
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Dec, Text, Usd};
+use crate::domain::{Ability, Dec, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -17,6 +17,10 @@ pub enum DenyReason {
     InstrumentNotTrading,
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
     VenueNotReady,
+    #[error("the venue does not take this for the instrument: {what}")]
+    OrderTypeUnsupported { what: Ability },
+    #[error("{0}")]
+    TermsInvalid(TermFault),
     #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
     QuoteStale { age_ms: u64, age_max_ms: u64 },
     #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
@@ -106,6 +110,32 @@ wire_enum!(DenyReason {
     23 => OrderToTradeAboveMax { orders, trades, max },
     24 => GrossExposureAboveMax { scope, exposure, max },
     25 => NetExposureAboveMax { exposure, max },
+    26 => OrderTypeUnsupported { what },
+    27 => TermsInvalid(fault),
+});
+
+/// What contradicts itself in an order, whatever the venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TermFault {
+    #[error("the order type needs a stop price")]
+    NoStopPrice,
+    #[error("the order type has no stop price")]
+    StopPrice,
+    #[error("the order type has no limit price")]
+    LimitPrice,
+    #[error("a trailing stop needs a trail: bips, or an offset above zero")]
+    NoTrail,
+    #[error("the order type has no trail")]
+    Trail,
+    #[error(
+        "the shown part of an iceberg must be above zero and below the quantity, of an order good till cancelled that has a limit price"
+    )]
+    Iceberg,
+    #[error("a quote quantity is for market orders, in place of a quantity")]
+    QuoteQty,
+}
+wire_enum!(TermFault {
+    0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty,
 });
 
 /// The rules in rank, each with its code.
@@ -133,6 +163,8 @@ ranked! {
     NotReducing => "NOT_REDUCING",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
+    OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
+    TermsInvalid => "TERMS_INVALID",
     QuoteStale => "QUOTE_STALE",
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",

@@ -4,6 +4,7 @@
 //! Must not know: who asks. A rule that cannot be evaluated denies.
 //! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
+mod ability;
 mod balance;
 mod collar;
 mod daily_loss;
@@ -26,7 +27,7 @@ mod state;
 
 pub(crate) use balance::reserve;
 pub use day_count::DayCount;
-pub use deny::{DenyReason, RULES, Unevaluable};
+pub use deny::{DenyReason, RULES, TermFault, Unevaluable};
 pub use duplicate::Recent;
 pub use jump::Swing;
 pub use rate::Bucket;
@@ -118,6 +119,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         tif: order.tif,
         qty: order.qty,
         px: order.px,
+        terms: order.terms,
     });
     Ok(Verdict { order, value_px, notional })
 }
@@ -156,6 +158,7 @@ fn walk<'a>(
     let reduces = only_reduces(inst, order);
     hold(state::reducing(scene, inst, order, reduces))?;
     hold(ready::check(scene, inst))?;
+    hold(ability::check(inst, order))?;
     if let Err(reason) = fresh::priced(inst) {
         hold(Err(reason))?;
         return ControlFlow::Break(());
