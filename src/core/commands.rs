@@ -59,6 +59,10 @@ impl Core {
                 self.set_limits(&limits);
                 Reply::Done
             }
+            Action::SetCaps(caps) => {
+                self.caps = caps;
+                Reply::Done
+            }
             Action::Reconcile(venue) => {
                 if self.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready) {
                     self.reconcile(venue, out);

@@ -1,10 +1,34 @@
 //! The venue takes orders of the kind, and the order does not contradict itself. Held for exits too.
 
 use super::DenyReason;
-use super::deny::TermFault;
 use crate::core::command::PlaceOrder;
 use crate::core::portfolio::Inst;
 use crate::domain::{Ability, Feature, OrderType, Qty, StpMode, TimeInForce, Trail};
+use crate::wire_enum;
+
+/// What contradicts itself in an order, whatever the venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TermFault {
+    #[error("the order type needs a stop price")]
+    NoStopPrice,
+    #[error("the order type has no stop price")]
+    StopPrice,
+    #[error("the order type has no limit price")]
+    LimitPrice,
+    #[error("a trailing stop needs a trail: bips, or an offset above zero")]
+    NoTrail,
+    #[error("the order type has no trail")]
+    Trail,
+    #[error(
+        "the shown part of an iceberg must be above zero and below the quantity, of an order good till cancelled that has a limit price"
+    )]
+    Iceberg,
+    #[error("a quote quantity is for market orders, in place of a quantity")]
+    QuoteQty,
+}
+wire_enum!(TermFault {
+    0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty,
+});
 
 #[inline]
 pub(super) fn check(inst: &Inst, order: &PlaceOrder) -> Result<(), DenyReason> {

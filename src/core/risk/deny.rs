@@ -1,5 +1,6 @@
 //! The gate's answers.
 
+use super::{Capped, TermFault};
 use crate::core::command::{Scope, TradingState};
 use crate::domain::{Ability, Dec, Text, Usd};
 use crate::wire_enum;
@@ -59,6 +60,8 @@ pub enum DenyReason {
     NetExposureAboveMax { exposure: Usd, max: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
+    #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
+    StageCapReached { stage: u8, cap: Capped, value: Dec, max: Dec },
     #[error("the order needs {needed} {asset}, {available} is available")]
     BalanceTooLow { asset: Text<12>, needed: Dec, available: Dec },
     #[error("the order would meet our own working order at {own}: cancel that one first")]
@@ -110,32 +113,9 @@ wire_enum!(DenyReason {
     23 => OrderToTradeAboveMax { orders, trades, max },
     24 => GrossExposureAboveMax { scope, exposure, max },
     25 => NetExposureAboveMax { exposure, max },
-    26 => OrderTypeUnsupported { what },
-    27 => TermsInvalid(fault),
-});
-
-/// What contradicts itself in an order, whatever the venue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TermFault {
-    #[error("the order type needs a stop price")]
-    NoStopPrice,
-    #[error("the order type has no stop price")]
-    StopPrice,
-    #[error("the order type has no limit price")]
-    LimitPrice,
-    #[error("a trailing stop needs a trail: bips, or an offset above zero")]
-    NoTrail,
-    #[error("the order type has no trail")]
-    Trail,
-    #[error(
-        "the shown part of an iceberg must be above zero and below the quantity, of an order good till cancelled that has a limit price"
-    )]
-    Iceberg,
-    #[error("a quote quantity is for market orders, in place of a quantity")]
-    QuoteQty,
-}
-wire_enum!(TermFault {
-    0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty,
+    26 => StageCapReached { stage, cap, value, max },
+    27 => OrderTypeUnsupported { what },
+    28 => TermsInvalid(fault),
 });
 
 /// The rules in rank, each with its code.
@@ -183,6 +163,7 @@ ranked! {
     GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
+    StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",
     SelfMatch => "SELF_MATCH",
     CannotEvaluate => "CANNOT_EVALUATE",

@@ -6,6 +6,7 @@
 
 mod ability;
 mod balance;
+mod caps;
 mod collar;
 mod daily_loss;
 mod day_count;
@@ -25,9 +26,11 @@ mod runaway;
 mod self_match;
 mod state;
 
+pub use ability::TermFault;
 pub(crate) use balance::reserve;
+pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
-pub use deny::{DenyReason, RULES, TermFault, Unevaluable};
+pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
 pub use jump::Swing;
 pub use rate::Bucket;
@@ -58,6 +61,8 @@ impl<T> Approved<T> {
 pub struct Scene<'a> {
     pub now: Nanos,
     pub limits: &'a Limits,
+    /// Of the stage between paper and live.
+    pub caps: &'a Caps,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -192,6 +197,7 @@ fn walk<'a>(
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
+        hold(caps::check(scene, &candidate))?;
     }
     hold(balance::check(scene, &candidate))?;
     hold(self_match::check(scene, &candidate))?;
