@@ -433,6 +433,7 @@ fn action(action: &Action) -> &'static str {
         Action::Shutdown => "shutdown",
         Action::SetLimits(_) => "set-limits",
         Action::Reconcile(_) => "reconcile",
+        Action::SetCaps(_) => "set-caps",
     }
 }
 

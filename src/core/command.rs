@@ -1,6 +1,7 @@
 //! What people and programs ask of the core. A command is journaled like any event and takes the same gate.
 
 use crate::core::config::Limits;
+use crate::core::risk::Caps;
 use crate::domain::{
     InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
 };
@@ -100,6 +101,8 @@ pub enum Action {
     SetLimits(Limits),
     /// Ask the venue what is open, and compare.
     Reconcile(VenueId),
+    /// The caps of a stage between paper and live; `Caps::NONE` lifts them.
+    SetCaps(Caps),
     /// Something was changed outside of the core (a credential stored, a token revoked): kept beside the commands, so
     /// that the journal tells of every change, whoever made it. Changes nothing here.
     Note {
@@ -112,7 +115,7 @@ pub enum Action {
 wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
-    9 => SetLimits(limits), 10 => Reconcile(venue), 11 => Note { what, about, done },
+    9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
 });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
-use super::risk::{DenyReason, Unevaluable};
+use super::risk::{Capped, Caps, DenyReason, Unevaluable};
 use crate::domain::*;
 
 const BTC: InstrumentId = InstrumentId(0);
