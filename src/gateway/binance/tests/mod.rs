@@ -388,7 +388,7 @@ fn fills_of_the_time_without_a_link_are_ours_and_counted_once() {
     order.status = "CANCELED";
     order.client = order.client.replace("tg", "tx");
     // The gateway has forgotten which orders are whose, as after a restart.
-    rig.gateway.desk.known = known::KnownOrders::new();
+    rig.gateway.desk.known = crate::gateway::known::KnownOrders::new();
     rig.hub.refuse(API, false);
     rig.until("ready again", |rig| rig.state() == VenueState::Ready);
     assert_eq!(rig.status(filled), Some(OrdStatus::Filled));
