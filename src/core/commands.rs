@@ -63,6 +63,8 @@ impl Core {
                 self.caps = caps;
                 Reply::Done
             }
+            // The journal has it; that is all that was wanted.
+            Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
                 if self.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready) {
                     self.reconcile(venue, out);

@@ -396,10 +396,12 @@ fn command() -> impl Strategy<Value = Command> {
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
         caps().prop_map(Action::SetCaps),
+        (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
     ];
-    (any::<u64>(), text(), text(), action).prop_map(|(request, who, why, action)| Command {
+    (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
         request: RequestId(request),
         who,
+        from,
         why,
         action,
     })

@@ -186,8 +186,8 @@ impl<V: Peer> Rig<V> {
     }
 
     fn command(&mut self, action: Action) -> Vec<OrderId> {
-        let (who, why) = (Text::new("test"), Text::default());
-        self.event(Body::Command(Command { request: RequestId(1), who, why, action }))
+        let (who, from, why) = (Text::new("test"), Text::default(), Text::default());
+        self.event(Body::Command(Command { request: RequestId(1), who, from, why, action }))
     }
 
     fn place(&mut self, side: Side, kind: OrderType) -> OrderId {
