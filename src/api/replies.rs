@@ -226,6 +226,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
+        | DenyReason::NotLive { .. }
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady

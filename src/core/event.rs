@@ -3,6 +3,7 @@
 
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
+use crate::core::standing::{Policy, Step};
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text,
     TradeTick, VenueId, VenueState,
@@ -91,6 +92,15 @@ pub enum Body {
     },
     Command(Command),
     Tick,
+    /// What going live takes, in this run's configuration.
+    Policy(Policy),
+    /// The venue trades money, and `paper` plays its paper.
+    LiveVenue {
+        venue: VenueId,
+        paper: VenueId,
+    },
+    /// A step between paper and live, judged on the journal.
+    Step(Step),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -111,4 +121,7 @@ wire_enum!(Body {
     15 => Command(command),
     16 => Tick,
     17 => Asset { asset, name },
+    18 => Policy(policy),
+    19 => LiveVenue { venue, paper },
+    20 => Step(step),
 });

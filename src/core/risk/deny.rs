@@ -2,6 +2,7 @@
 
 use super::{Capped, TermFault};
 use crate::core::command::{Scope, TradingState};
+use crate::core::standing::State;
 use crate::domain::{Ability, Dec, Text, Usd};
 use crate::wire_enum;
 
@@ -14,6 +15,8 @@ pub enum DenyReason {
     UnknownInstrument,
     #[error("the order would not reduce the position")]
     NotReducing,
+    #[error("the engine stands {state}: on a live venue nothing opens until it is live, by transition-status")]
+    NotLive { state: State },
     #[error("the venue does not take orders for the instrument now")]
     InstrumentNotTrading,
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
@@ -116,6 +119,7 @@ wire_enum!(DenyReason {
     26 => StageCapReached { stage, cap, value, max },
     27 => OrderTypeUnsupported { what },
     28 => TermsInvalid(fault),
+    29 => NotLive { state },
 });
 
 /// The rules in rank, each with its code.
@@ -141,6 +145,7 @@ ranked! {
     TradingNotActive => "TRADING_NOT_ACTIVE",
     UnknownInstrument => "UNKNOWN_INSTRUMENT",
     NotReducing => "NOT_REDUCING",
+    NotLive => "NOT_LIVE",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
     OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",

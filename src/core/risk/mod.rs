@@ -17,6 +17,7 @@ mod filters;
 mod fresh;
 mod jump;
 mod leverage;
+mod live;
 mod open_orders;
 mod order_notional;
 mod position_notional;
@@ -43,6 +44,7 @@ use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
 use crate::core::portfolio::{Inst, Totals};
+use crate::core::standing::State;
 use crate::domain::{Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
 use std::ops::ControlFlow;
 
@@ -63,6 +65,8 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
     /// Of the stage between paper and live.
     pub caps: &'a Caps,
+    /// The state, where the order is for a live venue and the engine does not stand live.
+    pub barred_from_live: Option<State>,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -162,6 +166,9 @@ fn walk<'a>(
     };
     let reduces = only_reduces(inst, order);
     hold(state::reducing(scene, inst, order, reduces))?;
+    if !reduces {
+        hold(live::check(scene))?;
+    }
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
     if let Err(reason) = fresh::priced(inst) {
