@@ -160,8 +160,13 @@ fn the_core_does_not_allocate() {
             exec_id: ExecId::from_u64(trade),
             ..report
         }));
-        let cancel =
-            Command { request: RequestId(1), who: Text::new("test"), why: Text::default(), action: Action::CancelAll };
+        let cancel = Command {
+            request: RequestId(1),
+            who: Text::new("test"),
+            from: Text::default(),
+            why: Text::default(),
+            action: Action::CancelAll,
+        };
         bench.step(Body::Command(cancel));
         bench.step(Body::Exec(ExecReport { exec: ExecType::Canceled, ..report }));
         bench.place(common::E8 * 100);

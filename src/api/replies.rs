@@ -222,6 +222,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::GrossExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
         DenyReason::NetExposureAboveMax { exposure, max } => both(usd(exposure), usd(max)),
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
+        DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
         DenyReason::UnknownInstrument
         | DenyReason::NotReducing

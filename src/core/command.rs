@@ -1,6 +1,7 @@
 //! What people and programs ask of the core. A command is journaled like any event and takes the same gate.
 
 use crate::core::config::Limits;
+use crate::core::risk::Caps;
 use crate::domain::{
     InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
 };
@@ -100,20 +101,32 @@ pub enum Action {
     SetLimits(Limits),
     /// Ask the venue what is open, and compare.
     Reconcile(VenueId),
+    /// The caps of a stage between paper and live; `Caps::NONE` lifts them.
+    SetCaps(Caps),
+    /// Something was changed outside of the core (a credential stored, a token revoked): kept beside the commands, so
+    /// that the journal tells of every change, whoever made it. Changes nothing here.
+    Note {
+        what: Text<24>,
+        about: Text<48>,
+        /// Whether it was done.
+        done: bool,
+    },
 }
 wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
-    9 => SetLimits(limits), 10 => Reconcile(venue),
+    9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
 });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Command {
     pub request: RequestId,
-    /// Who asked: `api`, `cli`, `signal`, a person's name.
+    /// Who asked: `api`, `signal`, a person's or a token's name.
     pub who: Text<24>,
+    /// The address that the request came from; empty where it came from the process itself.
+    pub from: Text<40>,
     /// Why, where it was said.
     pub why: Text<48>,
     pub action: Action,
 }
-wire_struct!(Command { request, who, why, action });
+wire_struct!(Command { request, who, from, why, action });

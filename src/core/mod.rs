@@ -37,7 +37,7 @@ use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
+use risk::{Caps, DenyReason, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
@@ -113,6 +113,8 @@ pub struct Core {
     made: u64,
     limits: Limits,
     limits_set: bool,
+    /// Of the stage between paper and live.
+    caps: Caps,
     /// A second over `orders_per_second_max`.
     rate_interval_ns: Nanos,
     trading: TradingState,
@@ -148,6 +150,7 @@ impl Core {
             made: 0,
             limits: Limits::default(),
             limits_set: false,
+            caps: Caps::NONE,
             rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
@@ -306,6 +309,7 @@ impl Core {
         Scene {
             now: self.now,
             limits: &self.limits,
+            caps: &self.caps,
             scope,
             trading,
             inst,
@@ -492,6 +496,9 @@ impl Core {
     }
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+    pub fn caps(&self) -> &Caps {
+        &self.caps
     }
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio

@@ -1,5 +1,6 @@
 //! The gate's answers.
 
+use super::Capped;
 use crate::core::command::{Scope, TradingState};
 use crate::domain::{Dec, Text, Usd};
 use crate::wire_enum;
@@ -55,6 +56,8 @@ pub enum DenyReason {
     NetExposureAboveMax { exposure: Usd, max: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
+    #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
+    StageCapReached { stage: u8, cap: Capped, value: Dec, max: Dec },
     #[error("the order needs {needed} {asset}, {available} is available")]
     BalanceTooLow { asset: Text<12>, needed: Dec, available: Dec },
     #[error("the order would meet our own working order at {own}: cancel that one first")]
@@ -106,6 +109,7 @@ wire_enum!(DenyReason {
     23 => OrderToTradeAboveMax { orders, trades, max },
     24 => GrossExposureAboveMax { scope, exposure, max },
     25 => NetExposureAboveMax { exposure, max },
+    26 => StageCapReached { stage, cap, value, max },
 });
 
 /// The rules in rank, each with its code.
@@ -151,6 +155,7 @@ ranked! {
     GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
+    StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",
     SelfMatch => "SELF_MATCH",
     CannotEvaluate => "CANNOT_EVALUATE",

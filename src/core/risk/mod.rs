@@ -5,6 +5,7 @@
 //! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
 mod balance;
+mod caps;
 mod collar;
 mod daily_loss;
 mod day_count;
@@ -25,6 +26,7 @@ mod self_match;
 mod state;
 
 pub(crate) use balance::reserve;
+pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
@@ -57,6 +59,8 @@ impl<T> Approved<T> {
 pub struct Scene<'a> {
     pub now: Nanos,
     pub limits: &'a Limits,
+    /// Of the stage between paper and live.
+    pub caps: &'a Caps,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -189,6 +193,7 @@ fn walk<'a>(
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
+        hold(caps::check(scene, &candidate))?;
     }
     hold(balance::check(scene, &candidate))?;
     hold(self_match::check(scene, &candidate))?;

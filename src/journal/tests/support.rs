@@ -6,7 +6,7 @@ use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
 };
 use crate::core::event::{Body, Event};
-use crate::core::risk::{DenyReason, Unevaluable};
+use crate::core::risk::{Capped, Caps, DenyReason, Unevaluable};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -306,6 +306,17 @@ fn time_in_force() -> impl Strategy<Value = TimeInForce> {
     prop_oneof![Just(TimeInForce::Day), Just(TimeInForce::Gtc), Just(TimeInForce::Ioc), Just(TimeInForce::Fok)]
 }
 
+fn caps() -> impl Strategy<Value = Caps> {
+    (any::<(u8, u32, u32)>(), usd(), usd(), usd()).prop_map(|(n, order, position, gross)| Caps {
+        stage: n.0,
+        order_notional_max: order,
+        position_notional_max: position,
+        exposure_gross_max: gross,
+        orders_per_day_max: n.1,
+        open_orders_max: n.2,
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
@@ -319,10 +330,13 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::Shutdown),
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
+        caps().prop_map(Action::SetCaps),
+        (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
     ];
-    (any::<u64>(), text(), text(), action).prop_map(|(request, who, why, action)| Command {
+    (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
         request: RequestId(request),
         who,
+        from,
         why,
         action,
     })
@@ -393,6 +407,13 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::QuoteAssetNotUsd),
         Just(Unevaluable::OrderTableFull),
     ];
+    let capped = prop::sample::select(vec![
+        Capped::OrderNotional,
+        Capped::PositionNotional,
+        Capped::GrossExposure,
+        Capped::OrdersPerDay,
+        Capped::OpenOrders,
+    ]);
     prop_oneof![
         (scope(), trading_state()).prop_map(|(scope, state)| D::TradingNotActive { state, scope }),
         Just(D::UnknownInstrument),
@@ -422,6 +443,12 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         (usd(), usd()).prop_map(|(exposure, max)| D::NetExposureAboveMax { exposure, max }),
         any::<(u32, u32)>().prop_map(|(orders, max)| D::OrdersPerDayAboveMax { orders, max }),
         any::<(u32, u32, u32)>().prop_map(|(orders, trades, max)| D::OrderToTradeAboveMax { orders, trades, max }),
+        (any::<u8>(), capped, dec(), dec()).prop_map(|(stage, cap, value, max)| D::StageCapReached {
+            stage,
+            cap,
+            value,
+            max
+        }),
         Just(D::NotReducing),
         what.prop_map(D::CannotEvaluate),
     ]
