@@ -178,7 +178,7 @@ fn one_kind_of_connection_is_reset_and_a_shutdown_is_announced() {
     rig.turn();
     let at = rig.now_ms();
     let bare = serde_json::json!({"e": "serverShutdown", "E": at});
-    assert_eq!(raw.frames(), [bare.clone()]);
+    assert_eq!(raw.frames(), std::slice::from_ref(&bare));
     assert_eq!(both.frames(), [serde_json::json!({"stream": "!serverShutdown", "data": bare})]);
     assert_eq!(api.frames(), [serde_json::json!({"event": bare})]);
     rig.run_ms(1_990);
