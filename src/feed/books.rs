@@ -11,6 +11,7 @@ use super::stats::FeedCounts;
 use crate::core::event::Input;
 use crate::domain::{DepthKind, FeedState, InstrumentId, MAX_INSTRUMENTS, Nanos};
 use crate::net::link::Tx;
+use crate::net::ws::Message;
 use crate::net::{Rest, RestRequest, RestResponse};
 use crate::telemetry::Clock;
 use crate::venues::binance::market::{MAX_UPDATE_LEVELS, Suspect};
@@ -217,14 +218,14 @@ impl Books {
             || self.books.iter().all(|book| book.sync.is_live() || book.sync.has_room(2 * MAX_UPDATE_LEVELS))
     }
 
-    /// One message, read at `recv_ns`.
+    /// One message of the socket.
     #[inline]
-    pub fn on_message(&mut self, binary: bool, payload: &mut [u8], recv_ns: Nanos, clock: &Clock) -> Next {
-        if !binary {
-            return self.on_frame(payload, recv_ns, clock);
+    pub fn on_message(&mut self, message: Message, clock: &Clock) -> Next {
+        if !message.binary {
+            return self.on_frame(message.payload, message.recv_ns, clock);
         }
         self.counts.frames += 1;
-        self.counts.bytes += payload.len() as u64;
+        self.counts.bytes += message.payload.len() as u64;
         self.counts.binary += 1;
         Next::Continue
     }

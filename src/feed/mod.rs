@@ -138,8 +138,8 @@ impl Feed {
         Ok(Feed {
             target,
             network,
+            ws: WebSocket::new(ws, rng.u64(..)).stamped_by(&clock),
             clock,
-            ws: WebSocket::new(ws, rng.u64(..)),
             ws_config: ws,
             next: None,
             renew_at: Nanos::MAX,
@@ -255,10 +255,9 @@ impl Feed {
                 self.renew_at = now + self.config.renew_after_ns;
                 self.books.on_open(now);
             }
-            let recv_ns = self.clock.now();
             work += 1;
             self.last_message = now;
-            if self.books.on_message(message.binary, message.payload, recv_ns, &self.clock) == Next::Renew {
+            if self.books.on_message(message, &self.clock) == Next::Renew {
                 tracing::info!(venue = self.config.venue, "the venue announced that it goes down: moving over");
                 self.renew_at = now;
             }

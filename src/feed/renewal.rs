@@ -9,7 +9,7 @@
 use super::Feed;
 use super::Link;
 use crate::domain::Nanos;
-use crate::net::ws::{WebSocket, WsError};
+use crate::net::ws::{Message, WebSocket, WsError};
 
 /// How long both are open. Market data later than this is stale anyway.
 const OVERLAP_NS: Nanos = 2_000_000_000;
@@ -18,8 +18,8 @@ const OVERLAP_NS: Nanos = 2_000_000_000;
 pub(super) struct NextLink {
     ws: WebSocket,
     opened: Option<Nanos>,
-    /// A message that came with the end of the handshake, and whether it is binary.
-    first: Option<(bool, Vec<u8>)>,
+    /// A message that came with the end of the handshake: whether it is binary, and when it was read.
+    first: Option<(bool, Nanos, Vec<u8>)>,
 }
 
 impl NextLink {
@@ -43,7 +43,7 @@ impl Feed {
         }
         match next.ws.poll(now) {
             Ok(first) => {
-                let first = first.map(|message| (message.binary, message.payload.to_vec()));
+                let first = first.map(|message| (message.binary, message.recv_ns, message.payload.to_vec()));
                 if first.is_some() || next.ws.is_open() {
                     (next.opened, next.first) = (Some(now), first);
                     return 1;
@@ -58,7 +58,7 @@ impl Feed {
     }
 
     fn begin_renewal(&mut self, now: Nanos) -> usize {
-        let mut ws = WebSocket::new(self.ws_config, self.rng.u64(..));
+        let mut ws = WebSocket::new(self.ws_config, self.rng.u64(..)).stamped_by(&self.clock);
         match ws.connect(&mut *self.network, &self.config.stream, &self.target, &[], now) {
             Ok(()) => self.next = Some(NextLink { ws, opened: None, first: None }),
             Err(error) => self.renewal_failed(&error, now),
@@ -88,8 +88,8 @@ impl Feed {
         self.backoff.reset();
         self.books.on_renewed();
         tracing::info!(venue = self.config.venue, "market data comes over a new connection");
-        if let Some((binary, mut payload)) = next.first {
-            self.books.on_message(binary, &mut payload, now, &self.clock);
+        if let Some((binary, recv_ns, mut payload)) = next.first {
+            self.books.on_message(Message { binary, recv_ns, payload: &mut payload }, &self.clock);
         }
     }
 }
