@@ -18,7 +18,7 @@ use self::frame::{CONTROL_MAX, Fault, HEADER_MAX, Opcode, Role};
 use self::handshake::Verdict;
 use super::{ByteStream, Endpoint, Network};
 use crate::domain::Nanos;
-use crate::telemetry::Clock;
+use crate::telemetry::clock::Clock;
 use std::io;
 use std::ops::Range;
 
