@@ -40,6 +40,7 @@ fn validate_body(qty: i64) -> Body {
     Body::Command(Command {
         request: RequestId(1),
         who: Text::new("bench"),
+        from: Text::default(),
         why: Text::default(),
         action: Action::Validate(order),
     })

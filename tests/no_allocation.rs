@@ -8,7 +8,7 @@ use tollgate::core::config::{StrategyConfig, StrategyKind};
 use tollgate::core::event::Body;
 use tollgate::domain::{
     AssetId, DepthChunk, DepthKind, ExecId, ExecReport, ExecType, InstrumentId, Level, NewOrder, OrderId, OrderType,
-    Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId, VenueOrderId,
+    Price, Qty, RequestId, Side, StrategyId, Terms, Text, TimeInForce, VenueId, VenueOrderId,
 };
 use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names};
@@ -120,6 +120,7 @@ fn orders_and_cancels_are_built_and_signed_without_allocating() {
         tif: TimeInForce::Ioc,
         qty: Qty(i64::MAX),
         px: Price(i64::MAX),
+        terms: Terms::default(),
     };
     let count = allocations(|| {
         out.clear();
@@ -160,8 +161,13 @@ fn the_core_does_not_allocate() {
             exec_id: ExecId::from_u64(trade),
             ..report
         }));
-        let cancel =
-            Command { request: RequestId(1), who: Text::new("test"), why: Text::default(), action: Action::CancelAll };
+        let cancel = Command {
+            request: RequestId(1),
+            who: Text::new("test"),
+            from: Text::default(),
+            why: Text::default(),
+            action: Action::CancelAll,
+        };
         bench.step(Body::Command(cancel));
         bench.step(Body::Exec(ExecReport { exec: ExecType::Canceled, ..report }));
         bench.place(common::E8 * 100);

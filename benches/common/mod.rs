@@ -119,6 +119,7 @@ impl Bench {
         Body::Command(Command {
             request: RequestId(1),
             who: Text::new("bench"),
+            from: Text::default(),
             why: Text::default(),
             action: Action::Place(PlaceOrder { instrument: BTC, qty: Qty(qty), ..PlaceOrder::default() }),
         })

@@ -80,8 +80,14 @@ pub struct CommandRow {
     pub ts_ns: Nanos,
     pub request: u64,
     pub who: Text<24>,
+    /// The address that it came from; empty where it came from the process itself.
+    pub from: Text<40>,
     pub why: Text<48>,
-    pub action: &'static str,
+    pub action: Text<24>,
+    /// What a note is about; empty for what the core was asked to do.
+    pub about: Text<48>,
+    /// False for a note of what was tried and not done.
+    pub done: bool,
 }
 
 /// What a record gave. `seq` orders them and makes them unique within their kind, with their place in the record.
@@ -217,13 +223,20 @@ impl Recorder {
                 self.balances.insert((balance.venue, balance.asset.0), *balance);
             }
             Body::Command(command) => {
+                let (name, about, done) = match command.action {
+                    Action::Note { what, about, done } => (what, about, done),
+                    asked => (Text::new(action(&asked)), Text::default(), true),
+                };
                 rows.push(Row::Command(CommandRow {
                     seq,
                     ts_ns,
                     request: command.request.0,
                     who: command.who,
+                    from: command.from,
                     why: command.why,
-                    action: action(&command.action),
+                    action: name,
+                    about,
+                    done,
                 }));
                 return matches!(command.action, Action::Shutdown);
             }
@@ -409,6 +422,7 @@ impl Recorder {
 fn action(action: &Action) -> &'static str {
     match action {
         Action::Place(_) => "place-order",
+        Action::Note { .. } => "note",
         Action::Validate(_) => "validate-order",
         Action::Cancel(_) => "cancel-order",
         Action::CancelAll => "cancel-all-orders",
@@ -419,6 +433,7 @@ fn action(action: &Action) -> &'static str {
         Action::Shutdown => "shutdown",
         Action::SetLimits(_) => "set-limits",
         Action::Reconcile(_) => "reconcile",
+        Action::SetCaps(_) => "set-caps",
     }
 }
 

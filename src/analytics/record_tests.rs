@@ -18,8 +18,13 @@ fn what_is_recorded_is_what_the_core_knows() {
     // Flat, and a last look.
     let net = market.core.portfolio().get(InstrumentId(0)).unwrap().position.net.0;
     market.trade(if net > 0 { Side::Sell } else { Side::Buy }, net.abs(), &mut sink);
-    let command =
-        Command { request: RequestId(1), who: Text::new("signal"), why: Text::default(), action: Action::Shutdown };
+    let command = Command {
+        request: RequestId(1),
+        who: Text::new("signal"),
+        from: Text::default(),
+        why: Text::default(),
+        action: Action::Shutdown,
+    };
     market.step(Body::Command(command), &mut sink);
 
     let fills: Vec<&FillRow> = rows.iter().filter_map(|r| if let Row::Fill(f) = r { Some(f) } else { None }).collect();
@@ -47,6 +52,24 @@ fn what_is_recorded_is_what_the_core_knows() {
     assert!(curve.exposure_time.is_some_and(|share| share > 0.9 && share < 1.0), "{curve:?}");
     assert!(curve.drawdown.is_some());
     assert_eq!((recorder.fills_without_order, recorder.time_went_back), (0, 0));
+}
+
+#[test]
+fn a_command_and_a_note_are_rows_that_say_who_and_from_where() {
+    let (mut recorder, mut rows) = (Recorder::new(), Vec::new());
+    let mut sink = |event: &Event, out: &Outbox| collect(&mut recorder, &mut rows, event, out);
+    let mut market = Market::open(1, &mut sink);
+    let note = Action::Note { what: Text::new("token-revoke"), about: Text::new("bob"), done: false };
+    for action in [Action::CancelAll, note] {
+        let (who, from, why) = (Text::new("alice"), Text::new("192.0.2.7"), Text::new("a reason"));
+        market.step(Body::Command(Command { request: RequestId(1), who, from, why, action }), &mut sink);
+    }
+    let told: Vec<String> = rows
+        .iter()
+        .filter_map(|row| if let Row::Command(row) = row { Some(row) } else { None })
+        .map(|row| format!("{} {} {} {:?} {}", row.who, row.from, row.action, row.about, row.done))
+        .collect();
+    assert_eq!(told, ["alice 192.0.2.7 cancel-all-orders \"\" true", "alice 192.0.2.7 token-revoke \"bob\" false"]);
 }
 
 #[test]

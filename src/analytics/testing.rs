@@ -127,7 +127,10 @@ impl Market {
         let order = PlaceOrder { symbol: Text::new("BTCUSDT"), side, qty: Qty(qty), ..PlaceOrder::default() };
         let request = RequestId(self.core.seq());
         let (who, why) = (Text::new("test"), Text::new("because"));
-        let effects = self.step(Body::Command(Command { request, who, why, action: Action::Place(order) }), sink);
+        let effects = self.step(
+            Body::Command(Command { request, who, from: Text::default(), why, action: Action::Place(order) }),
+            sink,
+        );
         let Some(EffectOf::Place(placed)) = effects.first() else { return };
         let placed = *placed;
         let report = ExecReport {

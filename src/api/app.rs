@@ -110,7 +110,7 @@ impl App {
         self.ready()?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let request = RequestId(u64::from(self.info.run) << 32 | number);
-        let command = Command { request, who: Text::new(who), why: Text::new(why), action };
+        let command = Command { request, who: Text::new(who), from: Text::default(), why: Text::new(why), action };
         self.commands.try_send(Input::new(Body::Command(command))).map_err(|_| {
             let message = "the queue of commands is full or the engine is going down: nothing was sent, try again";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message)

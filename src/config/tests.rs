@@ -191,7 +191,7 @@ fn a_fault_is_said_in_these_words() {
             "market_data = \"jsonl\"",
             "venues[0].market_data: \"jsonl\" is none of \"json\", \"sbe\"; did you mean \"json\"?\n",
         ),
-        ("connections = 1", "connections = 3", "venues[0].connections: 3 is outside 1..=2\n"),
+        ("connections = 1", "connections = 3", "venues[0].connections: 3 is outside 1 to 2\n"),
         (
             "enabled = true",
             "enabled = false",

@@ -59,6 +59,12 @@ impl Core {
                 self.set_limits(&limits);
                 Reply::Done
             }
+            Action::SetCaps(caps) => {
+                self.caps = caps;
+                Reply::Done
+            }
+            // The journal has it; that is all that was wanted.
+            Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
                 if self.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready) {
                     self.reconcile(venue, out);

@@ -35,6 +35,7 @@ impl Core {
         h.add(&self.run);
         h.add(&self.limits);
         h.add(&self.limits_set);
+        h.add(&self.caps);
         h.add(&self.trading);
         h.add(&self.shutting_down);
         h.add(&self.halt_when_flat);

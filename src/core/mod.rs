@@ -37,7 +37,7 @@ use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{DenyReason, RULES, Recent, Resting, Scene, Verdict};
+use risk::{Caps, DenyReason, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
@@ -113,6 +113,8 @@ pub struct Core {
     made: u64,
     limits: Limits,
     limits_set: bool,
+    /// Of the stage between paper and live.
+    caps: Caps,
     /// A second over `orders_per_second_max`.
     rate_interval_ns: Nanos,
     trading: TradingState,
@@ -148,6 +150,7 @@ impl Core {
             made: 0,
             limits: Limits::default(),
             limits_set: false,
+            caps: Caps::NONE,
             rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
@@ -272,7 +275,7 @@ impl Core {
             Ok(verdict) => {
                 self.made += 1;
                 self.recent.add(order, source.strategy, self.now);
-                self.send(&verdict, source, out);
+                self.send(&verdict, order.client, source, out);
                 Some(id)
             }
             Err(reason) => {
@@ -306,6 +309,7 @@ impl Core {
         Scene {
             now: self.now,
             limits: &self.limits,
+            caps: &self.caps,
             scope,
             trading,
             inst,
@@ -346,7 +350,7 @@ impl Core {
         found
     }
 
-    fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
+    fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
         let new = *verdict.order.get();
         let order = Order {
             id: new.order,
@@ -359,6 +363,8 @@ impl Core {
             tif: new.tif,
             qty: new.qty,
             px: new.px,
+            terms: new.terms,
+            client,
             value_px: verdict.value_px,
             decided_ns: self.now,
             asked_ns: self.now,
@@ -492,6 +498,9 @@ impl Core {
     }
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+    pub fn caps(&self) -> &Caps {
+        &self.caps
     }
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio

@@ -1,13 +1,14 @@
 //! Claims about the core, each a short story of events.
 
 mod gate;
+mod order_types;
 
 use super::Core;
 use super::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
-use super::risk::{DenyReason, Unevaluable};
+use super::risk::{Capped, Caps, DenyReason, Unevaluable};
 use crate::domain::*;
 
 const BTC: InstrumentId = InstrumentId(0);
@@ -122,6 +123,7 @@ impl Rig {
         self.step(Body::Command(Command {
             request: RequestId(9),
             who: Text::new("test"),
+            from: Text::default(),
             why: Text::default(),
             action,
         }))
@@ -721,4 +723,13 @@ fn a_fill_tells_the_position_after_it() {
     let effects = rig.fill(order, Side::Buy, E8 / 100, 60_000);
     let told = effects.iter().find_map(|e| if let EffectOf::Fill(f) = e { Some(*f) } else { None });
     assert!(matches!(told, Some(Fill { position: Qty(p), .. }) if p == E8 / 100));
+}
+
+#[test]
+fn a_note_is_answered_and_changes_nothing() {
+    let mut rig = Rig::ready();
+    let note = Action::Note { what: Text::new("token-revoke"), about: Text::new("alice"), done: true };
+    let effects = rig.command(note);
+    assert!(matches!(effects[..], [EffectOf::Reply { reply: Reply::Done, .. }]), "{effects:?}");
+    assert!(rig.place(Side::Buy, E8 / 100).is_ok());
 }

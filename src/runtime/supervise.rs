@@ -117,6 +117,7 @@ fn stop(engine: &mut Engine, config: &Config) -> RunEnd {
     let command = Command {
         request: RequestId(0),
         who: Text::new("signal"),
+        from: Text::default(),
         why: Text::new("orderly stop"),
         action: Action::Shutdown,
     };

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// What each version added; a file's version is `PRAGMA user_version`. A published step is never changed.
-pub(super) const STEPS: [&str; 2] = [
+pub(super) const STEPS: [&str; 3] = [
     // 1: the tables.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
      CREATE TABLE runs (run INTEGER PRIMARY KEY, seq INTEGER NOT NULL, ts_ns INTEGER NOT NULL);
@@ -48,6 +48,10 @@ pub(super) const STEPS: [&str; 2] = [
      CREATE INDEX trades_by_time ON trades (closed_ns);
      CREATE INDEX orders_by_time ON orders (placed_ns);
      CREATE INDEX denials_by_rule ON denials (rule, ts_ns);",
+    // 3: a command's address, and what was changed outside of the core.
+    "ALTER TABLE commands ADD COLUMN came_from TEXT NOT NULL DEFAULT '';
+     ALTER TABLE commands ADD COLUMN about TEXT NOT NULL DEFAULT '';
+     ALTER TABLE commands ADD COLUMN done INTEGER NOT NULL DEFAULT 1;",
 ];
 
 /// The version that this program writes.

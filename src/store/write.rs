@@ -154,9 +154,19 @@ impl Tables<'_> {
                 "INSERT OR REPLACE INTO alarms VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![*seq as i64, n, ts_ns, kind, instrument.0, order.0 as i64],
             ),
-            Row::Command(CommandRow { seq, ts_ns, request, who, why, action }) => self.run(
-                "INSERT OR REPLACE INTO commands VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![*seq as i64, ts_ns, *request as i64, who.as_str(), why.as_str(), action],
+            Row::Command(CommandRow { seq, ts_ns, request, who, from, why, action, about, done }) => self.run(
+                "INSERT OR REPLACE INTO commands VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    *seq as i64,
+                    ts_ns,
+                    *request as i64,
+                    who.as_str(),
+                    why.as_str(),
+                    action.as_str(),
+                    from.as_str(),
+                    about.as_str(),
+                    done
+                ],
             ),
         }
     }

@@ -45,7 +45,13 @@ fn open_orders_are_cancelled_over_rest_and_the_exit_code_says_so() {
             ..PlaceOrder::default()
         };
         let action = Action::Place(order);
-        let command = Command { request: RequestId(1), who: Text::new("test"), why: Text::default(), action };
+        let command = Command {
+            request: RequestId(1),
+            who: Text::new("test"),
+            from: Text::default(),
+            why: Text::default(),
+            action,
+        };
         engine.commands.try_send(Input::new(Body::Command(command))).unwrap();
     }
     let open = || sim.signed("/api/v3/openOrders").as_array().unwrap().len();

@@ -197,7 +197,13 @@ impl World {
     }
 
     fn command(&mut self, action: Action) {
-        let command = Command { request: RequestId(1), who: Text::new("test"), why: Text::default(), action };
+        let command = Command {
+            request: RequestId(1),
+            who: Text::new("test"),
+            from: Text::default(),
+            why: Text::default(),
+            action,
+        };
         self.commands.try_send(Input::new(Body::Command(command))).unwrap();
     }
 

@@ -1,7 +1,8 @@
 //! The gate's answers.
 
+use super::{Capped, TermFault};
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Dec, Text, Usd};
+use crate::domain::{Ability, Dec, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -17,6 +18,10 @@ pub enum DenyReason {
     InstrumentNotTrading,
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
     VenueNotReady,
+    #[error("the venue does not take this for the instrument: {what}")]
+    OrderTypeUnsupported { what: Ability },
+    #[error("{0}")]
+    TermsInvalid(TermFault),
     #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
     QuoteStale { age_ms: u64, age_max_ms: u64 },
     #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
@@ -55,6 +60,8 @@ pub enum DenyReason {
     NetExposureAboveMax { exposure: Usd, max: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
+    #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
+    StageCapReached { stage: u8, cap: Capped, value: Dec, max: Dec },
     #[error("the order needs {needed} {asset}, {available} is available")]
     BalanceTooLow { asset: Text<12>, needed: Dec, available: Dec },
     #[error("the order would meet our own working order at {own}: cancel that one first")]
@@ -106,6 +113,9 @@ wire_enum!(DenyReason {
     23 => OrderToTradeAboveMax { orders, trades, max },
     24 => GrossExposureAboveMax { scope, exposure, max },
     25 => NetExposureAboveMax { exposure, max },
+    26 => StageCapReached { stage, cap, value, max },
+    27 => OrderTypeUnsupported { what },
+    28 => TermsInvalid(fault),
 });
 
 /// The rules in rank, each with its code.
@@ -133,6 +143,8 @@ ranked! {
     NotReducing => "NOT_REDUCING",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
+    OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
+    TermsInvalid => "TERMS_INVALID",
     QuoteStale => "QUOTE_STALE",
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",
@@ -151,6 +163,7 @@ ranked! {
     GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
+    StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",
     SelfMatch => "SELF_MATCH",
     CannotEvaluate => "CANNOT_EVALUATE",

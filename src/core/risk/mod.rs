@@ -4,7 +4,9 @@
 //! Must not know: who asks. A rule that cannot be evaluated denies.
 //! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
+mod ability;
 mod balance;
+mod caps;
 mod collar;
 mod daily_loss;
 mod day_count;
@@ -24,7 +26,9 @@ mod runaway;
 mod self_match;
 mod state;
 
+pub use ability::TermFault;
 pub(crate) use balance::reserve;
+pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
@@ -57,6 +61,8 @@ impl<T> Approved<T> {
 pub struct Scene<'a> {
     pub now: Nanos,
     pub limits: &'a Limits,
+    /// Of the stage between paper and live.
+    pub caps: &'a Caps,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -118,6 +124,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         tif: order.tif,
         qty: order.qty,
         px: order.px,
+        terms: order.terms,
     });
     Ok(Verdict { order, value_px, notional })
 }
@@ -156,6 +163,7 @@ fn walk<'a>(
     let reduces = only_reduces(inst, order);
     hold(state::reducing(scene, inst, order, reduces))?;
     hold(ready::check(scene, inst))?;
+    hold(ability::check(inst, order))?;
     if let Err(reason) = fresh::priced(inst) {
         hold(Err(reason))?;
         return ControlFlow::Break(());
@@ -189,6 +197,7 @@ fn walk<'a>(
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
+        hold(caps::check(scene, &candidate))?;
     }
     hold(balance::check(scene, &candidate))?;
     hold(self_match::check(scene, &candidate))?;

@@ -500,3 +500,39 @@ fn a_validation_tells_every_rule_that_is_broken_and_counts_none() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn a_stages_caps_hold_besides_the_limits_and_exits_pass_them() {
+    let milli = E8 / 1000;
+    let roomy = Caps { stage: 2, ..Caps::NONE };
+    for (caps, cap, value, max) in [
+        (Caps { order_notional_max: Usd::dollars(100), ..roomy }, Capped::OrderNotional, dec(120 * E8, 8), 100 * E8),
+        (Caps { position_notional_max: Usd::dollars(100), ..roomy }, Capped::PositionNotional, dec(0, 8), 100 * E8),
+        (Caps { exposure_gross_max: Usd::dollars(100), ..roomy }, Capped::GrossExposure, dec(180 * E8, 8), 100 * E8),
+        (Caps { orders_per_day_max: 1, ..roomy }, Capped::OrdersPerDay, dec(2, 0), 1),
+        (Caps { open_orders_max: 0, ..roomy }, Capped::OpenOrders, dec(1, 0), 0),
+    ] {
+        let mut rig = Rig::ready();
+        let held = rig.place(Side::Buy, milli).unwrap();
+        rig.fill(held, Side::Buy, milli, 60_000);
+        rig.command(Action::SetCaps(caps));
+        match rig.limit(Side::Buy, 2 * milli, 60_000).unwrap_err() {
+            DenyReason::StageCapReached { stage: 2, cap: met, value: found, max: most } => {
+                assert_eq!((met, most.value), (cap, max));
+                // What is held is valued at the ask, a cent above.
+                assert!(value.value == 0 || found.value - value.value <= 100 * E8 / 100, "{cap}: {found}");
+            }
+            other => panic!("{cap}: {other:?}"),
+        }
+        rig.probe();
+        let denied = denied(&rig.quote(60_000));
+        if !matches!(cap, Capped::OrderNotional) {
+            let (strategy, reason) = denied.expect("60 dollars more are too much for every other cap");
+            assert_eq!((strategy, reason.code()), (StrategyId(1), "STAGE_CAP_REACHED"));
+        }
+        rig.command(Action::SetTradingState { scope: Scope::Strategy(StrategyId(1)), state: TradingState::Halted });
+        assert!(rig.limit(Side::Sell, milli, 60_000).is_ok(), "{cap}: an exit passes");
+        rig.command(Action::SetCaps(Caps::NONE));
+        assert!(rig.limit(Side::Buy, 2 * milli, 59_000).is_ok(), "{cap}: lifted");
+    }
+}

@@ -1,8 +1,7 @@
 //! Orders to requests, answers and private events to reports. Knows no connection but the socket it writes to.
 
+use super::clock_sync::ClockSync;
 use super::inflight::{InFlight, Request};
-use super::known::KnownOrders;
-use super::reports::Reports;
 use super::{GatewayCounters, GatewayError};
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
@@ -10,7 +9,8 @@ use crate::domain::{
     Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, Side, Text, VenueId,
     VenueOrderId,
 };
-use crate::gateway::clock_sync::ClockSync;
+use crate::gateway::known::KnownOrders;
+use crate::gateway::reports::Reports;
 use crate::net::ws::{SendError, WebSocket};
 use crate::telemetry::clock::Clock;
 use crate::venues::binance::DecodeError;

@@ -186,8 +186,8 @@ impl<V: Peer> Rig<V> {
     }
 
     fn command(&mut self, action: Action) -> Vec<OrderId> {
-        let (who, why) = (Text::new("test"), Text::default());
-        self.event(Body::Command(Command { request: RequestId(1), who, why, action }))
+        let (who, from, why) = (Text::new("test"), Text::default(), Text::default());
+        self.event(Body::Command(Command { request: RequestId(1), who, from, why, action }))
     }
 
     fn place(&mut self, side: Side, kind: OrderType) -> OrderId {
@@ -202,7 +202,7 @@ impl<V: Peer> Rig<V> {
     fn try_place_at(&mut self, side: Side, kind: OrderType, px: i64) -> Option<OrderId> {
         let symbol = Text::new("BTCUSDT");
         let (qty, px, tif) = (Qty(LOT), Price(px), TimeInForce::Gtc);
-        let order = PlaceOrder { instrument: BTC, symbol, side, kind, tif, qty, px, reduce_only: false };
+        let order = PlaceOrder { instrument: BTC, symbol, side, kind, tif, qty, px, ..PlaceOrder::default() };
         self.command(Action::Place(order)).first().copied()
     }
 
@@ -388,7 +388,7 @@ fn fills_of_the_time_without_a_link_are_ours_and_counted_once() {
     order.status = "CANCELED";
     order.client = order.client.replace("tg", "tx");
     // The gateway has forgotten which orders are whose, as after a restart.
-    rig.gateway.desk.known = known::KnownOrders::new();
+    rig.gateway.desk.known = crate::gateway::known::KnownOrders::new();
     rig.hub.refuse(API, false);
     rig.until("ready again", |rig| rig.state() == VenueState::Ready);
     assert_eq!(rig.status(filled), Some(OrdStatus::Filled));

@@ -518,7 +518,7 @@ impl Gateway {
 
     fn tell_fills(
         &mut self,
-        told: impl FnOnce(&mut Reconcile, &super::known::KnownOrders) -> Vec<crate::domain::ExecReport>,
+        told: impl FnOnce(&mut Reconcile, &crate::gateway::known::KnownOrders) -> Vec<crate::domain::ExecReport>,
         now: Nanos,
     ) {
         let Some(reconcile) = &mut self.reconcile else { return };

@@ -5,8 +5,8 @@
 //! hears of orders that have them, and balances last, because they contain everything. The private stream is open
 //! already, so what happens meanwhile is heard too; the core counts a fill once.
 
-use super::known::KnownOrders;
 use crate::domain::{ExecId, ExecReport, InstrumentId, Nanos, OrderId, VenueOrderId};
+use crate::gateway::known::KnownOrders;
 use crate::venues::binance::request::TradesFrom;
 use std::collections::VecDeque;
 
