@@ -23,14 +23,6 @@ pub enum Stream {
     Depth,
 }
 
-/// The form in which a venue sends its market data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataForm {
-    Json,
-    /// Binance's binary streams; they need an Ed25519 key.
-    Sbe,
-}
-
 /// Where one secret text is found. Its value never stands in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -99,9 +91,6 @@ pub struct Venue {
     pub kind: VenueKind,
     pub credentials: Credentials,
     pub streams: Vec<Stream>,
-    pub market_data: DataForm,
-    /// Market-data connections to the same streams.
-    pub connections: usize,
     /// Levels of a book's REST snapshot, a side.
     pub depth_snapshot_levels: u32,
     /// How long the venue may take to act on a signed request before it must refuse it.
@@ -141,8 +130,6 @@ impl Venue {
             credentials: Credentials::read(&s),
             streams: s
                 .words("streams", &[("quote", Stream::Quote), ("trade", Stream::Trade), ("depth", Stream::Depth)]),
-            market_data: DataForm::read(&s),
-            connections: s.whole_opt("connections", 1..=2).unwrap_or(1) as usize,
             depth_snapshot_levels: s.whole("depth_snapshot_levels", 5..=5_000) as u32,
             recv_window_ns: s.millis("recv_window_ms", 1..=60_000),
             connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
@@ -166,14 +153,6 @@ impl Venue {
         }
         s.finish();
         venue
-    }
-}
-
-impl DataForm {
-    fn read(s: &Section) -> DataForm {
-        let word =
-            s.has("market_data").then(|| s.word("market_data", &[("json", DataForm::Json), ("sbe", DataForm::Sbe)]));
-        word.flatten().unwrap_or(DataForm::Json)
     }
 }
 
@@ -278,6 +257,10 @@ pub struct Instrument {
     pub quote: String,
     /// `risk.trading_hours` apply to it.
     pub hours: bool,
+    /// On the restricted list: only exits.
+    pub restricted: bool,
+    /// May be sold short, where the venue lends it.
+    pub short_sale: bool,
 }
 
 impl Instrument {
@@ -288,6 +271,8 @@ impl Instrument {
             base: s.text("base"),
             quote: s.text("quote"),
             hours: s.flag("trading_hours"),
+            restricted: s.has("restricted") && s.flag("restricted"),
+            short_sale: s.has("short_sale") && s.flag("short_sale"),
         };
         for (key, name) in [("base", &instrument.base), ("quote", &instrument.quote)] {
             if name.len() > 12 {
@@ -296,12 +281,6 @@ impl Instrument {
         }
         if instrument.symbol.len() > 24 {
             s.fault("symbol", format!("{:?} is longer than 24 bytes", instrument.symbol));
-        }
-        if instrument.hours {
-            s.fault(
-                "trading_hours",
-                "this version has no rule that keeps trading hours, so an instrument that needs them is not traded",
-            );
         }
         s.finish();
         instrument

@@ -89,7 +89,8 @@ fn loosened(old: &Limits, new: &Limits) -> Option<&'static str> {
         quote_age_max_ns >, market_order_margin_ppm <, open_orders_max >, price_collar_ppm >, price_move_max_ppm >,
         price_move_window_ns <, duplicate_window_ns <, orders_per_second_max >, orders_per_day_max >,
         order_to_trade_max >, order_to_trade_orders_min >, runaway_executions_max >, runaway_window_ns <,
-        exposure_gross_max >, exposure_net_max >, strategy_exposure_max >, daily_loss_halt_ppm >,
+        exposure_gross_max >, exposure_net_max >, strategy_exposure_max >, daily_loss_halt_ppm >, exposure_venue_max >, exposure_asset_max >,
+        correlated_exposure_max >, correlation_threshold_ppm >,
         drawdown_reduce_ppm >, drawdown_halt_ppm >, loss_streak_max >,
     );
     // How long answers are waited for bounds no risk.
