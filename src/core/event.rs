@@ -3,8 +3,8 @@
 
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
-use crate::core::standing::{Policy, Step};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
+use crate::core::standing::{Policy, Step};
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, StrategyId,
     Text, TradeTick, VenueId, VenueState,
