@@ -22,7 +22,7 @@ mod venues;
 mod tests;
 
 pub use credentials::CredentialFiles;
-pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
+pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Risk, TradingHours};
 pub use store::Store;

@@ -174,7 +174,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "listen = \"127.0.0.1:3000\"",
             "listen = \"0.0.0.0:3000\"",
-            "control.listen: 0.0.0.0:3000 can be reached from other machines, and the API knows no login: use 127.0.0.1\n",
+            "control.listen: 0.0.0.0:3000 can be reached from other machines: that needs tls_certificate_file and tls_key_file, or 127.0.0.1\n",
         ),
         (
             "listen = \"127.0.0.1:3000\"",
