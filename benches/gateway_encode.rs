@@ -6,7 +6,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use tollgate::domain::{
-    InstrumentId, NewOrder, OrderId, OrderType, Price, Qty, Side, StrategyId, TimeInForce, VenueId, VenueOrderId,
+    InstrumentId, NewOrder, OrderId, OrderType, Price, Qty, Side, StrategyId, Terms, TimeInForce, VenueId, VenueOrderId,
 };
 use tollgate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder};
 use tollgate::venues::binance::sign::Signer;
@@ -31,6 +31,7 @@ fn benches(c: &mut Criterion) {
         tif: TimeInForce::Ioc,
         qty: Qty(123_000),
         px: Price(6_183_763_000_000),
+        terms: Terms::default(),
     };
     group.bench_function("order_place_limit", |b| {
         b.iter(|| {

@@ -8,7 +8,7 @@ use tollgate::core::config::{StrategyConfig, StrategyKind};
 use tollgate::core::event::Body;
 use tollgate::domain::{
     AssetId, DepthChunk, DepthKind, ExecId, ExecReport, ExecType, InstrumentId, Level, NewOrder, OrderId, OrderType,
-    Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId, VenueOrderId,
+    Price, Qty, RequestId, Side, StrategyId, Terms, Text, TimeInForce, VenueId, VenueOrderId,
 };
 use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names};
@@ -120,6 +120,7 @@ fn orders_and_cancels_are_built_and_signed_without_allocating() {
         tif: TimeInForce::Ioc,
         qty: Qty(i64::MAX),
         px: Price(i64::MAX),
+        terms: Terms::default(),
     };
     let count = allocations(|| {
         out.clear();

@@ -449,6 +449,7 @@ fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure
         qty: Qty(units("quantity", quantity.as_ref(), qty_scale)),
         px: Price(units("price", price.as_ref(), px_scale)),
         reduce_only,
+        ..PlaceOrder::default()
     };
     fields.finish().map_err(Failure::fields)?;
     Ok((order, why))

@@ -224,10 +224,12 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady
+        | DenyReason::TermsInvalid(_)
         | DenyReason::CannotEvaluate(_) => (None, None),
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::config::Limits;
 use crate::core::risk::Caps;
 use crate::domain::{
-    InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
+    InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms, Text, TimeInForce, VenueId,
 };
 use crate::{wire_enum, wire_struct};
 use std::fmt;
@@ -72,10 +72,71 @@ pub struct PlaceOrder {
     pub tif: TimeInForce,
     pub qty: Qty,
     pub px: Price,
+    pub terms: Terms,
     /// Denied where it would open or grow a position; its size is cut to the position.
     pub reduce_only: bool,
+    /// The quantity is the core's to work out, from the risk of a trade.
+    pub auto_qty: bool,
+    pub protect: Protect,
+    pub route: Route,
+    /// The asker's own id of it, empty where there is none: no two live or lately closed orders share one.
+    pub client: Text<36>,
 }
-wire_struct!(PlaceOrder { instrument, symbol, side, kind, tif, qty, px, reduce_only });
+wire_struct!(PlaceOrder {
+    instrument,
+    symbol,
+    side,
+    kind,
+    tif,
+    qty,
+    px,
+    terms,
+    reduce_only,
+    auto_qty,
+    protect,
+    route,
+    client,
+});
+
+/// How an entry is protected once it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protect {
+    /// As the limits say.
+    #[default]
+    Default,
+    Off,
+    Set {
+        stop: Guard,
+        target: Guard,
+    },
+}
+wire_enum!(Protect { 0 => Default, 1 => Off, 2 => Set { stop, target } });
+
+/// Where one of the two exits that protect a position stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// As the limits say.
+    #[default]
+    Default,
+    Off,
+    /// So far from the price of entry, parts per million.
+    Away(u32),
+    At(Price),
+    /// A stop that follows the price, in bips.
+    Trail(u32),
+}
+wire_enum!(Guard { 0 => Default, 1 => Off, 2 => Away(ppm), 3 => At(px), 4 => Trail(bips) });
+
+/// Where an order goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Route {
+    /// Where the instrument's routing sends it.
+    #[default]
+    Auto,
+    /// To this venue and no other.
+    Venue(VenueId),
+}
+wire_enum!(Route { 0 => Auto, 1 => Venue(venue) });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

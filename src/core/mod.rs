@@ -275,7 +275,7 @@ impl Core {
             Ok(verdict) => {
                 self.made += 1;
                 self.recent.add(order, source.strategy, self.now);
-                self.send(&verdict, source, out);
+                self.send(&verdict, order.client, source, out);
                 Some(id)
             }
             Err(reason) => {
@@ -350,7 +350,7 @@ impl Core {
         found
     }
 
-    fn send(&mut self, verdict: &Verdict, source: Source, out: &mut Outbox) {
+    fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
         let new = *verdict.order.get();
         let order = Order {
             id: new.order,
@@ -363,6 +363,8 @@ impl Core {
             tif: new.tif,
             qty: new.qty,
             px: new.px,
+            terms: new.terms,
+            client,
             value_px: verdict.value_px,
             decided_ns: self.now,
             asked_ns: self.now,

@@ -7,8 +7,8 @@
 
 use super::table::FixedMap;
 use crate::domain::{
-    InstrumentId, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, TimeInForce, VenueId,
-    VenueOrderId,
+    InstrumentId, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms, Text,
+    TimeInForce, VenueId, VenueOrderId,
 };
 use crate::wire_struct;
 use std::collections::VecDeque;
@@ -30,6 +30,9 @@ pub struct Order {
     pub tif: TimeInForce,
     pub qty: Qty,
     pub px: Price,
+    pub terms: Terms,
+    /// The asker's own id of it, where it has one.
+    pub client: Text<36>,
     pub status: OrdStatus,
     pub cum: Qty,
     /// Sum of fill quantity times price, in units of 10^-(px_scale + qty_scale).
@@ -57,6 +60,8 @@ wire_struct!(Order {
     tif,
     qty,
     px,
+    terms,
+    client,
     status,
     cum,
     cum_value,

@@ -1,6 +1,7 @@
 //! Claims about the core, each a short story of events.
 
 mod gate;
+mod order_types;
 
 use super::Core;
 use super::command::{Action, Command, PlaceOrder, Scope, TradingState};

@@ -127,8 +127,8 @@ impl Core {
             kind: OrderType::Market,
             tif: TimeInForce::Gtc,
             qty: inst.def.floor_to_lot(qty),
-            px: Default::default(),
             reduce_only: true,
+            ..PlaceOrder::default()
         };
         let request = inst.closing.request;
         if let Some(inst) = self.portfolio.get_mut(id) {

@@ -1,6 +1,6 @@
 //! What is traded: scales, filters and the assets on both sides.
 
-use super::{AssetId, InstrumentId, Price, Qty, Text, Usd, VenueId};
+use super::{Abilities, AssetId, InstrumentId, Price, Qty, Text, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 
 /// Whether the venue takes orders for it.
@@ -50,6 +50,8 @@ pub struct Instrument {
     pub notional_max_applies_to_market: bool,
     /// Commission of a taker, parts per million of the received amount; used to reserve balance.
     pub taker_fee_ppm: u32,
+    /// What the venue takes of its orders.
+    pub can: Abilities,
 }
 wire_struct!(Instrument {
     id,
@@ -77,6 +79,7 @@ wire_struct!(Instrument {
     notional_min_applies_to_market,
     notional_max_applies_to_market,
     taker_fee_ppm,
+    can,
 });
 
 impl Instrument {

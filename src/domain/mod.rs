@@ -5,6 +5,7 @@
 //! keeps all of these.
 //! Must not know: the rest of the crate; sockets, files, clocks.
 
+pub mod ability;
 pub mod account;
 pub mod decimal;
 pub mod ids;
@@ -15,6 +16,7 @@ pub mod order;
 pub mod report;
 pub mod wire;
 
+pub use ability::{Abilities, Ability, Feature};
 pub use account::{Balance, FeedState, VenueState};
 pub use decimal::Dec;
 pub use ids::{
@@ -24,5 +26,5 @@ pub use ids::{
 pub use instrument::{Instrument, InstrumentStatus};
 pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTick};
 pub use num::{POW10, Price, Qty, Round, Usd};
-pub use order::{NewOrder, OrdStatus, OrderType, Side, TimeInForce};
+pub use order::{NewOrder, OrdStatus, OrderType, Side, StpMode, Terms, TimeInForce, Trail};
 pub use report::{ExecReport, ExecType, Liquidity};

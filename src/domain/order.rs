@@ -1,6 +1,6 @@
 //! Orders, and the order's life as one table.
 
-use super::{ExecType, InstrumentId, OrderId, Price, Qty, StrategyId, VenueId};
+use super::{ExecType, InstrumentId, OrderId, Price, Qty, StrategyId, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 use std::fmt;
 
@@ -42,37 +42,173 @@ pub enum OrderType {
     Limit,
     /// A limit that is rejected rather than take (Binance `LIMIT_MAKER`).
     LimitMaker,
+    /// A market order once the price has gone through `stop_px` to the loss side: up for a buy, down for a sell
+    /// (Binance `STOP_LOSS`, Alpaca `stop`).
+    Stop,
+    /// The same, and a limit order then (Binance `STOP_LOSS_LIMIT`, Alpaca `stop_limit`).
+    StopLimit,
+    /// A market order once the price has gone through `stop_px` to the profit side: down for a buy, up for a sell.
+    TakeProfit,
+    TakeProfitLimit,
+    /// A stop that follows the price at the distance of its trail; with a `stop_px`, from there on.
+    TrailingStop,
+    TrailingStopLimit,
 }
-wire_enum!(OrderType { 0 => Market, 1 => Limit, 2 => LimitMaker });
+wire_enum!(OrderType {
+    0 => Market, 1 => Limit, 2 => LimitMaker, 3 => Stop, 4 => StopLimit, 5 => TakeProfit, 6 => TakeProfitLimit,
+    7 => TrailingStop, 8 => TrailingStopLimit,
+});
 
 impl OrderType {
+    pub const ALL: [OrderType; 9] = [
+        OrderType::Market,
+        OrderType::Limit,
+        OrderType::LimitMaker,
+        OrderType::Stop,
+        OrderType::StopLimit,
+        OrderType::TakeProfit,
+        OrderType::TakeProfitLimit,
+        OrderType::TrailingStop,
+        OrderType::TrailingStopLimit,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             OrderType::Market => "market",
             OrderType::Limit => "limit",
             OrderType::LimitMaker => "limit_maker",
+            OrderType::Stop => "stop",
+            OrderType::StopLimit => "stop_limit",
+            OrderType::TakeProfit => "take_profit",
+            OrderType::TakeProfitLimit => "take_profit_limit",
+            OrderType::TrailingStop => "trailing_stop",
+            OrderType::TrailingStopLimit => "trailing_stop_limit",
         }
+    }
+
+    /// It has a limit price.
+    #[inline]
+    pub fn is_limit(self) -> bool {
+        use OrderType as T;
+        matches!(self, T::Limit | T::LimitMaker | T::StopLimit | T::TakeProfitLimit | T::TrailingStopLimit)
+    }
+
+    /// It waits for a price before it goes to the book.
+    #[inline]
+    pub fn is_triggered(self) -> bool {
+        !matches!(self, OrderType::Market | OrderType::Limit | OrderType::LimitMaker)
+    }
+
+    #[inline]
+    pub fn is_trailing(self) -> bool {
+        matches!(self, OrderType::TrailingStop | OrderType::TrailingStopLimit)
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeInForce {
+    /// To the end of the trading session.
     Day,
     #[default]
     Gtc,
     Ioc,
     Fok,
+    /// In the opening auction only, and in the closing auction only.
+    Opg,
+    Cls,
 }
-wire_enum!(TimeInForce { 0 => Day, 1 => Gtc, 2 => Ioc, 3 => Fok });
+wire_enum!(TimeInForce { 0 => Day, 1 => Gtc, 2 => Ioc, 3 => Fok, 4 => Opg, 5 => Cls });
 
 impl TimeInForce {
+    pub const ALL: [TimeInForce; 6] =
+        [TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Opg, TimeInForce::Cls];
+
     pub fn as_str(self) -> &'static str {
         match self {
             TimeInForce::Day => "day",
             TimeInForce::Gtc => "gtc",
             TimeInForce::Ioc => "ioc",
             TimeInForce::Fok => "fok",
+            TimeInForce::Opg => "opg",
+            TimeInForce::Cls => "cls",
         }
+    }
+}
+
+/// How a stop follows the price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trail {
+    #[default]
+    None,
+    /// In hundredths of a percent of the best price seen.
+    Bips(u32),
+    /// At a fixed distance from it.
+    Offset(Price),
+}
+wire_enum!(Trail { 0 => None, 1 => Bips(bips), 2 => Offset(px) });
+
+/// What the venue does where an order would meet one of the same account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StpMode {
+    /// The venue's own default.
+    #[default]
+    Venue,
+    None,
+    ExpireTaker,
+    ExpireMaker,
+    ExpireBoth,
+    Decrement,
+    Transfer,
+}
+wire_enum!(StpMode {
+    0 => Venue, 1 => None, 2 => ExpireTaker, 3 => ExpireMaker, 4 => ExpireBoth, 5 => Decrement, 6 => Transfer,
+});
+
+impl StpMode {
+    pub const ALL: [StpMode; 7] = [
+        StpMode::Venue,
+        StpMode::None,
+        StpMode::ExpireTaker,
+        StpMode::ExpireMaker,
+        StpMode::ExpireBoth,
+        StpMode::Decrement,
+        StpMode::Transfer,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StpMode::Venue => "venue",
+            StpMode::None => "none",
+            StpMode::ExpireTaker => "expire_taker",
+            StpMode::ExpireMaker => "expire_maker",
+            StpMode::ExpireBoth => "expire_both",
+            StpMode::Decrement => "decrement",
+            StpMode::Transfer => "transfer",
+        }
+    }
+}
+
+/// What an order says besides side, type, time in force, quantity and limit price. A plain order says nothing of it:
+/// `Terms::default()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Where a stop or take profit triggers, and a trailing stop begins to follow; zero: nowhere.
+    pub stop_px: Price,
+    pub trail: Trail,
+    /// The part of an iceberg that is shown; zero: all of it.
+    pub display_qty: Qty,
+    /// A market order for so much of the quote asset (eight decimals) in place of a quantity; zero: by quantity.
+    pub quote_qty: Usd,
+    pub stp: StpMode,
+    /// May trade outside the venue's regular session.
+    pub extended_hours: bool,
+}
+wire_struct!(Terms { stop_px, trail, display_qty, quote_qty, stp, extended_hours });
+
+impl Terms {
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        *self == Terms::default()
     }
 }
 
@@ -87,10 +223,11 @@ pub struct NewOrder {
     pub kind: OrderType,
     pub tif: TimeInForce,
     pub qty: Qty,
-    /// Zero for a market order.
+    /// Zero where the type has no limit price.
     pub px: Price,
+    pub terms: Terms,
 }
-wire_struct!(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px });
+wire_struct!(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms });
 
 /// Where an order stands. `Unknown`: sent, and no answer settles it; its exposure and id stay reserved, it is never
 /// sent again, and asking the venue for its client order id resolves it.

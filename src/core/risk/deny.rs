@@ -1,8 +1,8 @@
 //! The gate's answers.
 
-use super::Capped;
+use super::{Capped, TermFault};
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Dec, Text, Usd};
+use crate::domain::{Ability, Dec, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -18,6 +18,10 @@ pub enum DenyReason {
     InstrumentNotTrading,
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
     VenueNotReady,
+    #[error("the venue does not take this for the instrument: {what}")]
+    OrderTypeUnsupported { what: Ability },
+    #[error("{0}")]
+    TermsInvalid(TermFault),
     #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
     QuoteStale { age_ms: u64, age_max_ms: u64 },
     #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
@@ -110,6 +114,8 @@ wire_enum!(DenyReason {
     24 => GrossExposureAboveMax { scope, exposure, max },
     25 => NetExposureAboveMax { exposure, max },
     26 => StageCapReached { stage, cap, value, max },
+    27 => OrderTypeUnsupported { what },
+    28 => TermsInvalid(fault),
 });
 
 /// The rules in rank, each with its code.
@@ -137,6 +143,8 @@ ranked! {
     NotReducing => "NOT_REDUCING",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
+    OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
+    TermsInvalid => "TERMS_INVALID",
     QuoteStale => "QUOTE_STALE",
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",

@@ -4,6 +4,7 @@
 //! Must not know: who asks. A rule that cannot be evaluated denies.
 //! Exits: an order that only reduces a position passes the rules that exist to stop growth, and none of the others.
 
+mod ability;
 mod balance;
 mod caps;
 mod collar;
@@ -25,6 +26,7 @@ mod runaway;
 mod self_match;
 mod state;
 
+pub use ability::TermFault;
 pub(crate) use balance::reserve;
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
@@ -122,6 +124,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         tif: order.tif,
         qty: order.qty,
         px: order.px,
+        terms: order.terms,
     });
     Ok(Verdict { order, value_px, notional })
 }
@@ -160,6 +163,7 @@ fn walk<'a>(
     let reduces = only_reduces(inst, order);
     hold(state::reducing(scene, inst, order, reduces))?;
     hold(ready::check(scene, inst))?;
+    hold(ability::check(inst, order))?;
     if let Err(reason) = fresh::priced(inst) {
         hold(Err(reason))?;
         return ControlFlow::Break(());

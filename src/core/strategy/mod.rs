@@ -102,7 +102,7 @@ impl View<'_> {
             tif,
             qty,
             px,
-            reduce_only: false,
+            ..PlaceOrder::default()
         })
     }
 }

@@ -1,12 +1,12 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Command, PlaceOrder, Scope, TradingState};
+use crate::core::command::{Action, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
 };
 use crate::core::event::{Body, Event};
-use crate::core::risk::{Capped, Caps, DenyReason, Unevaluable};
+use crate::core::risk::{Capped, Caps, DenyReason, TermFault, Unevaluable};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -199,8 +199,9 @@ fn instrument() -> impl Strategy<Value = Instrument> {
         Just(InstrumentStatus::CancelOnly),
         Just(InstrumentStatus::Halted)
     ];
-    (instrument_id(), venue_id(), names, any::<(u16, u16, u8, u8, bool, bool, bool, u32)>(), prices, status).prop_map(
-        |(id, venue, names, n, p, status)| Instrument {
+    let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
+    (instrument_id(), venue_id(), names, numbers, prices, status, abilities()).prop_map(
+        |(id, venue, names, n, p, status, can)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -226,6 +227,7 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             notional_min_applies_to_market: n.5,
             notional_max_applies_to_market: n.6,
             taker_fee_ppm: n.7,
+            can,
         },
     )
 }
@@ -284,26 +286,89 @@ fn report() -> impl Strategy<Value = ExecReport> {
 }
 
 fn place_order() -> impl Strategy<Value = PlaceOrder> {
-    (instrument_id(), text(), side(), order_type(), time_in_force(), qty(), px(), any::<bool>()).prop_map(
-        |(instrument, symbol, side, kind, tif, qty, px, reduce_only)| PlaceOrder {
-            instrument,
-            symbol,
-            side,
-            kind,
-            tif,
-            qty,
-            px,
-            reduce_only,
+    let what = (instrument_id(), text(), side(), order_type(), time_in_force(), qty(), px());
+    let route = prop_oneof![Just(Route::Auto), venue_id().prop_map(Route::Venue)];
+    (what, terms(), any::<(bool, bool)>(), protect(), route, text()).prop_map(
+        |((instrument, symbol, side, kind, tif, qty, px), terms, (reduce_only, auto_qty), protect, route, client)| {
+            PlaceOrder {
+                instrument,
+                symbol,
+                side,
+                kind,
+                tif,
+                qty,
+                px,
+                terms,
+                reduce_only,
+                auto_qty,
+                protect,
+                route,
+                client,
+            }
         },
     )
 }
 
-fn order_type() -> impl Strategy<Value = OrderType> {
-    prop_oneof![Just(OrderType::Market), Just(OrderType::Limit), Just(OrderType::LimitMaker)]
+fn order_type() -> impl Strategy<Value = OrderType> + Clone {
+    prop::sample::select(OrderType::ALL.to_vec())
 }
 
-fn time_in_force() -> impl Strategy<Value = TimeInForce> {
-    prop_oneof![Just(TimeInForce::Day), Just(TimeInForce::Gtc), Just(TimeInForce::Ioc), Just(TimeInForce::Fok)]
+fn time_in_force() -> impl Strategy<Value = TimeInForce> + Clone {
+    prop::sample::select(TimeInForce::ALL.to_vec())
+}
+
+fn stp() -> impl Strategy<Value = StpMode> + Clone {
+    prop::sample::select(StpMode::ALL.to_vec())
+}
+
+fn terms() -> impl Strategy<Value = Terms> + Clone {
+    let trail = prop_oneof![Just(Trail::None), any::<u32>().prop_map(Trail::Bips), px().prop_map(Trail::Offset)];
+    (px(), trail, qty(), usd(), stp(), any::<bool>()).prop_map(
+        |(stop_px, trail, display_qty, quote_qty, stp, extended_hours)| Terms {
+            stop_px,
+            trail,
+            display_qty,
+            quote_qty,
+            stp,
+            extended_hours,
+        },
+    )
+}
+
+fn protect() -> impl Strategy<Value = Protect> {
+    let guard = || {
+        prop_oneof![
+            Just(Guard::Default),
+            Just(Guard::Off),
+            any::<u32>().prop_map(Guard::Away),
+            px().prop_map(Guard::At),
+            any::<u32>().prop_map(Guard::Trail),
+        ]
+    };
+    prop_oneof![
+        Just(Protect::Default),
+        Just(Protect::Off),
+        (guard(), guard()).prop_map(|(stop, target)| Protect::Set { stop, target }),
+    ]
+}
+
+fn ability() -> impl Strategy<Value = Ability> {
+    prop_oneof![
+        (order_type(), time_in_force()).prop_map(|(kind, tif)| Ability::Order(kind, tif)),
+        stp().prop_map(Ability::Stp),
+        prop::sample::select(Feature::ALL.to_vec()).prop_map(Ability::Feature),
+    ]
+}
+
+fn abilities() -> impl Strategy<Value = Abilities> {
+    let some = prop::collection::vec(ability(), 0..9);
+    some.prop_map(|some| {
+        some.into_iter().fold(Abilities::NONE, |set, what| match what {
+            Ability::Order(kind, tif) => set.with_orders(&[kind], &[tif]),
+            Ability::Stp(mode) => set.with_stp(mode),
+            Ability::Feature(feature) => set.with(feature),
+        })
+    })
 }
 
 fn caps() -> impl Strategy<Value = Caps> {
@@ -450,6 +515,17 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             max
         }),
         Just(D::NotReducing),
+        ability().prop_map(|what| D::OrderTypeUnsupported { what }),
+        prop::sample::select(vec![
+            TermFault::NoStopPrice,
+            TermFault::StopPrice,
+            TermFault::LimitPrice,
+            TermFault::NoTrail,
+            TermFault::Trail,
+            TermFault::Iceberg,
+            TermFault::QuoteQty,
+        ])
+        .prop_map(D::TermsInvalid),
         what.prop_map(D::CannotEvaluate),
     ]
 }
@@ -512,12 +588,14 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         usd().prop_map(|notional| Reply::WouldPass { notional }),
         any::<u32>().prop_map(|rules| Reply::WouldFail { rules }),
     ];
-    let new_order =
-        (order_id(), venue_id(), instrument_id(), any::<u8>(), side(), order_type(), time_in_force(), qty(), px());
+    let new_order = (
+        (order_id(), venue_id(), instrument_id(), any::<u8>()),
+        (side(), order_type(), time_in_force(), qty(), px(), terms()),
+    );
     prop_oneof![
-        new_order.prop_map(|(order, venue, instrument, strategy, side, kind, tif, qty, px)| {
+        new_order.prop_map(|((order, venue, instrument, strategy), (side, kind, tif, qty, px, terms))| {
             let strategy = StrategyId(strategy);
-            E::Place(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px })
+            E::Place(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms })
         }),
         (order_id(), venue_id(), instrument_id(), venue_order_id()).prop_map(
             |(order, venue, instrument, venue_order_id)| {

@@ -235,6 +235,7 @@ fn bound(filter: &str, field: &'static str, value: &Option<String>) -> Result<i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Abilities;
     use crate::venues::binance::testing::fixture;
     use serde_json::{Value, json};
 
@@ -286,6 +287,7 @@ mod tests {
             notional_min_applies_to_market: true,
             notional_max_applies_to_market: false,
             taker_fee_ppm: 1000,
+            can: Abilities::default(),
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);

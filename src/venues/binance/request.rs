@@ -8,7 +8,7 @@
 
 use super::digits::Digits;
 use super::sign::{PrefixSigner, Signer};
-use crate::domain::{NewOrder, OrderId, OrderType, Side, TimeInForce, VenueOrderId};
+use crate::domain::{NewOrder, OrderId, OrderType, Side, StpMode, TimeInForce, Trail, VenueOrderId};
 
 /// No request is longer, with the longest key (128 letters) and signature (RSA with 4096 bits: 684 letters); a buffer
 /// with this capacity never grows.
@@ -166,8 +166,10 @@ pub struct RequestBuilder {
 /// Why an order cannot be said in this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
-    #[error("Binance Spot knows no time in force `day`")]
-    DayOrder,
+    #[error("Binance Spot knows no time in force `{}`", .0.as_str())]
+    TimeInForce(TimeInForce),
+    #[error("Binance Spot knows no trail at a fixed offset, only one in bips")]
+    TrailOffset,
     #[error("a quantity or a limit price that is zero or negative")]
     NotPositive,
 }
@@ -292,14 +294,24 @@ impl RequestBuilder {
     /// `order.place`, answered with an ACK. `symbol` is the venue's, `now_ms` the venue's time as best known.
     /// The request is appended to `out`; on an error nothing is.
     pub fn place(&mut self, out: &mut Vec<u8>, order: &NewOrder, symbol: &str, now_ms: i64) -> Result<(), PlaceError> {
-        let limit = order.kind != OrderType::Market;
-        if order.qty.0 <= 0 || (limit && order.px.0 <= 0) {
+        let sized = order.qty.0 > 0 || (order.kind == OrderType::Market && order.terms.quote_qty.0 > 0);
+        if !sized || (order.kind.is_limit() && order.px.0 <= 0) {
             return Err(PlaceError::NotPositive);
         }
-        if order.kind == OrderType::Limit && order.tif == TimeInForce::Day {
-            return Err(PlaceError::DayOrder);
+        let plain = !order.kind.is_triggered() && order.terms.is_plain();
+        if matches!(order.tif, TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls) && has_tif(order.kind) {
+            return Err(PlaceError::TimeInForce(order.tif));
         }
-        if self.session {
+        if !plain {
+            if matches!(order.terms.trail, Trail::Offset(_)) {
+                return Err(PlaceError::TrailOffset);
+            }
+            if self.session {
+                self.place_with_terms_as::<false>(out, order, symbol, now_ms);
+            } else {
+                self.place_with_terms_as::<true>(out, order, symbol, now_ms);
+            }
+        } else if self.session {
             self.place_as::<false>(out, order, symbol, now_ms);
         } else {
             self.place_as::<true>(out, order, symbol, now_ms);
@@ -326,17 +338,76 @@ impl RequestBuilder {
         }
         text!(p, "symbol", symbol.as_bytes());
         if order.kind == OrderType::Limit {
-            match order.tif {
-                TimeInForce::Gtc | TimeInForce::Day => constant!(p, "timeInForce", "GTC"),
-                TimeInForce::Ioc => constant!(p, "timeInForce", "IOC"),
-                TimeInForce::Fok => constant!(p, "timeInForce", "FOK"),
-            }
+            p.tif(order.tif);
         }
         number!(p, "timestamp", Digits::int(now_ms).text());
         match order.kind {
             OrderType::Market => constant!(p, "type", "MARKET"),
+            OrderType::LimitMaker => constant!(p, "type", "LIMIT_MAKER"),
+            _ => constant!(p, "type", "LIMIT"),
+        }
+        self.finish::<SIGNED>(out);
+    }
+
+    /// One that says more than side, type, quantity and price: stops, icebergs, amounts of the quote asset. Apart from
+    /// the plain order, which is the hot one.
+    fn place_with_terms_as<const SIGNED: bool>(
+        &mut self,
+        out: &mut Vec<u8>,
+        order: &NewOrder,
+        symbol: &str,
+        now_ms: i64,
+    ) {
+        let client = order.order.client_text(self.epoch);
+        let window = self.window;
+        let terms = &order.terms;
+        let mut p = self.begin::<SIGNED>(out, RequestTag::new(RequestKind::Place, order.order.0), "order.place");
+        if !terms.display_qty.is_zero() {
+            text!(p, "icebergQty", Digits::fixed(terms.display_qty.0).text());
+        }
+        text!(p, "newClientOrderId", client.as_bytes());
+        constant!(p, "newOrderRespType", "ACK");
+        if order.kind.is_limit() {
+            text!(p, "price", Digits::fixed(order.px.0).text());
+        }
+        if terms.quote_qty.is_zero() {
+            text!(p, "quantity", Digits::fixed(order.qty.0).text());
+        } else {
+            text!(p, "quoteOrderQty", Digits::fixed(terms.quote_qty.0).text());
+        }
+        p.window(window.text());
+        match terms.stp {
+            StpMode::Venue => {}
+            StpMode::None => constant!(p, "selfTradePreventionMode", "NONE"),
+            StpMode::ExpireTaker => constant!(p, "selfTradePreventionMode", "EXPIRE_TAKER"),
+            StpMode::ExpireMaker => constant!(p, "selfTradePreventionMode", "EXPIRE_MAKER"),
+            StpMode::ExpireBoth => constant!(p, "selfTradePreventionMode", "EXPIRE_BOTH"),
+            StpMode::Decrement => constant!(p, "selfTradePreventionMode", "DECREMENT"),
+            StpMode::Transfer => constant!(p, "selfTradePreventionMode", "TRANSFER"),
+        }
+        match order.side {
+            Side::Buy => constant!(p, "side", "BUY"),
+            Side::Sell => constant!(p, "side", "SELL"),
+        }
+        if !terms.stop_px.is_zero() {
+            text!(p, "stopPrice", Digits::fixed(terms.stop_px.0).text());
+        }
+        text!(p, "symbol", symbol.as_bytes());
+        if has_tif(order.kind) {
+            p.tif(order.tif);
+        }
+        number!(p, "timestamp", Digits::int(now_ms).text());
+        if let Trail::Bips(bips) = terms.trail {
+            number!(p, "trailingDelta", Digits::int(bips.into()).text());
+        }
+        match order.kind {
+            OrderType::Market => constant!(p, "type", "MARKET"),
             OrderType::Limit => constant!(p, "type", "LIMIT"),
             OrderType::LimitMaker => constant!(p, "type", "LIMIT_MAKER"),
+            OrderType::Stop | OrderType::TrailingStop => constant!(p, "type", "STOP_LOSS"),
+            OrderType::StopLimit | OrderType::TrailingStopLimit => constant!(p, "type", "STOP_LOSS_LIMIT"),
+            OrderType::TakeProfit => constant!(p, "type", "TAKE_PROFIT"),
+            OrderType::TakeProfitLimit => constant!(p, "type", "TAKE_PROFIT_LIMIT"),
         }
         self.finish::<SIGNED>(out);
     }
@@ -535,6 +606,18 @@ impl<const SIGNED: bool> Params<'_, SIGNED> {
         }
     }
 
+    /// `timeInForce`. One that the venue does not know never comes here.
+    #[inline(always)]
+    fn tif(&mut self, tif: TimeInForce) {
+        match tif {
+            TimeInForce::Ioc => constant!(self, "timeInForce", "IOC"),
+            TimeInForce::Fok => constant!(self, "timeInForce", "FOK"),
+            TimeInForce::Gtc | TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls => {
+                constant!(self, "timeInForce", "GTC");
+            }
+        }
+    }
+
     /// `recvWindow`, `symbol` and `timestamp`: how most requests end.
     #[inline(always)]
     fn end(&mut self, recv_window: &[u8], symbol: Option<&str>, now_ms: i64) {
@@ -544,6 +627,12 @@ impl<const SIGNED: bool> Params<'_, SIGNED> {
         }
         number!(self, "timestamp", Digits::int(now_ms).text());
     }
+}
+
+/// Order types that say a time in force (§7.3); the venue refuses it with the others.
+#[inline(always)]
+fn has_tif(kind: OrderType) -> bool {
+    kind.is_limit() && kind != OrderType::LimitMaker
 }
 
 /// `orderId` where the venue's id is known, else `origClientOrderId`.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::decimal;
-use crate::domain::{InstrumentId, Price, Qty, StrategyId, VenueId};
+use crate::domain::{InstrumentId, Price, Qty, StrategyId, Terms, VenueId};
 use crate::venues::binance::SCALE;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -55,6 +55,7 @@ fn order(kind: OrderType, tif: TimeInForce, side: Side, px: i64, qty: i64) -> Ne
         tif,
         qty: Qty(qty),
         px: Price(px),
+        terms: Terms::default(),
     }
 }
 
@@ -88,16 +89,115 @@ fn an_order_is_said_as_the_venue_wants_it() {
     }
 }
 
+/// The rows of §7.3: what is sent for each type, and nothing else.
+#[test]
+fn every_type_is_said_with_its_own_parameters() {
+    use {OrderType::*, Side::*, TimeInForce::*};
+    let px = |px| Terms { stop_px: Price(px), ..Terms::default() };
+    let trail = |px, bips| Terms { stop_px: Price(px), trail: Trail::Bips(bips), ..Terms::default() };
+    for (kind, tif, limit, terms, want) in [
+        (Stop, Gtc, 0, px(6_000_000_000_000), "quantity=1&stopPrice=60000&type=STOP_LOSS"),
+        (TakeProfit, Gtc, 0, px(1), "quantity=1&stopPrice=0.00000001&type=TAKE_PROFIT"),
+        (
+            StopLimit,
+            Gtc,
+            5_999_000_000_000,
+            px(6_000_000_000_000),
+            "price=59990&quantity=1&stopPrice=60000&timeInForce=GTC&type=STOP_LOSS_LIMIT",
+        ),
+        (
+            TakeProfitLimit,
+            Fok,
+            100_000_000,
+            px(200_000_000),
+            "price=1&quantity=1&stopPrice=2&timeInForce=FOK&type=TAKE_PROFIT_LIMIT",
+        ),
+        (TrailingStop, Gtc, 0, trail(0, 150), "quantity=1&trailingDelta=150&type=STOP_LOSS"),
+        (
+            TrailingStopLimit,
+            Ioc,
+            100_000_000,
+            trail(200_000_000, 10),
+            "price=1&quantity=1&stopPrice=2&timeInForce=IOC&trailingDelta=10&type=STOP_LOSS_LIMIT",
+        ),
+        (TakeProfit, Gtc, 0, trail(0, 2000), "quantity=1&trailingDelta=2000&type=TAKE_PROFIT"),
+        (
+            Limit,
+            Gtc,
+            100_000_000,
+            Terms { display_qty: Qty(1_000), stp: StpMode::Decrement, ..Terms::default() },
+            "icebergQty=0.00001&price=1&quantity=1&selfTradePreventionMode=DECREMENT&timeInForce=GTC&type=LIMIT",
+        ),
+        (
+            LimitMaker,
+            Gtc,
+            100_000_000,
+            Terms { stp: StpMode::ExpireBoth, ..Terms::default() },
+            "price=1&quantity=1&selfTradePreventionMode=EXPIRE_BOTH&type=LIMIT_MAKER",
+        ),
+    ] {
+        let mut out = Vec::new();
+        let order = NewOrder { terms, ..order(kind, tif, Sell, limit, 100_000_000) };
+        builder().place(&mut out, &order, "BTCUSDT", NOW).unwrap();
+        assert_eq!(besides(&check(&out).2), want, "{kind:?}");
+        // On a session the same is said, unsigned.
+        let (mut unsigned, mut session) = (Vec::new(), builder());
+        session.set_session(true);
+        session.place(&mut unsigned, &order, "BTCUSDT", NOW).unwrap();
+        let unsigned: Value = serde_json::from_slice(&unsigned).unwrap();
+        assert_eq!(besides(&unsigned["params"]), want, "{kind:?}");
+        assert!(unsigned["params"].get("signature").is_none());
+    }
+    let quote = Terms { quote_qty: crate::domain::Usd::dollars(50), ..Terms::default() };
+    let mut out = Vec::new();
+    let order = NewOrder { terms: quote, ..order(Market, Gtc, Buy, 0, 0) };
+    builder().place(&mut out, &order, "BTCUSDT", NOW).unwrap();
+    assert_eq!(besides(&check(&out).2), "quoteOrderQty=50&type=MARKET");
+}
+
+/// The parameters that tell one order from another, by name.
+fn besides(params: &Value) -> String {
+    const EVERY: [&str; 9] = [
+        "apiKey",
+        "newClientOrderId",
+        "newOrderRespType",
+        "recvWindow",
+        "side",
+        "signature",
+        "symbol",
+        "timestamp",
+        "id",
+    ];
+    let mut said: Vec<String> = params
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| !EVERY.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
+        .collect();
+    said.sort();
+    said.join("&")
+}
+
 #[test]
 fn what_cannot_be_said_is_refused_and_leaves_nothing() {
     use {OrderType::*, Side::*, TimeInForce::*};
     let mut out = Vec::new();
     for (order, want) in [
-        (order(Limit, Day, Buy, 1, 1), PlaceError::DayOrder),
+        (order(Limit, Day, Buy, 1, 1), PlaceError::TimeInForce(Day)),
         (order(Limit, Gtc, Buy, 0, 1), PlaceError::NotPositive),
         (order(Limit, Gtc, Buy, -1, 1), PlaceError::NotPositive),
         (order(Market, Gtc, Buy, 0, 0), PlaceError::NotPositive),
         (order(LimitMaker, Gtc, Buy, 1, -5), PlaceError::NotPositive),
+        (order(Stop, Gtc, Buy, 0, 0), PlaceError::NotPositive),
+        (order(StopLimit, Cls, Buy, 1, 1), PlaceError::TimeInForce(Cls)),
+        (
+            NewOrder {
+                terms: Terms { trail: Trail::Offset(Price(1)), ..Terms::default() },
+                ..order(TrailingStop, Gtc, Sell, 0, 1)
+            },
+            PlaceError::TrailOffset,
+        ),
     ] {
         assert_eq!(builder().place(&mut out, &order, "BTCUSDT", NOW), Err(want));
         assert!(out.is_empty());

@@ -202,7 +202,7 @@ impl<V: Peer> Rig<V> {
     fn try_place_at(&mut self, side: Side, kind: OrderType, px: i64) -> Option<OrderId> {
         let symbol = Text::new("BTCUSDT");
         let (qty, px, tif) = (Qty(LOT), Price(px), TimeInForce::Gtc);
-        let order = PlaceOrder { instrument: BTC, symbol, side, kind, tif, qty, px, reduce_only: false };
+        let order = PlaceOrder { instrument: BTC, symbol, side, kind, tif, qty, px, ..PlaceOrder::default() };
         self.command(Action::Place(order)).first().copied()
     }
 
