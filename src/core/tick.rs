@@ -30,6 +30,7 @@ impl Core {
         }
         self.watch_loss(out);
         self.watch_configuration(out);
+        self.watch_left(out);
         self.watch_road(out);
     }
 

@@ -12,7 +12,7 @@ use super::effect::{AlarmKind, Effect, EffectOf, Outbox};
 use super::orders::Order;
 use super::standing::{Cause, Moved, Policy, Standing, State, Step};
 use super::{Core, Source};
-use crate::domain::{InstrumentId, OrderId, RequestId, Side, StrategyId, Text, Usd, VenueId};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, Side, StrategyId, Text, Usd, VenueId};
 use crate::wire_struct;
 
 /// Live orders whose shadows are known, so that a cancel finds them; the oldest is forgotten first.
@@ -222,6 +222,24 @@ impl Core {
         let Command { request, who, why, .. } = *command;
         out.push(EffectOf::Moved(Moved { request, from, to, change, cause: Cause::None, who, why }));
         self.on_moved(from, to, out);
+    }
+
+    /// What may not open does not stay open: an order whose fate was unknown when live trading ended, and that the venue
+    /// then says works after all, is cancelled like the others were.
+    pub(super) fn watch_left(&mut self, out: &mut Outbox) {
+        if self.road.is_live() || self.road.live_venues().next().is_none() {
+            return;
+        }
+        let mut n = 0;
+        while let Some(id) = self.orders.live_id(n) {
+            n += 1;
+            let Some(order) = self.orders.get(id) else { continue };
+            let working = matches!(order.status, OrdStatus::New | OrdStatus::PartiallyFilled);
+            let net = self.portfolio.get(order.instrument).map_or(0, |inst| inst.position.net.0);
+            if working && self.road.is_live_venue(order.venue) && !only_exits(order, net) {
+                self.cancel(id, out);
+            }
+        }
     }
 
     /// A run without live trading in its configuration ends what stands live in the journal.

@@ -153,12 +153,13 @@ impl Rig {
         (standing.state, standing.stage)
     }
 
-    /// Live orders of ours that would open or grow something if they filled.
+    /// Live orders of ours that would open or grow something if they filled, and that nobody has asked to end. One whose
+    /// fate is unknown has been asked for; when it turns out to work, the next tick cancels it.
     fn opening(&self) -> usize {
         let net = self.core.portfolio().get(LIVE_BTC).unwrap().position.net.0;
         let open = |order: &&crate::core::orders::Order| {
             order.venue == LIVE
-                && order.status != OrdStatus::PendingCancel
+                && !matches!(order.status, OrdStatus::PendingCancel | OrdStatus::Unknown)
                 && !order.status.is_closed()
                 && match order.side {
                     Side::Sell => net <= 0 || order.leaves().0 > net,
@@ -422,6 +423,26 @@ fn a_strategy_trades_live_by_its_twin_in_the_stages_size_and_is_shadowed_on_pape
     };
     assert_eq!(qty, shadow);
     assert!((119 * E8 / 100..=120 * E8 / 100).contains(&(qty.0 * 600)), "{qty:?}");
+}
+
+#[test]
+fn an_order_that_turns_out_to_work_after_live_trading_has_ended_is_cancelled() {
+    let mut rig = Rig::twins(policy());
+    rig.go_live();
+    let price = Price(59_000 * E8);
+    let order =
+        PlaceOrder { instrument: LIVE_BTC, kind: OrderType::Limit, px: price, ..Rig::order(Side::Buy, E8 / 1000) };
+    rig.command(Action::Place(order));
+    let id = rig.core.orders().live().next().unwrap().id;
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    rig.step(Body::LiveVenue { venue: LIVE, paper: VENUE });
+    rig.step(Body::Policy(policy()));
+    rig.command(Action::Transition(Ask::Revert));
+    assert_eq!(rig.status(id), OrdStatus::Unknown);
+    rig.live_report(id, ExecReport { exec: ExecType::Working, order_qty: Qty(E8 / 1000), ..ExecReport::default() });
+    assert_eq!(rig.status(id), OrdStatus::New);
+    let effects = rig.wait(SECOND / 100);
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Cancel(c) if c.order == id)), "{effects:?}");
 }
 
 /// What an operator, the market or a defective judge might do.
