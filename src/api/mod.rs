@@ -16,7 +16,10 @@
 mod act;
 mod answer;
 mod app;
+mod events;
 mod fields;
+mod health;
+mod query;
 mod replies;
 mod risk_config;
 mod server;
@@ -29,6 +32,7 @@ mod view;
 mod way;
 
 pub use app::{App, Info};
+pub use events::{History, OpenHistory};
 pub use server::{ListenError, PATH, listen, router, serve};
 pub use summary::Summary;
 pub use tail::{Hlog, Records, SharedView, Tail, Turn};

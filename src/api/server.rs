@@ -3,13 +3,16 @@
 use super::act::act;
 use super::answer::{Answer, Failure, envelope};
 use super::app::App;
+use super::events::{listen_sse, listen_ws};
+use super::health::{live, metrics, ready};
+use super::query::Query;
 use super::show::show;
 use super::tail::{Records, Tail, Turn};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use axum::routing::any;
+use axum::routing::{any, get};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,6 +21,9 @@ use std::time::Duration;
 
 /// Where the API is.
 pub const PATH: &str = "/api/trading/enhanced-execution";
+/// Where it tells what happens: server-sent events, and the same over WebSocket.
+const EVENTS: &str = "/api/trading/enhanced-execution/events";
+const EVENTS_WS: &str = "/api/trading/enhanced-execution/events/ws";
 
 /// A body that takes longer to arrive belongs to a client that is gone or means no good.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,6 +68,7 @@ pub fn serve<R: Records>(listener: TcpListener, app: Arc<App>, mut tail: Tail<R>
         });
         let server = tokio::spawn(served.into_future());
         while !stop.load(Ordering::Acquire) {
+            app.pulse(app.clock.now());
             match tail.turn(app.clock.now()) {
                 Turn::Behind => tokio::task::yield_now().await,
                 Turn::Level { moved } => {
@@ -85,7 +92,15 @@ pub fn serve<R: Records>(listener: TcpListener, app: Arc<App>, mut tail: Tail<R>
 
 /// The routes.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().route(PATH, any(handle)).fallback(nowhere).with_state(app)
+    Router::new()
+        .route(PATH, any(handle))
+        .route(EVENTS, get(events))
+        .route(EVENTS_WS, get(events_ws))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(nowhere)
+        .with_state(app)
 }
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
@@ -105,6 +120,20 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response<Body>
         response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD, POST"));
     }
     response
+}
+
+async fn events(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    match at_home(request.headers()) {
+        Ok(()) => listen_sse(app, request).await,
+        Err(failure) => envelope(Err(failure), app.clock.now()),
+    }
+}
+
+async fn events_ws(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    match at_home(request.headers()) {
+        Ok(()) => listen_ws(app, request).await,
+        Err(failure) => envelope(Err(failure), app.clock.now()),
+    }
 }
 
 async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
@@ -137,10 +166,7 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 fn query(app: &App, request: &Request) -> Answer {
-    let parameters = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    let parameters =
-        parameters.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", error.body_text()))?;
-    show(app, parameters.0)
+    show(app, Query::of(request.uri())?)
 }
 
 async fn post(app: &App, request: Request) -> Answer {

@@ -1,6 +1,6 @@
 //! The control thread: API, view and latency log on the one thread that knows an asynchronous runtime.
 
-use super::records::JournalRecords;
+use super::records::{JournalHistory, JournalRecords};
 use crate::api::{App, Hlog, Info, ListenError, SharedView, Tail, serve};
 use crate::config::Config;
 use crate::core::event::Input;
@@ -68,7 +68,11 @@ impl Control {
         };
         let addr = listener.local_addr().map_or(config.control.listen, |addr| addr);
         let view = SharedView::default();
-        let app = Arc::new(App::new(info, view.clone(), commands, counters, clock.clone()));
+        view.lock().begin_events(last_seq + 1);
+        let mut app = App::new(info, view.clone(), commands, counters, clock.clone());
+        let dir = journal_dir.to_owned();
+        app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
+        let app = Arc::new(app);
         let tail = Tail::new(records, view.clone(), hlog);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

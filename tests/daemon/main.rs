@@ -5,6 +5,7 @@
 mod commands;
 mod credentials;
 mod died;
+mod events;
 mod kill9;
 mod lifecycle;
 mod recordings;
