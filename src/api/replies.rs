@@ -224,8 +224,14 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::OutsideTradingHours { wait_s, .. } => (None, Some(format!("{wait_s} s"))),
+        DenyReason::ShortSaleNotPermitted { why } => (Some(why.to_string()), None),
+        DenyReason::AssetExposureAboveMax { exposure, max, .. }
+        | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
+        DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
+        | DenyReason::InstrumentRestricted
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady

@@ -2,7 +2,8 @@
 
 use super::act::unknown_action;
 use super::answer::{Answer, Failure, ok, time};
-use super::app::App;
+use super::app::{App, Call};
+use super::auth::role_to_look;
 use super::events::{EventId, read_filter};
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
@@ -17,10 +18,11 @@ pub const ACTIONS: [&str; 8] =
     ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events"];
 
 /// Answers a request's query.
-pub fn show(app: &App, query: Query) -> Answer {
+pub fn show(app: &Call, query: Query) -> Answer {
     let Some(action) = query.get("action") else {
         return Err(Failure::field("action", format!("is missing; there are {}", ACTIONS.join(", "))));
     };
+    app.caller.need(role_to_look(&action), &action)?;
     let view = app.view.lock();
     match action.as_str() {
         "status" => query.finish().and_then(|()| ok(status(app, &view))),

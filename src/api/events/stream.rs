@@ -5,9 +5,10 @@ use super::ring::Got;
 use super::{EventId, Filter, History, KINDS};
 use crate::api::answer::{Failure, envelope};
 use crate::api::app::App;
+use crate::api::connections::{Busy, Peer};
 use crate::api::query::Query;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::{SinkExt, StreamExt, stream};
 use hyper_util::rt::TokioIo;
@@ -35,7 +36,7 @@ const HISTORY_BATCH: usize = 1_000;
 const HEARD_MAX: usize = 4_096;
 
 /// `GET …/events`: until the client goes, or, with `follow=false`, until it has what there is.
-pub async fn listen_sse(app: Arc<App>, request: Request) -> Response<Body> {
+pub async fn listen_sse(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let asked = match Asked::read(&app, &request) {
         Ok(asked) => asked,
         Err(failure) => return envelope(Err(failure), app.clock.now()),
@@ -76,7 +77,7 @@ pub async fn listen_sse(app: Arc<App>, request: Request) -> Response<Body> {
 }
 
 /// `GET …/events/ws`: the same, a text message an event.
-pub async fn listen_ws(app: Arc<App>, mut request: Request) -> Response<Body> {
+pub async fn listen_ws(State(app): State<Arc<App>>, mut request: Request) -> Response<Body> {
     let begun = Asked::read(&app, &request).and_then(|asked| Ok((asked, accept(request.headers())?)));
     let (asked, accept) = match begun {
         Ok(begun) => begun,
@@ -170,6 +171,8 @@ struct Asked {
     from: Option<EventId>,
     follow: bool,
     place: Place,
+    /// A connection that is listened on is not idle.
+    busy: Option<Busy>,
 }
 
 /// A listener's place among all there may be.
@@ -213,7 +216,8 @@ impl Asked {
         }
         query.finish()?;
         app.ready()?;
-        Ok(Asked { filter, from: from.and_then(|(id, _)| id), follow, place: Place::take(app)? })
+        let busy = request.extensions().get::<Peer>().map(Peer::busy);
+        Ok(Asked { filter, from: from.and_then(|(id, _)| id), follow, place: Place::take(app)?, busy })
     }
 }
 
@@ -245,7 +249,7 @@ struct Listener {
     filter: Filter,
     follow: bool,
     step: Step,
-    _place: Place,
+    _held: (Place, Option<Busy>),
 }
 
 enum Step {
@@ -267,7 +271,7 @@ impl Listener {
                 },
             }
         };
-        Listener { app, filter: asked.filter, follow: asked.follow, step, _place: asked.place }
+        Listener { app, filter: asked.filter, follow: asked.follow, step, _held: (asked.place, asked.busy) }
     }
 
     async fn next(&mut self) -> Option<Said> {
