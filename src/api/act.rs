@@ -7,8 +7,9 @@ use super::auth::role_to_act;
 use super::fields::{Decimal, FieldFault, Fields};
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::risk_config;
+use super::transition;
 use super::view::{Outcome, View};
-use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
+use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 10] = [
+pub const ACTIONS: [&str; 14] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -33,6 +34,10 @@ pub const ACTIONS: [&str; 10] = [
     "set-trading-state",
     "resume",
     "update-risk-config",
+    "initiate-transition",
+    "approve-transition",
+    "reject-transition",
+    "revert-to-paper",
 ];
 
 /// Answers a request's body.
@@ -54,6 +59,10 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
+        "initiate-transition" => transition::ask(app, fields, Ask::Initiate).await,
+        "approve-transition" => transition::ask(app, fields, Ask::Approve).await,
+        "reject-transition" => transition::ask(app, fields, Ask::Reject).await,
+        "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

@@ -34,6 +34,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transition;
 mod view;
 mod way;
 
@@ -46,4 +47,5 @@ pub use server::{Door, ListenError, PATH, listen, router, serve};
 pub use summary::Summary;
 pub use tail::{Hlog, Records, SharedView, Tail, Turn};
 pub use tls::ReloadingTls;
+pub use transition::SharedJudge;
 pub use view::{Alarm, Denial, FillNote, Outcome, Performance, RunStart, View};

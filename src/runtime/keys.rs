@@ -1,6 +1,6 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
-use crate::config::{Config, Mode, Venue, VenueKind};
+use crate::config::{self, Config, Venue, VenueKind};
 use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
 
 /// Reads a variable of the process.
@@ -12,8 +12,9 @@ fn variable(name: &str) -> Option<String> {
 pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, String), String> {
     // The configuration has been checked: account = "store" has the section.
     let files = config.credentials.as_ref().ok_or("there is no [credentials] section")?;
-    let environment = match config.engine.mode {
-        Mode::Paper => Environment::Testnet,
+    let environment = match venue.environment {
+        config::Environment::Paper => Environment::Testnet,
+        config::Environment::Live { .. } => Environment::Live,
     };
     let kind = match venue.kind {
         VenueKind::Binance => "binance",
