@@ -5,8 +5,8 @@ use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::domain::{
-    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, StrategyId,
-    Text, TradeTick, VenueId, VenueState,
+    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
+    OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -55,6 +55,13 @@ pub enum Body {
     Venue {
         venue: VenueId,
         name: Text<16>,
+    },
+    /// A margin account's worth and powers. Answers that the venue gave before it knew of an order are not told.
+    Margin(Margin),
+    /// Whether the instrument trades now, by its market's own word: a halt, a pause for volatility, and their end.
+    InstrumentStatus {
+        instrument: InstrumentId,
+        status: InstrumentStatus,
     },
     /// An asset's id and name; ids stay the same for the life of a journal.
     Asset {
@@ -130,4 +137,6 @@ wire_enum!(Body {
     18 => Permit { instrument, permit },
     19 => Allow { strategy, allowed },
     20 => Calendar { instrument, source, calendar },
+    21 => Margin(margin),
+    22 => InstrumentStatus { instrument, status },
 });

@@ -5,7 +5,9 @@ use super::command::TradingState;
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
-use crate::domain::{FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
+use crate::domain::{
+    FeedState, Instrument, InstrumentId, InstrumentStatus, OrdStatus, OrderId, Text, VenueId, VenueState,
+};
 
 impl Core {
     /// A run begins: nothing of the last one's links is known any more, and what was asked and not answered is unknown.
@@ -21,6 +23,8 @@ impl Core {
             inst.feed = FeedState::Disconnected;
             inst.quote_ns = 0;
             inst.swing = Default::default();
+            // A halt that began or ended while nobody listened is not told again.
+            inst.paused = false;
         }
         for book in &mut self.books {
             book.invalidate();
@@ -75,6 +79,12 @@ impl Core {
         self.resting.define(def.id);
         if !self.portfolio.define(def) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
+        }
+    }
+
+    pub(super) fn on_instrument_status(&mut self, instrument: InstrumentId, status: InstrumentStatus) {
+        if let Some(inst) = self.portfolio.slot_mut(instrument) {
+            inst.paused = status != InstrumentStatus::Trading;
         }
     }
 
