@@ -33,6 +33,8 @@ struct Rig {
     effects: Tx<Effect>,
     reports: Rx<Input>,
     told: Vec<Body>,
+    /// Everything that the core has seen: its journal.
+    journal: Vec<Event>,
     counters: Counters,
 }
 
@@ -67,23 +69,17 @@ fn wanted() -> Vec<Wanted> {
     vec![one(0, "AAPL", "AAPL"), one(1, "BTC/USD", "BTC")]
 }
 
-fn rig(seed: u64) -> Rig {
-    rig_with(seed, "secret")
-}
-
-fn rig_with(seed: u64, secret: &str) -> Rig {
-    let clock = Clock::virtual_at(1_770_000_000 * SECOND);
-    let hub = MemHub::new(&clock, seed);
-    hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
-    let account =
-        AlpacaAccount { key: "key".to_owned(), secret: "secret".to_owned(), cash: "100000".to_owned(), multiplier: 2 };
-    let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
-    let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
+fn gateway(
+    clock: &Clock,
+    hub: &MemHub,
+    seed: u64,
+    secret: &str,
+    counters: &Counters,
+) -> (AlpacaGateway, Tx<Effect>, Rx<Input>) {
     let (effects, effects_rx) = link(4096, &Wake::default());
     let (core_tx, reports) = link(4096, &Wake::default());
-    let rest = || Box::new(StreamRest::new(Box::new(hub.network()), &clock, 2 * SECOND));
+    let rest = || Box::new(StreamRest::new(Box::new(hub.network()), clock, 2 * SECOND));
     let ways = Ways { orders: rest(), cancels: rest(), questions: rest() };
-    let counters = Counters::default();
     let config = AlpacaConfig {
         name: "alpaca".to_owned(),
         names: Names::new(VENUE, 7, wanted()).unwrap(),
@@ -101,9 +97,27 @@ fn rig_with(seed: u64, secret: &str) -> Rig {
         seed,
     };
     let network = Box::new(hub.network());
-    let gateway = AlpacaGateway::new(config, &clock, network, ways, effects_rx, core_tx, &counters).unwrap();
+    let gateway = AlpacaGateway::new(config, clock, network, ways, effects_rx, core_tx, counters).unwrap();
+    (gateway, effects, reports)
+}
+
+fn rig(seed: u64) -> Rig {
+    rig_with(seed, "secret")
+}
+
+fn rig_with(seed: u64, secret: &str) -> Rig {
+    let clock = Clock::virtual_at(1_770_000_000 * SECOND);
+    let hub = MemHub::new(&clock, seed);
+    hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
+    let account =
+        AlpacaAccount { key: "key".to_owned(), secret: "secret".to_owned(), cash: "100000".to_owned(), multiplier: 2 };
+    let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
+    let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
+    let counters = Counters::default();
+    let (gateway, effects, reports) = gateway(&clock, &hub, seed, secret, &counters);
     let (core, out) = (Core::new(), Outbox::new());
-    let mut rig = Rig { clock, hub, sim, gateway, core, out, effects, reports, told: Vec::new(), counters };
+    let (told, journal) = (Vec::new(), Vec::new());
+    let mut rig = Rig { clock, hub, sim, gateway, core, out, effects, reports, told, journal, counters };
     rig.event(Body::Start { epoch: 7, run: 1 });
     rig.event(Body::Limits(limits()));
     rig.event(Body::Venue { venue: VENUE, name: Text::new("alpaca") });
@@ -117,6 +131,7 @@ impl Rig {
         let ts_ns = self.clock.now();
         let event = Event { seq: self.core.seq() + 1, ts_ns, recv_ns: 0, decoded_ns: 0, body };
         self.out.clear();
+        self.journal.push(event);
         self.core.on_event(&event, &mut self.out);
         let mut placed = Vec::new();
         for effect in self.out.effects() {
@@ -157,6 +172,18 @@ impl Rig {
     fn pass(&mut self, ns: Nanos) {
         let then = self.clock.now() + ns;
         self.until("time passes", |rig| rig.clock.now() >= then);
+    }
+
+    /// The engine dies with whatever was on its way, and another begins from its journal.
+    fn restart(&mut self, seed: u64) {
+        let (gateway, effects, reports) = gateway(&self.clock, &self.hub, seed, "secret", &self.counters);
+        (self.gateway, self.effects, self.reports) = (gateway, effects, reports);
+        self.core = Core::new();
+        for event in &self.journal {
+            self.out.clear();
+            self.core.on_event(event, &mut self.out);
+        }
+        self.event(Body::Start { epoch: 7, run: 2 });
     }
 
     fn state(&self) -> VenueState {
@@ -361,6 +388,28 @@ fn a_lost_stream_stops_orders_and_everything_is_asked_for_before_they_go_again()
     rig.pass(25 * SECOND);
     rig.compare("after the break");
     assert!(rig.count("reconnects") > 0);
+}
+
+#[test]
+fn an_engine_that_dies_in_the_middle_of_everything_finds_all_of_it_again() {
+    for (seed, turns) in [(10, 0), (11, 1), (12, 3), (13, 5), (14, 8), (15, 40)] {
+        let mut rig = rig(seed);
+        rig.ready();
+        let first = rig.resting();
+        rig.until_status(first, OrdStatus::New);
+        // Bought, cancelled and placed; none of it need have arrived, and no answer be back.
+        rig.market(Side::Buy, 10 * E9);
+        rig.command(Action::Cancel(first));
+        rig.resting();
+        (0..turns).for_each(|_| rig.turn());
+        rig.restart(seed);
+        rig.until("ready again", |rig| rig.state() == VenueState::Ready);
+        rig.quote(AAPL, 230 * E9);
+        let settled = |s: OrdStatus| matches!(s, OrdStatus::New | OrdStatus::PartiallyFilled);
+        rig.until("settled", |rig| rig.core.orders().live().all(|order| settled(order.status)));
+        rig.pass(25 * SECOND);
+        rig.compare(&format!("after {turns} turns"));
+    }
 }
 
 #[test]

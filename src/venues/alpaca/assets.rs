@@ -183,12 +183,13 @@ impl Asset {
         })
     }
 
-    /// The matrix of §8.2, and what of the order classes and features the asset takes. What it cannot say (a fraction
-    /// goes with `day` alone, extended hours with a limit) the request builder refuses, order by order.
+    /// The matrix of §8.2, and which features the asset takes. What it cannot say (a fraction goes with `day` alone,
+    /// extended hours with a limit) the request builder refuses, order by order. Lists and replacements are written by
+    /// `request`; they are not named here before the gateway sends them.
     fn abilities(&self, class: AssetClass, terms: Terms) -> Abilities {
         use OrderType as T;
         use TimeInForce as I;
-        let can = Abilities::NONE.with_stp(StpMode::Venue).with(Feature::QuoteQty).with(Feature::Replace);
+        let can = Abilities::NONE.with_stp(StpMode::Venue).with(Feature::QuoteQty);
         match class {
             AssetClass::Equity => {
                 let mut can = can
@@ -196,14 +197,10 @@ impl Asset {
                     .with_orders(&[T::Stop, T::StopLimit, T::TrailingStop], &[I::Day, I::Gtc])
                     .with(Feature::TrailBips)
                     .with(Feature::TrailOffset)
-                    .with(Feature::ExtendedHours)
-                    .with(Feature::Oco)
-                    .with(Feature::Oto)
-                    .with(Feature::Otoco);
+                    .with(Feature::ExtendedHours);
                 if self.exchange == "OTC" {
                     can = Abilities::NONE
                         .with_stp(StpMode::Venue)
-                        .with(Feature::Replace)
                         .with_orders(&[T::Market, T::Limit, T::Stop, T::StopLimit], &[I::Day, I::Gtc]);
                 }
                 if self.borrow == Borrow::Easy && terms.shorting { can.with(Feature::ShortSale) } else { can }

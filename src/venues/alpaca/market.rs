@@ -387,7 +387,7 @@ mod tests {
             {"T":"t","S":"BTC/USD","i":3447222699101865076,"p":47.299,"s":29.205707815,"tks":"S","t":"2021-02-22T15:51:45Z"},
             {"T":"zz"}]"#;
         let found = read(frame, false);
-        let quote = |instrument, bid_px, bid_qty, ask_px, ask_qty, ns| {
+        let quote = |instrument, bid_px, bid_qty, ask_px, ask_qty, ns: i64| {
             let (bid_px, ask_px, bid_qty, ask_qty) = (Price(bid_px), Price(ask_px), Qty(bid_qty), Qty(ask_qty));
             let ts_event_ns = 1_614_009_105_000_000_000 + ns;
             Ok(Market::Quote(Quote { instrument, bid_px, bid_qty, ask_px, ask_qty, update_id: 0, ts_event_ns }))

@@ -291,7 +291,7 @@ mod instruments {
             assert_eq!(inst.floor_to_tick(Price(px)), Price(floor), "{px}");
         }
         assert_eq!((inst.lot, inst.notional_min), (Qty(1), Usd::ONE));
-        assert!(inst.can.has(Feature::ShortSale) && inst.can.has(Feature::Otoco));
+        assert!(inst.can.has(Feature::ShortSale) && inst.can.has(Feature::TrailOffset));
         assert_eq!(inst.borrow, Borrow::Easy);
         assert!(!aapl.instrument(wanted, Terms { shorting: false, ..TERMS }).unwrap().can.has(Feature::ShortSale));
         let whole = Asset { fractionable: false, ..aapl.clone() }.instrument(wanted, TERMS).unwrap();
