@@ -2,7 +2,6 @@
 
 use super::AlpacaGateway;
 use super::ask::{Answer, Call};
-use super::lanes::Work;
 use super::session::Phase;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
@@ -25,11 +24,10 @@ const PARKED_MAX: usize = 1024;
 impl AlpacaGateway {
     /// Sends an order or lets it wait for the one before it; or says that it never will be sent.
     pub(super) fn place(&mut self, order: NewOrder, now: Nanos) {
-        let work = Work::Place(order);
         if self.lanes.is_free(order.instrument) {
-            return self.send(work, now, now);
+            return self.send(&order, now, now);
         }
-        if !self.lanes.wait(work, now) {
+        if !self.lanes.wait(order, now) {
             self.not_sent(order.order, "too many orders wait for the venue's answers");
         }
     }
@@ -37,21 +35,19 @@ impl AlpacaGateway {
     /// Sends what waited, where it may go now.
     pub(super) fn send_waiting(&mut self, now: Nanos) -> usize {
         let mut sent = 0;
-        while let Some(work) = self.lanes.overdue(now) {
-            let Work::Place(order) = work;
+        while let Some(order) = self.lanes.overdue(now) {
             self.not_sent(order.order, "it waited too long for the order before it");
             sent += 1;
         }
-        while let Some((since, work)) = self.lanes.next() {
-            self.send(work, since, now);
+        while let Some((since, order)) = self.lanes.next() {
+            self.send(&order, since, now);
             sent += 1;
         }
         sent
     }
 
-    fn send(&mut self, work: Work, since: Nanos, now: Nanos) {
-        let Work::Place(order) = work;
-        if let Err(why) = self.try_send(&order, now) {
+    fn send(&mut self, order: &NewOrder, since: Nanos, now: Nanos) {
+        if let Err(why) = self.try_send(order, now) {
             return self.not_sent(order.order, &why);
         }
         self.changed_ns = now;

@@ -11,26 +11,8 @@ pub const WAITING_MAX: usize = 256;
 /// An order that waited longer is not sent: the price that it was decided at is gone.
 pub const WAIT_MAX_NS: Nanos = 1_000_000_000;
 
-/// What waits: one order, a list of them, or a replacement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    Place(NewOrder),
-}
-
-impl Work {
-    pub fn instrument(&self) -> InstrumentId {
-        let Work::Place(order) = self;
-        order.instrument
-    }
-
-    pub fn has(&self, id: OrderId) -> bool {
-        let Work::Place(order) = self;
-        order.order == id
-    }
-}
-
 pub struct Lanes {
-    waiting: VecDeque<(Nanos, Work)>,
+    waiting: VecDeque<(Nanos, NewOrder)>,
     /// By instrument: requests that change orders and have no answer.
     busy: Vec<u32>,
 }
@@ -46,24 +28,24 @@ impl Lanes {
 
     /// Whether it may go now; nothing of the instrument is out, and nothing waits before it.
     pub fn is_free(&self, instrument: InstrumentId) -> bool {
-        !self.is_busy(instrument) && !self.waiting.iter().any(|(_, work)| work.instrument() == instrument)
+        !self.is_busy(instrument) && !self.waiting.iter().any(|(_, order)| order.instrument == instrument)
     }
 
     /// False where too many wait.
-    pub fn wait(&mut self, work: Work, now: Nanos) -> bool {
+    pub fn wait(&mut self, order: NewOrder, now: Nanos) -> bool {
         let room = self.waiting.len() < WAITING_MAX;
         if room {
-            self.waiting.push_back((now, work));
+            self.waiting.push_back((now, order));
         }
         room
     }
 
     /// The first that may go now, with the time since when it waits.
-    pub fn next(&mut self) -> Option<(Nanos, Work)> {
+    pub fn next(&mut self) -> Option<(Nanos, NewOrder)> {
         let mut at = 0;
         while at < self.waiting.len() {
-            let instrument = self.waiting[at].1.instrument();
-            let first = !self.waiting.iter().take(at).any(|(_, work)| work.instrument() == instrument);
+            let instrument = self.waiting[at].1.instrument;
+            let first = !self.waiting.iter().take(at).any(|(_, order)| order.instrument == instrument);
             if first && !self.is_busy(instrument) {
                 return self.waiting.remove(at);
             }
@@ -73,24 +55,24 @@ impl Lanes {
     }
 
     /// The first that has waited too long.
-    pub fn overdue(&mut self, now: Nanos) -> Option<Work> {
+    pub fn overdue(&mut self, now: Nanos) -> Option<NewOrder> {
         let at = self.waiting.iter().position(|(since, _)| now - since > WAIT_MAX_NS)?;
-        self.waiting.remove(at).map(|(_, work)| work)
+        self.waiting.remove(at).map(|(_, order)| order)
     }
 
     /// Takes out everything: nothing is sent any more.
-    pub fn drain(&mut self) -> impl Iterator<Item = Work> + '_ {
-        self.waiting.drain(..).map(|(_, work)| work)
+    pub fn drain(&mut self) -> impl Iterator<Item = NewOrder> + '_ {
+        self.waiting.drain(..).map(|(_, order)| order)
     }
 
     /// Takes out the order where it still waits.
-    pub fn withdraw(&mut self, order: OrderId) -> Option<Work> {
-        let at = self.waiting.iter().position(|(_, work)| work.has(order))?;
-        self.waiting.remove(at).map(|(_, work)| work)
+    pub fn withdraw(&mut self, order: OrderId) -> Option<NewOrder> {
+        let at = self.waiting.iter().position(|(_, waiting)| waiting.order == order)?;
+        self.waiting.remove(at).map(|(_, order)| order)
     }
 
     pub fn holds(&self, order: OrderId) -> bool {
-        self.waiting.iter().any(|(_, work)| work.has(order))
+        self.waiting.iter().any(|(_, waiting)| waiting.order == order)
     }
 
     pub fn sent(&mut self, instrument: InstrumentId) {
@@ -110,8 +92,8 @@ impl Lanes {
 mod tests {
     use super::*;
 
-    fn place(instrument: u16, order: u64) -> Work {
-        Work::Place(NewOrder { instrument: InstrumentId(instrument), order: OrderId(order), ..NewOrder::default() })
+    fn place(instrument: u16, order: u64) -> NewOrder {
+        NewOrder { instrument: InstrumentId(instrument), order: OrderId(order), ..NewOrder::default() }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::AlpacaGateway;
 use super::ask::{Answer, Call};
-use super::lanes::Work;
 use super::reconcile::{Ask, Backfill, Reconcile};
 use crate::core::effect::EffectOf;
 use crate::core::event::Body;
@@ -196,14 +195,7 @@ impl AlpacaGateway {
         if self.told != VenueState::Down {
             self.tell(VenueState::Down);
         }
-        let waiting: Vec<OrderId> = self
-            .lanes
-            .drain()
-            .map(|work| {
-                let Work::Place(order) = work;
-                order.order
-            })
-            .collect();
+        let waiting: Vec<OrderId> = self.lanes.drain().map(|order| order.order).collect();
         for order in waiting {
             self.not_sent(order, "the private stream was lost before it was sent");
         }
