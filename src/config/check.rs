@@ -1,8 +1,8 @@
 //! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
 
 use super::reader::Doc;
-use super::venues::{Credentials, Environment};
-use super::{Config, Mode, StrategyKind, Venue};
+use super::venues::{Credentials, Environment, Stream};
+use super::{Config, Mode, StrategyKind, Venue, VenueKind};
 use crate::domain::hosts::{is_paper, is_simulated};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
 
@@ -27,6 +27,9 @@ fn venues(config: &Config, doc: &Doc) {
         let key = format!("venues[{i}].account");
         if venue.credentials == Credentials::Sim && config.sim.is_none() && doc.sound(&[&key, "sim.enabled"]) {
             doc.fault(&key, "\"sim\" needs a [sim] section with enabled = true");
+        }
+        if venue.kind == VenueKind::Alpaca {
+            alpaca(config, doc, i);
         }
         let stored = matches!(venue.credentials, Credentials::Store { .. });
         if stored && config.credentials.is_none() && doc.sound(&[&key, "credentials"]) {
@@ -69,6 +72,12 @@ fn live(config: &Config, doc: &Doc) {
             continue;
         };
         lives += 1;
+        if venue.kind == VenueKind::Alpaca {
+            doc.fault(
+                &key("environment"),
+                "\"live\" is not of kind = \"alpaca\" in this version: paper alone is traded there",
+            );
+        }
         let twin = config.venues.iter().find(|other| other.name == *paper);
         match twin {
             Some(twin) if twin.environment != Environment::Paper => {
@@ -106,6 +115,34 @@ fn live(config: &Config, doc: &Doc) {
     }
     if config.engine.mode == Mode::Live && lives == 0 && doc.sound(&["engine.mode"]) {
         doc.fault("engine.mode", "\"live\" needs a venue with environment = \"live\"");
+    }
+}
+
+/// Hosts of real money, and of the venue's own paper accounts.
+const ALPACA_LIVE: &str = "//api.alpaca.markets";
+const ALPACA_PAPER: &str = "//paper-api.alpaca.markets";
+
+/// Paper and live cannot be mixed: each has hosts, keys and journals of its own.
+fn alpaca(config: &Config, doc: &Doc, at: usize) {
+    let venue = &config.venues[at];
+    let (Credentials::Keys { rest_url, ws_api_url, .. } | Credentials::Store { rest_url, ws_api_url, .. }) =
+        &venue.credentials
+    else {
+        let text = "\"sim\" is not known of kind = \"alpaca\": run `tollgate sim --alpaca` and name its addresses";
+        return doc.fault(&format!("venues[{at}].account"), text);
+    };
+    let paper = venue.environment == Environment::Paper;
+    for (key, url) in [("rest_url", rest_url), ("ws_api_url", ws_api_url)] {
+        let key = format!("venues[{at}].{key}");
+        if paper && url.contains(ALPACA_LIVE) {
+            doc.fault(&key, "is the host of real money, and the venue is not live: take paper-api.alpaca.markets");
+        }
+        if !paper && url.contains(ALPACA_PAPER) {
+            doc.fault(&key, "is the host of paper accounts, and the venue is live: take api.alpaca.markets");
+        }
+    }
+    if venue.streams.contains(&Stream::Depth) {
+        doc.fault(&format!("venues[{at}].streams"), "\"depth\" is not of kind = \"alpaca\"");
     }
 }
 

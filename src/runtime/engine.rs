@@ -375,18 +375,18 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         agent.take(Body::Strategy(StrategyConfig {
             id,
             instrument: instrument.id,
-            kind: strategy_kind(&strategy.kind),
+            kind: strategy_kind(&strategy.kind, config.venues[usize::from(venue.0)].kind),
         }));
         // Its twin trades live, where its instrument has one.
         let twin = config.venues.iter().position(
             |other| matches!(&other.environment, config::Environment::Live { paper } if *paper == strategy.venue),
         );
-        let live = twin.and_then(|at| names.instrument(VenueId(at as u8), &strategy.symbol));
-        if let Some((instrument, id)) = live.zip(id.live()) {
+        let live = twin.and_then(|at| Some((at, names.instrument(VenueId(at as u8), &strategy.symbol)?)));
+        if let Some(((at, instrument), id)) = live.zip(id.live()) {
             let mut allowed = Allowed::default();
             allowed.add(instrument.id);
             agent.take(Body::Allow { strategy: id, allowed });
-            let kind = strategy_kind(&strategy.kind);
+            let kind = strategy_kind(&strategy.kind, config.venues[at].kind);
             agent.take(Body::Strategy(StrategyConfig { id, instrument: instrument.id, kind }));
         }
     }
@@ -397,7 +397,7 @@ fn venue_id(config: &Config, name: &str) -> VenueId {
     VenueId(config.venues.iter().position(|venue| venue.name == name).unwrap_or(0) as u8)
 }
 
-fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
+fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> StrategyKind {
     match *kind {
         config::StrategyKind::EmaCross { fast, slow, sample_ns, order_notional } => {
             StrategyKind::EmaCross { fast, slow, sample_ns, order_notional }
@@ -406,8 +406,12 @@ fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
             StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max }
         }
         config::StrategyKind::Probe { every, qty } => {
-            // Binance's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
-            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), crate::venues::binance::SCALE);
+            // The venue's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
+            let scale = match venue {
+                config::VenueKind::Binance => crate::venues::binance::SCALE,
+                config::VenueKind::Alpaca => crate::venues::alpaca::QTY_SCALE,
+            };
+            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), scale);
             StrategyKind::Probe { every, qty: Qty(exact.unwrap_or(1)) }
         }
     }

@@ -1,6 +1,6 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
-use crate::config::{self, Config, Venue, VenueKind};
+use crate::config::{self, Config, Venue};
 use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
 
 /// Reads a variable of the process.
@@ -16,10 +16,7 @@ pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, Strin
         config::Environment::Paper => Environment::Testnet,
         config::Environment::Live { .. } => Environment::Live,
     };
-    let kind = match venue.kind {
-        VenueKind::Binance => "binance",
-    };
-    let found = CredentialId::new(kind, environment, name)
+    let found = CredentialId::new(venue.kind.as_str(), environment, name)
         .and_then(|id| {
             let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
             let mut vault = super::vault::find(variable)?;
