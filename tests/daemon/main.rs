@@ -12,3 +12,4 @@ mod lifecycle;
 mod recordings;
 mod sim;
 mod support;
+mod transition;
