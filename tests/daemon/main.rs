@@ -6,6 +6,7 @@ mod access;
 mod commands;
 mod credentials;
 mod died;
+mod events;
 mod faults;
 mod keys;
 mod kill9;
