@@ -133,3 +133,13 @@ fn changed_rest_bodies_are_refused_or_read_as_they_stand() {
 fn changed_headers_are_passed_over_or_counted_as_they_stand() {
     run("header", bodies::HEADER_SEEDS, Bodies::header);
 }
+
+#[test]
+fn changed_alpaca_answers_and_updates_are_refused_or_hold_sound_numbers() {
+    run("alpaca", bodies::ALPACA_SEEDS, Bodies::alpaca);
+}
+
+#[test]
+fn changed_alpaca_market_frames_are_refused_or_hold_sound_numbers() {
+    run("alpaca_market", bodies::ALPACA_MARKET_SEEDS, Bodies::alpaca_market);
+}

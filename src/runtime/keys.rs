@@ -1,7 +1,7 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in; and the
 //! passphrase of one that is encrypted, from the same places.
 
-use crate::config::{Config, Mode, Venue, VenueKind};
+use crate::config::{Config, Mode, Venue};
 use crate::credentials::sources::Found;
 use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
 use crate::venues::binance::key;
@@ -51,10 +51,7 @@ fn look_up(config: &Config, venue: &Venue, name: &str) -> Result<(CredentialId, 
     let environment = match config.engine.mode {
         Mode::Paper => Environment::Testnet,
     };
-    let kind = match venue.kind {
-        VenueKind::Binance => "binance",
-    };
-    let found = CredentialId::new(kind, environment, name).and_then(|id| {
+    let found = CredentialId::new(venue.kind.as_str(), environment, name).and_then(|id| {
         let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
         let mut vault = super::vault::find(variable)?;
         let found = sources::find(&id, vault.as_mut(), &files.store_file, &keys, variable);
