@@ -15,7 +15,7 @@ use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as 
 use tollgate::venues::alpaca::updates::Frame;
 use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
 use tollgate::venues::assets::AssetTable;
-use tollgate::venues::binance::account::{self, AccountDecoder, Names};
+use tollgate::venues::binance::account::{AccountDecoder, Names, rest_error, server_time};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
 use tollgate::venues::binance::limits::header_count;
 use tollgate::venues::binance::response::{self, Answer};
@@ -212,11 +212,11 @@ impl Bodies {
             is_json(body);
             assert!(order.order_qty.0 >= 0 && order.cum_qty.0 >= 0 && order.order_px.0 >= 0);
         }
-        if let Ok(time) = account::server_time(body) {
+        if let Ok(time) = server_time(body) {
             is_json(body);
             assert!(time >= 0);
         }
-        if account::rest_error(body).is_ok() {
+        if rest_error(body).is_ok() {
             is_json(body);
         }
     }
