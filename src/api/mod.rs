@@ -17,6 +17,7 @@ mod act;
 mod answer;
 mod app;
 mod fields;
+mod order_fields;
 mod replies;
 mod risk_config;
 mod server;

@@ -48,6 +48,7 @@ impl Core {
             h.add(&venue.synced_ns);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
+            h.add(&venue.open);
         }
         h.add(&self.portfolio.totals);
         for inst in self.portfolio.defined() {

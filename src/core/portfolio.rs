@@ -8,8 +8,8 @@ use super::command::TradingState;
 use super::positions::Position;
 use super::risk::Swing;
 use crate::domain::{
-    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
-    RequestId, Round, Side, Text, Usd, VenueId, num,
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, OpenCounts, Price, Qty,
+    Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -54,6 +54,8 @@ pub struct Inst {
     pub swing: Swing,
     pub position: Position,
     pub working: Working,
+    /// Orders of ours that are open, as the venue's filters count them.
+    pub open: OpenCounts,
     pub closing: Closing,
     pub trading: TradingState,
     /// An order of ours has been sent: there may be fills.
@@ -81,6 +83,7 @@ wire_struct!(Inst {
     swing,
     position,
     working,
+    open,
     closing,
     trading,
     traded,

@@ -1,6 +1,6 @@
 //! What is traded: scales, filters and the assets on both sides.
 
-use super::{Abilities, AssetId, InstrumentId, Price, Qty, Text, Usd, VenueId};
+use super::{Abilities, AssetId, Filters, InstrumentId, Price, Qty, Text, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 
 /// Whether the venue takes orders for it.
@@ -52,6 +52,7 @@ pub struct Instrument {
     pub taker_fee_ppm: u32,
     /// What the venue takes of its orders.
     pub can: Abilities,
+    pub filters: Filters,
 }
 wire_struct!(Instrument {
     id,
@@ -80,6 +81,7 @@ wire_struct!(Instrument {
     notional_max_applies_to_market,
     taker_fee_ppm,
     can,
+    filters,
 });
 
 impl Instrument {

@@ -10,8 +10,12 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     if !scene.account.is_stated(def.venue) {
         return Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount));
     }
-    let needed = reserve(c.order.side, c.value_px, c.order.qty, c.inst)
-        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
+    if !scene.covered.is_zero() {
+        // It waits for an entry, and pays with what that brings.
+        return Ok(());
+    }
+    let needed =
+        reserve(c.order.side, c.value_px, c.qty, c.inst).ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
     let (asset, name) = match c.order.side {
         Side::Buy => (def.quote, def.quote_name),
         Side::Sell => (def.base, def.base_name),
