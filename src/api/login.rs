@@ -3,7 +3,9 @@
 use super::answer::{Answer, Failure, envelope, ok, time};
 use super::app::App;
 use super::auth::{Caller, lock};
+use super::connections::Peer;
 use super::fields::Fields;
+use super::guard::slow;
 use super::server::json_body;
 use super::session::{cookie, set_cookie};
 use axum::Extension;
@@ -17,10 +19,14 @@ use zeroize::{Zeroize, Zeroizing};
 /// `POST /login {"token": "..."}`.
 pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let mut given = None;
+    let peer = request.extensions().get::<Peer>().cloned();
     let answer = match json_body(&app, request).await {
         Ok(body) => begin(&app, &body, &mut given),
         Err(failure) => Err(failure),
     };
+    if let Err(failure) = &answer {
+        slow(&app, failure, peer.as_ref()).await;
+    }
     with_cookie(&app, answer, given.as_ref().map(|cookie| cookie.as_str()))
 }
 

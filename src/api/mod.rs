@@ -30,6 +30,7 @@ mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
 mod view;
 mod way;

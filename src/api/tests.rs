@@ -200,7 +200,7 @@ const CONNECTIONS: ConnectionLimits =
 /// The door of a paper engine before the first token was made. The folder may go: it is where the tokens would be.
 fn paper(address: SocketAddr) -> (Access, Home, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let access = Access::open(&dir.path().join("tokens"), None, NOON).unwrap();
+    let access = Access::open(&dir.path().join("tokens"), None, 1_000_000, &Counters::default(), NOON).unwrap();
     (access, Home::new(address, Vec::new(), false), dir)
 }
 

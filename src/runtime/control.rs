@@ -62,7 +62,7 @@ pub struct WayIn {
 impl WayIn {
     /// Takes the port. Whoever may come needs a token, unless it is paper that is traded and this machine alone that
     /// can come.
-    pub fn open(config: &Config, clock: &Clock) -> Result<WayIn, ControlError> {
+    pub fn open(config: &Config, counters: &Counters, clock: &Clock) -> Result<WayIn, ControlError> {
         let control = &config.control;
         // First of all: a second engine ends here, with a sentence.
         let listener = crate::api::listen(control.listen)?;
@@ -73,7 +73,8 @@ impl WayIn {
         } else {
             None
         };
-        let access = Access::open(&config.engine.data_dir.join(&control.tokens_file), why_needed, clock.now())?;
+        let tokens = config.engine.data_dir.join(&control.tokens_file);
+        let access = Access::open(&tokens, why_needed, control.requests_per_second_max, counters, clock.now())?;
         let tls = match &control.tls {
             Some(tls) => Some(ReloadingTls::open(&tls.certificate_file, &tls.key_file)?),
             None => None,

@@ -160,7 +160,8 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        let way_in = WayIn::open(config, &clock)?;
+        let counters = Counters::default();
+        let way_in = WayIn::open(config, &counters, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -179,7 +180,6 @@ impl Engine {
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
-        let counters = Counters::default();
 
         let sim = match &config.sim {
             Some(sim) => Some(start_sim(sim, Box::new(threads.network("sim")?), clock.clone())?),
