@@ -7,6 +7,7 @@ mod commands;
 mod credentials;
 mod died;
 mod door;
+mod events;
 mod kill9;
 mod lifecycle;
 mod recordings;
