@@ -296,6 +296,8 @@ mod tests {
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
         ("update-risk-config", Role::Admin),
+        ("store-credentials", Role::Admin),
+        ("rotate-credentials", Role::Admin),
     ];
 
     #[test]

@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use std::sync::Arc;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// `POST /login {"token": "..."}`.
 pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
@@ -32,11 +32,10 @@ pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Bo
 
 fn begin(app: &App, body: &[u8], given: &mut Option<Zeroizing<String>>) -> Answer {
     let fields = Fields::parse(body).map_err(|why| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", why))?;
-    let mut token = fields.text("token").unwrap_or_default();
+    let token = fields.secret_opt("token").unwrap_or_default();
     let finished = fields.finish().map_err(Failure::fields);
     let now = app.clock.now();
     let found = finished.and_then(|()| app.access.token(token.as_bytes(), now));
-    token.zeroize();
     let found = found?;
     let mut sessions = lock(&app.access.sessions);
     let (cookie, session) = sessions

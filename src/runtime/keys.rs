@@ -1,24 +1,37 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
 use crate::config::{Config, Mode, Venue, VenueKind};
-use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
+use crate::credentials::sources::Source;
+use crate::credentials::{Credential, CredentialId, Environment, MasterKeys, sources};
+
+/// Where a venue's key came from, and the key, by which a newer one is known and which a rotation that fails goes back
+/// to.
+pub struct Origin {
+    pub id: CredentialId,
+    pub source: Source,
+    pub credential: Credential,
+}
 
 /// Reads a variable of the process.
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Key and secret of the credential of this name. On paper only what was stored for test networks is found.
-pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, String), String> {
+/// The namespace of keys that the engine's mode uses. On paper only what was stored for test networks is found.
+pub fn environment(config: &Config) -> Environment {
+    match config.engine.mode {
+        Mode::Paper => Environment::Testnet,
+    }
+}
+
+/// The credential of this name.
+pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<Origin, String> {
     // The configuration has been checked: account = "store" has the section.
     let files = config.credentials.as_ref().ok_or("there is no [credentials] section")?;
-    let environment = match config.engine.mode {
-        Mode::Paper => Environment::Testnet,
-    };
     let kind = match venue.kind {
         VenueKind::Binance => "binance",
     };
-    let found = CredentialId::new(kind, environment, name)
+    let found = CredentialId::new(kind, environment(config), name)
         .and_then(|id| {
             let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
             let mut vault = super::vault::find(variable)?;
@@ -30,10 +43,7 @@ pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, Strin
         })
         .map_err(|error| error.to_string());
     let (id, found) = found?;
-    let (key, secret) = (&found.credential.api_key, &found.credential.secret);
-    tracing::info!("venue {}: key {id} ending in {:?} from {}", venue.name, key.last_four(), found.source);
-    // A credential's parts are text.
-    let text = |part: Option<&str>| part.map(str::to_owned).ok_or(CredentialError::SecretText { what: "secret" });
-    let both = || Ok((text(key.expose_text())?, text(secret.expose_text())?));
-    both().map_err(|error: CredentialError| error.to_string())
+    let (source, credential) = (found.source, found.credential);
+    tracing::info!("venue {}: key {id} ending in {:?} from {source}", venue.name, credential.api_key.last_four());
+    Ok(Origin { id, source, credential })
 }

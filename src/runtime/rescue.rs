@@ -2,9 +2,10 @@
 //!
 //! It trusts nothing of the threads that may have died: its orders come from the journal, its connection is its own.
 
+use super::keeper::SharedSigner;
 use crate::core::Core;
 use crate::domain::{OrderId, VenueId};
-use crate::venues::binance::sign::RestSigner;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time for one cancel: a venue that takes longer is asked by a person.
@@ -15,7 +16,8 @@ pub struct Rescue {
     pub venue: VenueId,
     pub name: String,
     pub rest_url: String,
-    pub signer: RestSigner,
+    /// The key in use: a rotation exchanges it.
+    pub signer: SharedSigner,
     pub recv_window_ms: u32,
 }
 
@@ -38,8 +40,12 @@ impl Rescue {
         let mut query = String::new();
         crate::venues::binance::sign::push_query(&mut query, "symbol", symbol);
         crate::venues::binance::sign::push_query(&mut query, "origClientOrderId", id.as_str());
-        self.signer.sign_query(&mut query, self.recv_window_ms, now_ms);
-        let (header, key) = self.signer.header();
+        let (header, key) = {
+            // Exchanged in one step, so a panic of another holder did no harm.
+            let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+            signer.sign_query(&mut query, self.recv_window_ms, now_ms);
+            signer.header()
+        };
         let answer = agent.delete(format!("{}/api/v3/order?{query}", self.rest_url)).header(header, key).call();
         let outcome = match answer {
             Ok(response) if response.status().is_success() => "cancelled".to_owned(),

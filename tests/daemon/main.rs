@@ -11,5 +11,6 @@ mod events;
 mod kill9;
 mod lifecycle;
 mod recordings;
+mod rotation;
 mod sim;
 mod support;
