@@ -192,7 +192,7 @@ impl Engine {
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let (mut rescues, mut key_places) = (Vec::new(), Vec::new());
+        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
@@ -218,9 +218,13 @@ impl Engine {
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            if let Some(origin) = origin {
-                let (venue, probe, signer) = (venue.name.clone(), parts.probe(), rescue.signer.clone());
-                key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+            match (origin, rescue.signer()) {
+                (Some(origin), Some(signer)) => {
+                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                }
+                (Some(origin), None) => fixed_keys.push(origin.id),
+                (None, _) => {}
             }
             rescues.push(rescue);
             links.reports.push(reports_rx);
@@ -245,7 +249,7 @@ impl Engine {
         let (key_asks, key_asks_rx) = bounded(8);
         let keeper = match &config.credentials {
             Some(files) => Some(
-                KeeperThread::start(config, files, key_places, commands_tx.clone(), &counters, key_asks_rx)
+                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
                     .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
             ),
             None => None,
@@ -354,12 +358,12 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         agent.take(Body::Strategy(StrategyConfig {
             id,
             instrument: instrument.id,
-            kind: strategy_kind(&strategy.kind),
+            kind: strategy_kind(&strategy.kind, config.venues[usize::from(venue.0)].kind),
         }));
     }
 }
 
-fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
+fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> StrategyKind {
     match *kind {
         config::StrategyKind::EmaCross { fast, slow, sample_ns, order_notional } => {
             StrategyKind::EmaCross { fast, slow, sample_ns, order_notional }
@@ -368,8 +372,12 @@ fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
             StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max }
         }
         config::StrategyKind::Probe { every, qty } => {
-            // Binance's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
-            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), crate::venues::binance::SCALE);
+            // The venue's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
+            let scale = match venue {
+                config::VenueKind::Binance => crate::venues::binance::SCALE,
+                config::VenueKind::Alpaca => crate::venues::alpaca::QTY_SCALE,
+            };
+            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), scale);
             StrategyKind::Probe { every, qty: Qty(exact.unwrap_or(1)) }
         }
     }

@@ -58,6 +58,8 @@ pub struct Place {
 pub struct Keeper {
     files: CredentialFiles,
     places: Vec<Place>,
+    /// Used by venues whose gateways take no other key while they run.
+    fixed: Vec<CredentialId>,
     commands: Tx<Input>,
     /// Nothing may be withdrawn with a key that trades real money.
     live: bool,
@@ -83,6 +85,7 @@ impl KeeperThread {
         config: &Config,
         files: &CredentialFiles,
         places: Vec<Place>,
+        fixed: Vec<CredentialId>,
         commands: Tx<Input>,
         counters: &Counters,
         asks: Receiver<KeyAsk>,
@@ -90,6 +93,7 @@ impl KeeperThread {
         let mut keeper = Keeper {
             files: files.clone(),
             places,
+            fixed,
             commands,
             live: keys::environment(config) == crate::credentials::Environment::Live,
             seen: None,
@@ -319,6 +323,13 @@ impl Keeper {
     }
 
     fn try_rotate(&mut self, id: &CredentialId) -> Rotated {
+        if self.fixed.contains(id) {
+            return Err(Failed::Refused(format!(
+                "the key of {} is not exchanged while the engine trades: keep the new one with store-credentials, and \
+                 start anew",
+                id.venue()
+            )));
+        }
         let later = |error: CredentialError| Failed::Later(error.to_string());
         let (next, version) = {
             let store = self.open(Access::Read).map_err(later)?;

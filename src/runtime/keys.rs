@@ -1,6 +1,6 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
-use crate::config::{Config, Mode, Venue, VenueKind};
+use crate::config::{Config, Mode, Venue};
 use crate::credentials::sources::Source;
 use crate::credentials::{Credential, CredentialId, Environment, MasterKeys, sources};
 
@@ -28,10 +28,7 @@ pub fn environment(config: &Config) -> Environment {
 pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<Origin, String> {
     // The configuration has been checked: account = "store" has the section.
     let files = config.credentials.as_ref().ok_or("there is no [credentials] section")?;
-    let kind = match venue.kind {
-        VenueKind::Binance => "binance",
-    };
-    let found = CredentialId::new(kind, environment(config), name)
+    let found = CredentialId::new(venue.kind.as_str(), environment(config), name)
         .and_then(|id| {
             let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
             let mut vault = super::vault::find(variable)?;

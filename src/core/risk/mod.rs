@@ -31,7 +31,7 @@ mod self_match;
 mod state;
 
 pub use ability::TermFault;
-pub(crate) use balance::reserve;
+pub(crate) use balance::{purse, reserve};
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};

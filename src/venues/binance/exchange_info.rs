@@ -289,6 +289,7 @@ mod tests {
             taker_fee_ppm: 1000,
             borrow: crate::domain::Borrow::Never,
             can: Abilities::default(),
+            ..Instrument::default()
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);
