@@ -24,6 +24,7 @@ mod guard;
 mod health;
 mod keys;
 mod login;
+mod order_fields;
 mod query;
 mod replies;
 mod risk_config;
