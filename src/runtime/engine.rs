@@ -219,11 +219,11 @@ impl Engine {
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             match (origin, rescue.signer()) {
-                (Some(origin), Some(signer)) => {
+                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
                     let (venue, probe) = (venue.name.clone(), parts.probe());
                     key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
                 }
-                (Some(origin), None) => fixed_keys.push(origin.id),
+                (Some(origin), _) => fixed_keys.push(origin.id),
                 (None, _) => {}
             }
             rescues.push(rescue);

@@ -58,7 +58,7 @@ pub struct Place {
 pub struct Keeper {
     files: CredentialFiles,
     places: Vec<Place>,
-    /// Used by venues whose gateways take no other key while they run.
+    /// Used by venues whose gateways take no other key while they run, or opened by a passphrase.
     fixed: Vec<CredentialId>,
     commands: Tx<Input>,
     /// Nothing may be withdrawn with a key that trades real money.

@@ -6,7 +6,7 @@ mod control;
 pub mod engine;
 mod hours;
 mod keeper;
-mod keys;
+pub mod keys;
 mod log;
 pub mod names;
 mod narrate;

@@ -59,16 +59,20 @@ impl VenueKeys {
                 // A credential's parts are text.
                 let text = |part: &Secret| part.expose_text().map(str::to_owned).ok_or("a key is text");
                 let (api_key, secret) = (text(&origin.credential.api_key)?, text(&origin.credential.secret)?);
+                let secret = super::keys::unlock(config, venue, credential, secret)?;
                 Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret, origin: Some(origin) })
             }
-            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => Ok(VenueKeys {
-                rest_url: rest_url.clone(),
-                stream_url: stream_url.clone(),
-                ws_api_url: ws_api_url.clone(),
-                api_key: api_key.read().map_err(|cause| cause.to_string())?,
-                secret: secret.read().map_err(|cause| cause.to_string())?,
-                origin: None,
-            }),
+            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => {
+                let secret = secret.read().map_err(|cause| cause.to_string())?;
+                Ok(VenueKeys {
+                    rest_url: rest_url.clone(),
+                    stream_url: stream_url.clone(),
+                    ws_api_url: ws_api_url.clone(),
+                    api_key: api_key.read().map_err(|cause| cause.to_string())?,
+                    secret: super::keys::unlock(config, venue, &venue.name, secret)?,
+                    origin: None,
+                })
+            }
             (Credentials::Sim, Some(keys)) => Ok(VenueKeys {
                 rest_url: keys.rest_url.clone(),
                 stream_url: keys.stream_url.clone(),

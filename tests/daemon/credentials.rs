@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 /// The configuration with its store and master key below `dir`, and uncompressed journals, which can be searched.
-fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
+pub fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
     let mut text = std::fs::read_to_string(path).unwrap();
     let (store, key) = (format!("{:?}", dir.join("credentials.store")), format!("{:?}", dir.join("master.key")));
     let own = [

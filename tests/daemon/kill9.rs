@@ -66,13 +66,13 @@ pub fn engine_balances(daemon: &Daemon) -> BTreeMap<String, Decimal> {
 }
 
 /// Symbol to net quantity, by the engine.
-fn engine_positions(daemon: &Daemon) -> BTreeMap<String, Decimal> {
+pub fn engine_positions(daemon: &Daemon) -> BTreeMap<String, Decimal> {
     let positions = daemon.get("positions").unwrap();
     let rows = positions["positions"].as_array().unwrap().iter();
     rows.map(|p| (p["symbol"].as_str().unwrap().to_owned(), decimal(&p["quantity"]))).collect()
 }
 
-fn open_ids(orders: &Value) -> Vec<String> {
+pub fn open_ids(orders: &Value) -> Vec<String> {
     let mut ids: Vec<String> = orders.as_array().unwrap().iter().map(client_id).collect();
     ids.sort();
     ids
