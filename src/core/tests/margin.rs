@@ -88,15 +88,17 @@ fn of_the_venues_word_only_orders_that_it_can_know_are_part() {
 
 #[test]
 fn a_short_sale_holds_more_than_its_price_and_covering_holds_nothing() {
-    let mut rig = stated(Funding::BuyingPower);
-    let short = rig.limit(Side::Sell, E8 / 10, 60_000).unwrap();
+    let mut rig = rig(Funding::BuyingPower);
+    rig.state_power(100_000);
+    // Whole ones alone are lent.
+    let short = rig.limit(Side::Sell, E8, 60_000).unwrap();
     // Three percent above the ask of 60,000.01.
-    assert_eq!(rig.power(), POWER - 6_181);
+    assert_eq!(rig.core.account().powers(VENUE).buying_power(), 100_000 * E8 - 6_180_001_030_000);
     rig.report(short, ExecType::New);
-    rig.fill(short, Side::Sell, E8 / 10, 60_000);
-    rig.step(Body::Balance(Balance { venue: VENUE, asset: BTC_ASSET, free: -E8 / 10, locked: 0, ts_event_ns: 0 }));
+    rig.fill(short, Side::Sell, E8, 60_000);
+    rig.step(Body::Balance(Balance { venue: VENUE, asset: BTC_ASSET, free: -E8, locked: 0, ts_event_ns: 0 }));
     rig.state_power(0);
-    let cover = rig.limit(Side::Buy, E8 / 10, 60_000);
+    let cover = rig.limit(Side::Buy, E8, 60_000);
     assert!(cover.is_ok(), "{cover:?}");
     // One more would grow a long position.
     assert!(matches!(rig.limit(Side::Buy, E8 / 100, 60_000), Err(DenyReason::BalanceTooLow { .. })));
