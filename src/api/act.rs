@@ -5,6 +5,7 @@ use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
+use super::keys;
 use super::order_fields::read_order;
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::risk_config;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 14] = [
+pub const ACTIONS: [&str; 16] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -37,6 +38,8 @@ pub const ACTIONS: [&str; 14] = [
     "approve-transition",
     "reject-transition",
     "revert-to-paper",
+    "store-credentials",
+    "rotate-credentials",
 ];
 
 /// Answers a request's body.
@@ -62,6 +65,8 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "approve-transition" => transition::ask(app, fields, Ask::Approve).await,
         "reject-transition" => transition::ask(app, fields, Ask::Reject).await,
         "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
+        "store-credentials" => keys::store(app, fields).await,
+        "rotate-credentials" => keys::rotate(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

@@ -4,6 +4,7 @@ use super::answer::Failure;
 use super::auth::{Access, Caller};
 use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
+use super::keys::KeyDesk;
 use super::tail::SharedView;
 use super::transition::SharedJudge;
 use super::view::View;
@@ -43,6 +44,7 @@ pub struct App {
     pub clock: Clock,
     pub access: Access,
     pub home: Home,
+    pub keys: KeyDesk,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
     /// Who judges what is between paper and live; none in an engine without.
@@ -101,6 +103,7 @@ impl App {
         info: Info,
         access: Access,
         home: Home,
+        keys: KeyDesk,
         view: SharedView,
         commands: Tx<Input>,
         counters: Counters,
@@ -113,6 +116,7 @@ impl App {
             clock,
             access,
             home,
+            keys,
             limits_turn: tokio::sync::Mutex::new(()),
             judge: None,
             commands,

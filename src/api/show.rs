@@ -15,8 +15,18 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 9] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events", "transition-status"];
+pub const ACTIONS: [&str; 10] = [
+    "status",
+    "portfolio",
+    "positions",
+    "trades",
+    "performance",
+    "orders",
+    "latency",
+    "events",
+    "transition-status",
+    "credentials-status",
+];
 
 /// Answers a request's query.
 pub fn show(app: &Call, query: Query) -> Answer {

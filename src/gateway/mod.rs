@@ -24,7 +24,7 @@ mod known;
 pub mod live;
 mod reports;
 
-pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError};
+pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError, KeyTicket, NewKey};
 pub use self::live::LiveGateway;
 
 use crate::domain::{Nanos, PaperHosts, VenueId};

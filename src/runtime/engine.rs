@@ -2,6 +2,7 @@
 
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
+use super::keeper::{KeeperThread, Place as KeyPlace};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
@@ -79,6 +80,8 @@ pub struct Engine {
     pub store: Option<StoreThread>,
     /// `None` where it could not be started.
     pub transition: Option<TransitionThread>,
+    /// `None` where no credentials are configured.
+    pub keeper: Option<KeeperThread>,
 }
 
 /// Threads that stop together.
@@ -167,7 +170,8 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        let way_in = WayIn::open(config, &clock)?;
+        let counters = Counters::default();
+        let way_in = WayIn::open(config, &counters, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -186,7 +190,6 @@ impl Engine {
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
-        let counters = Counters::default();
 
         let sim = match &config.sim {
             Some(sim) => {
@@ -199,21 +202,24 @@ impl Engine {
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let mut rescues = Vec::new();
+        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut live_venues = Vec::new();
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
             let is_live = venue.environment != config::Environment::Paper;
             let simulated = sim.as_ref().and_then(|(_, keys)| if is_live { keys.get(1) } else { keys.first() });
-            let keys = VenueKeys::find(config, venue, simulated)
+            let mut keys = VenueKeys::find(config, venue, simulated)
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
+            // One rotation at a time.
+            let (new_keys, new_keys_rx) = link(1, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
             let (permits_tx, permits) = link(PERMITS_MAX, &threads.wake(&gateway_name));
             if is_live {
                 live_venues.push(LiveVenue { venue: id, permits: permits_tx });
             }
+            let origin = keys.origin.take();
             let parts =
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
@@ -222,6 +228,7 @@ impl Engine {
                     orders_rx,
                     reports_tx,
                     permits,
+                    new_keys_rx,
                     &threads.wake(&gateway_name),
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
@@ -229,6 +236,14 @@ impl Engine {
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            match (origin, rescue.signer()) {
+                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
+                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                }
+                (Some(origin), _) => fixed_keys.push(origin.id),
+                (None, _) => {}
+            }
             rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
@@ -248,12 +263,22 @@ impl Engine {
         begin_run(&mut agent, config, &names, epoch, run);
         threads.add(config, "core", Box::new(agent));
 
+        // Requests that wait for the keeper of keys: people make them, one by one.
+        let (key_asks, key_asks_rx) = bounded(8);
+        let keeper = match &config.credentials {
+            Some(files) => Some(
+                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
+                    .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
+            ),
+            None => None,
+        };
         let (criteria, apart) =
             (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
         let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
         let control = Control::start(ControlParts {
             config,
             judge: judge.clone(),
+            keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
             way_in,
             clock: &clock,
@@ -307,6 +332,7 @@ impl Engine {
             started_ns,
             store,
             transition,
+            keeper,
         })
     }
 
@@ -336,6 +362,7 @@ fn start_sim(
         ws_api_url: format!("ws://{addr}/ws-api/v3"),
         api_key,
         secret,
+        origin: None,
     });
     let keys = keys.collect();
     Ok((Box::new(venue), keys))
