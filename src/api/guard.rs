@@ -5,6 +5,7 @@ use super::answer::{Failure, envelope};
 use super::app::App;
 use super::auth::Shown;
 use super::connections::Peer;
+use super::dashboard;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -55,7 +56,8 @@ fn admit(app: &App, request: &mut Request) -> Result<Option<super::connections::
         let message = "the request's connection is not known";
         return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message));
     };
-    if PUBLIC.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    if PUBLIC.contains(&path) || dashboard::paths().any(|file| file == path) {
         return Ok(None);
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
