@@ -15,8 +15,19 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 10] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events", "equity", "candles"];
+pub const ACTIONS: [&str; 11] = [
+    "status",
+    "portfolio",
+    "positions",
+    "trades",
+    "performance",
+    "orders",
+    "latency",
+    "events",
+    "equity",
+    "candles",
+    "credentials-status",
+];
 
 /// Answers a request's query.
 pub fn show(app: &Call, query: Query) -> Answer {

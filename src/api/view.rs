@@ -245,6 +245,8 @@ impl View {
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
+            | EffectOf::Moved(_)
+            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }

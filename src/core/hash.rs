@@ -36,6 +36,8 @@ impl Core {
         h.add(&self.limits);
         h.add(&self.limits_set);
         h.add(&self.caps);
+        h.add(&self.road);
+        self.shadows.all().for_each(|shadow| h.add(shadow));
         h.add(&self.trading);
         h.add(&self.shutting_down);
         h.add(&self.halt_when_flat);
@@ -48,8 +50,10 @@ impl Core {
             h.add(&venue.synced_ns);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
+            h.add(&venue.open);
         }
         h.add(&self.portfolio.totals);
+        h.add(self.portfolio.other_totals());
         for inst in self.portfolio.defined() {
             h.add(inst);
         }
@@ -68,6 +72,9 @@ impl Core {
             h.add(&venue);
             h.add(&asset);
             h.add(holding);
+        }
+        for powers in self.account.all_powers().iter().filter(|powers| **powers != Default::default()) {
+            h.add(powers);
         }
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);

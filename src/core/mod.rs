@@ -20,15 +20,17 @@ pub mod orders;
 pub mod portfolio;
 pub mod positions;
 pub mod risk;
+pub mod standing;
 pub mod strategy;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod transition;
 mod venue;
 mod window;
 
-use account::Account;
+use account::{Account, Purse};
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
@@ -37,15 +39,17 @@ use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
-use orders::{Order, Orders};
+use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use standing::Road;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
+use transition::Shadows;
 
 use crate::domain::{
-    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
-    RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
+    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts, OrdStatus, OrderId, Qty,
+    Quote, RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -54,6 +58,8 @@ const FILLS_REMEMBERED: usize = 65_536;
 /// Fills of a venue since it was last reconciled, at which that is done anew: a backfill begins there, and must not
 /// bring more than are remembered.
 const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
+
+const NOTHING_OPEN: OpenCounts = OpenCounts { orders: 0, algos: 0, icebergs: 0, lists: 0 };
 
 /// Orders one event can make; an order id has room for this many.
 const ORDERS_PER_EVENT: u64 = 64;
@@ -90,6 +96,8 @@ struct Venue {
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
+    /// Orders of ours that are open there, as its filters count them.
+    open: OpenCounts,
 }
 
 /// What happened, counted. Shown by status; part of no decision.
@@ -134,6 +142,9 @@ pub struct Core {
     limits_set: bool,
     /// Of the stage between paper and live.
     caps: Caps,
+    /// Between paper and live.
+    road: Road,
+    shadows: Shadows,
     /// A second over `orders_per_second_max`.
     rate_interval_ns: Nanos,
     trading: TradingState,
@@ -172,6 +183,8 @@ impl Core {
             limits: Limits::default(),
             limits_set: false,
             caps: Caps::NONE,
+            road: Road::default(),
+            shadows: Shadows::new(),
             rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
@@ -208,6 +221,8 @@ impl Core {
             Body::Depth(chunk) => self.on_depth(chunk),
             Body::Exec(report) => self.on_exec(report, out),
             Body::Balance(balance) => self.on_balance(balance),
+            Body::Margin(margin) => self.on_margin(margin),
+            Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
             Body::Command(command) => self.on_command(command, out),
@@ -225,6 +240,9 @@ impl Core {
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
+            Body::Policy(policy) => self.set_policy(policy),
+            Body::LiveVenue { venue, paper } => self.set_live_venue(*venue, *paper),
+            Body::Step(step) => self.on_step(step, out),
             Body::Permit { instrument, permit } => {
                 if let Some(inst) = self.portfolio.slot_mut(*instrument) {
                     inst.permit = *permit;
@@ -233,6 +251,7 @@ impl Core {
             Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
         }
+        self.watch_difference(out);
     }
 
     fn on_quote(&mut self, quote: &Quote, out: &mut Outbox) {
@@ -244,6 +263,7 @@ impl Core {
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
+        self.watch_road(out);
         self.run_strategies(quote.instrument, out);
     }
 
@@ -279,8 +299,12 @@ impl Core {
             return;
         }
         let Some(inst) = self.portfolio.get(instrument) else { return };
+        let (live, on_live) = (self.road.is_live(), self.road.is_live_venue(inst.def.venue));
+        if on_live && !live {
+            return;
+        }
         self.intents.clear();
-        self.strategies.on_quote(self.now, inst, &self.orders, &mut self.intents);
+        self.strategies.on_quote(self.now, inst, &self.orders, live && !on_live, &mut self.intents);
         for n in 0..self.intents.len() {
             let Some((strategy, intent)) = self.intents.get(n) else { break };
             match intent {
@@ -290,9 +314,15 @@ impl Core {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
                     self.strategies.on_answer(strategy, order.side, placed, self.now);
+                    if let Some(live) = placed.filter(|_| on_live) {
+                        self.shadow(live, &order, strategy, out);
+                    }
                 }
                 Intent::Cancel(order) => {
                     self.cancel(order, out);
+                    if on_live {
+                        self.cancel_shadow(order, out);
+                    }
                 }
             }
         }
@@ -336,17 +366,21 @@ impl Core {
         let venue = inst.map(|i| i.def.venue).unwrap_or_default();
         let desk = self.desks.get(strategy);
         let (scope, trading) = self.strictest(inst, strategy);
+        let on_live = inst.is_some() && self.road.is_live_venue(venue);
+        let barred = on_live && !self.road.is_live();
         Scene {
             now: self.now,
             limits: &self.limits,
-            caps: &self.caps,
+            // Live, a stage holds what trades money, and not its shadows.
+            caps: if on_live || !self.road.is_live() { &self.caps } else { &Caps::NONE },
+            barred_from_live: barred.then(|| self.road.standing().state),
             scope,
             trading,
             inst,
             venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
             portfolio: &self.portfolio,
-            totals: &self.portfolio.totals,
+            totals: self.portfolio.totals_of(on_live),
             hours: &self.hours,
             open_orders: self.orders.live_count(),
             strategy,
@@ -356,6 +390,8 @@ impl Core {
             day: &self.desks.day,
             recent: &self.recent,
             resting: &self.resting,
+            venue_open: self.venues.get(venue.index()).map_or(&NOTHING_OPEN, |v| &v.open),
+            covered: Qty::ZERO,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         }
     }
@@ -393,7 +429,7 @@ impl Core {
             side: new.side,
             kind: new.kind,
             tif: new.tif,
-            qty: new.qty,
+            qty: verdict.qty,
             px: new.px,
             terms: new.terms,
             client,
@@ -405,7 +441,8 @@ impl Core {
         };
         self.orders.insert(order);
         self.resting.add(&order);
-        self.work(new.instrument, new.strategy, new.side, new.qty.0);
+        self.work(new.instrument, new.strategy, new.side, verdict.qty.0);
+        self.count_open(&order, true);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
         }
@@ -419,22 +456,21 @@ impl Core {
         self.tell(new.order, 0, Text::default(), out);
     }
 
-    /// Brings what the order holds of the balance in line with what of it still works.
-    fn hold(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Some(inst) = self.portfolio.get(order.instrument) else { return };
+    /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
+    fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
+        let order = self.orders.get_mut(id)?;
+        let inst = self.portfolio.get(order.instrument)?;
         let leaves = order.leaves();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
+        // It works already, so its own quantity is among what works.
         let held =
-            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst) };
-        let asset = match order.side {
-            Side::Sell if !order.short => inst.def.base,
-            _ => inst.def.quote,
-        };
+            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst, 0) };
+        let purse = risk::purse(order.side, order.short, inst);
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
         let change = held - std::mem::replace(&mut order.reserved, held);
-        self.account.reserve(order.venue, asset, change);
+        self.account.reserve(order.venue, purse, change);
+        Some((order.venue, purse, change))
     }
 
     /// Leaves the order's present state for the readers of the journal.
@@ -480,6 +516,20 @@ impl Core {
         }
     }
 
+    /// An order has come or gone, as the venue's filters count.
+    fn count_open(&mut self, order: &Order, comes: bool) {
+        let counts = open_counts(order.kind, &order.terms);
+        let inst = self.portfolio.get_mut(order.instrument).map(|inst| &mut inst.open);
+        let venue = self.venues.get_mut(order.venue.index()).map(|venue| &mut venue.open);
+        for open in [inst, venue].into_iter().flatten() {
+            if comes {
+                open.add(counts);
+            } else {
+                open.take(counts);
+            }
+        }
+    }
+
     /// Changes what works, of the instrument and of the strategy.
     #[inline]
     fn work(&mut self, instrument: InstrumentId, strategy: StrategyId, side: Side, change: i64) {
@@ -490,8 +540,9 @@ impl Core {
     /// An order has ended: what it held is free, and it stands in nobody's way.
     fn retire(&mut self, id: OrderId) {
         self.hold(id);
-        if let Some(order) = self.orders.get(id) {
-            self.resting.remove(order);
+        if let Some(order) = self.orders.get(id).copied() {
+            self.resting.remove(&order);
+            self.count_open(&order, false);
         }
         self.orders.retire(id);
     }
@@ -535,6 +586,10 @@ impl Core {
     }
     pub fn caps(&self) -> &Caps {
         &self.caps
+    }
+    /// Where the engine stands between paper and live.
+    pub fn road(&self) -> &Road {
+        &self.road
     }
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio

@@ -1,6 +1,8 @@
 //! Claims about the core, each a short story of events.
 
 mod gate;
+mod live;
+mod margin;
 mod order_types;
 
 use super::Core;

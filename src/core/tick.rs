@@ -4,8 +4,8 @@ use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
 use super::{Core, Source};
 use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, TimeInForce, Usd,
-    VenueId, VenueState,
+    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, Usd, VenueId,
+    VenueState,
 };
 
 /// Flattening orders of one close before it is given up and an alarm is raised.
@@ -29,14 +29,15 @@ impl Core {
             }
         }
         self.watch_loss(out);
+        self.watch_configuration(out);
+        self.watch_left(out);
+        self.watch_road(out);
     }
 
     fn turn_day(&mut self) {
         let day = (self.now - self.limits.day_offset_ns).div_euclid(DAY_NS);
-        let totals = &mut self.portfolio.totals;
-        if day > totals.day {
-            totals.day = day;
-            totals.day_start_pnl = totals.pnl();
+        if day > self.portfolio.totals.day {
+            self.portfolio.turn_day(day);
             self.desks.day = Default::default();
             self.losses.on_day();
         }
@@ -130,7 +131,7 @@ impl Core {
             symbol: inst.def.symbol,
             side: if net.0 > 0 { Side::Sell } else { Side::Buy },
             kind: OrderType::Market,
-            tif: TimeInForce::Gtc,
+            tif: inst.def.market_tif(),
             qty: inst.def.floor_to_lot(qty),
             reduce_only: true,
             ..PlaceOrder::default()

@@ -17,9 +17,10 @@
 //! which tests hold each of them to; a common protocol would be the sum of both, with a branch in each method on
 //! the hot path of the faster.
 
+pub mod alpaca;
 mod backoff;
 pub mod binance;
 mod known;
 mod reports;
 
-pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError};
+pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError, KeyTicket, NewKey};

@@ -2,7 +2,8 @@
 
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Ability, Dec, StrategyId, Text, Usd};
+use crate::core::standing::State;
+use crate::domain::{Ability, Dec, FilterName, StrategyId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -18,6 +19,8 @@ pub enum DenyReason {
     InstrumentNotAllowed { strategy: StrategyId },
     #[error("the order would not reduce the position")]
     NotReducing,
+    #[error("the engine stands {state}: on a live venue nothing opens until it is live, by transition-status")]
+    NotLive { state: State },
     #[error("{}", outside(*venue, *extended, *wait_s))]
     OutsideTradingHours { venue: bool, extended: bool, wait_s: u64 },
     #[error("the venue does not take orders for the instrument now")]
@@ -38,6 +41,8 @@ pub enum DenyReason {
     PriceFilter { px: Dec, min: Dec, max: Dec, tick: Dec },
     #[error("notional {notional} is outside the venue's {min} to {max}")]
     VenueNotional { notional: Usd, min: Usd, max: Usd },
+    #[error("the venue's filter {filter} allows {limit}, and this comes to {value}")]
+    VenueFilter { filter: FilterName, value: Dec, limit: Dec },
     #[error("order notional {notional} USD is above {max} USD")]
     OrderNotionalAboveMax { notional: Usd, max: Usd },
     #[error("price {px} is more than {max_pct} % away from the market's {reference}: correct the price")]
@@ -150,6 +155,8 @@ wire_enum!(DenyReason {
     32 => ShortSaleNotPermitted { why },
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
+    35 => NotLive { state },
+    36 => VenueFilter { filter, value, limit },
 });
 
 /// The rules in rank, each with its code.
@@ -177,6 +184,7 @@ ranked! {
     InstrumentRestricted => "INSTRUMENT_RESTRICTED",
     InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED",
     NotReducing => "NOT_REDUCING",
+    NotLive => "NOT_LIVE",
     OutsideTradingHours => "OUTSIDE_TRADING_HOURS",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
@@ -187,6 +195,7 @@ ranked! {
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",
     VenueNotional => "VENUE_NOTIONAL",
+    VenueFilter => "VENUE_FILTER",
     PriceCollar => "PRICE_COLLAR",
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",

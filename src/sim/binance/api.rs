@@ -193,14 +193,14 @@ const DAY_US: i64 = 86_400_000_000;
 impl Desk {
     /// Finds the account of a signed request (§3-§5): key, signature, then time.
     pub fn authenticate(&self, key: Option<&str>, p: &Params, signed: &Signed, now_us: i64) -> Result<usize, ApiError> {
-        let key = key.filter(|k| !k.is_empty()).ok_or_else(ApiError::bad_key_format)?;
-        let Some(&account) = self.venue.by_key.get(key) else {
-            let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+        let name = key.filter(|k| !k.is_empty()).ok_or_else(ApiError::bad_key_format)?;
+        let Some(&account) = self.venue.by_key.get(name) else {
+            let well_formed = name.len() == 64 && name.bytes().all(|b| b.is_ascii_alphanumeric());
             return Err(if well_formed { ApiError::bad_key() } else { ApiError::bad_key_format() });
         };
         p.required("timestamp")?;
         let signature = p.required("signature")?;
-        let key = &self.venue.accounts[account].key;
+        let key = self.venue.key(name, account);
         let valid = match signed {
             Signed::Rest { query, body } => signing::verify_rest(key, query, body, signature),
             Signed::WsApi(pairs) => {
