@@ -60,6 +60,9 @@ pub(super) struct SimArguments {
     /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
+    /// Serve listen keys too, which the venue has retired, for clients that know nothing newer.
+    #[arg(long)]
+    listen_key: bool,
     /// Close WebSocket connections at this age, in seconds; the venue's own is a day.
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
     lifetime: u32,
@@ -120,11 +123,8 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
         }
         None => arguments.secret.clone().unwrap_or_else(made_up_key),
     };
-    let account = SimAccount {
-        api_key: arguments.key.clone().unwrap_or_else(made_up_key),
-        secret,
-        balances: arguments.balance.clone(),
-    };
+    let key = arguments.key.clone().unwrap_or_else(made_up_key);
+    let account = SimAccount::new(&key, &secret, arguments.balance.clone());
     let market = if arguments.recording.is_empty() {
         MarketSource::Synthetic(SyntheticConfig::default())
     } else {
@@ -138,6 +138,7 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
         seed: arguments.seed,
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
+        listen_keys: arguments.listen_key,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, vec![account], market)
     };

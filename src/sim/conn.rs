@@ -177,6 +177,13 @@ impl Conn {
         }
     }
 
+    /// Appends a binary frame.
+    pub fn send_binary(&mut self, payload: &[u8]) {
+        if self.open() {
+            ws::push_frame(&mut self.output, ws::BINARY, &[payload]);
+        }
+    }
+
     /// Bytes that the client has not taken yet.
     pub fn backlog(&self) -> usize {
         self.output.len() - self.sent
