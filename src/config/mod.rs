@@ -27,7 +27,9 @@ pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Risk, TradingHours};
 pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
-pub use venues::{Credentials, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind};
+pub use venues::{
+    Credentials, DataForm, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind,
+};
 
 use reader::{Doc, Section};
 use std::path::Path;

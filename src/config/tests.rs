@@ -187,6 +187,12 @@ fn a_fault_is_said_in_these_words() {
             "venues[0].streams: must contain \"quote\": without quotes every order is denied as stale\n",
         ),
         (
+            "market_data = \"json\"",
+            "market_data = \"jsonl\"",
+            "venues[0].market_data: \"jsonl\" is none of \"json\", \"sbe\"; did you mean \"json\"?\n",
+        ),
+        ("connections = 1", "connections = 3", "venues[0].connections: 3 is outside 1 to 2\n"),
+        (
             "enabled = true",
             "enabled = false",
             "threads[4].agents: \"sim\" is not an agent here (feed, core, journal, gateway-binance)\nvenues[0].account: \"sim\" needs a [sim] section with enabled = true\n",
