@@ -1,8 +1,8 @@
 //! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
 
 use super::reader::Doc;
-use super::venues::Credentials;
-use super::{Config, StrategyKind};
+use super::venues::{Credentials, Stream};
+use super::{Config, Mode, StrategyKind, VenueKind};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
 
 /// Most strategies that one core runs.
@@ -26,6 +26,9 @@ fn venues(config: &Config, doc: &Doc) {
         if venue.credentials == Credentials::Sim && config.sim.is_none() && doc.sound(&[&key, "sim.enabled"]) {
             doc.fault(&key, "\"sim\" needs a [sim] section with enabled = true");
         }
+        if venue.kind == VenueKind::Alpaca {
+            alpaca(config, doc, i);
+        }
         let stored = matches!(venue.credentials, Credentials::Store { .. });
         if stored && config.credentials.is_none() && doc.sound(&[&key, "credentials"]) {
             doc.fault(&key, "\"store\" needs a [credentials] section");
@@ -37,6 +40,34 @@ fn venues(config: &Config, doc: &Doc) {
             "sim.enabled",
             format!("the simulated venue serves one venue with account = \"sim\", {sims} have it"),
         );
+    }
+}
+
+/// Hosts of real money, and of the venue's own paper accounts.
+const ALPACA_LIVE: &str = "//api.alpaca.markets";
+const ALPACA_PAPER: &str = "//paper-api.alpaca.markets";
+
+/// Paper and live cannot be mixed: each has hosts, keys and journals of its own.
+fn alpaca(config: &Config, doc: &Doc, at: usize) {
+    let venue = &config.venues[at];
+    let (Credentials::Keys { rest_url, ws_api_url, .. } | Credentials::Store { rest_url, ws_api_url, .. }) =
+        &venue.credentials
+    else {
+        let text = "\"sim\" is not known of kind = \"alpaca\": run `tollgate sim --alpaca` and name its addresses";
+        return doc.fault(&format!("venues[{at}].account"), text);
+    };
+    let paper = config.engine.mode == Mode::Paper;
+    for (key, url) in [("rest_url", rest_url), ("ws_api_url", ws_api_url)] {
+        let key = format!("venues[{at}].{key}");
+        if paper && url.contains(ALPACA_LIVE) {
+            doc.fault(&key, "is the host of real money, and engine.mode is \"paper\": take paper-api.alpaca.markets");
+        }
+        if !paper && url.contains(ALPACA_PAPER) {
+            doc.fault(&key, "is the host of paper accounts, and engine.mode is not \"paper\": take api.alpaca.markets");
+        }
+    }
+    if venue.streams.contains(&Stream::Depth) {
+        doc.fault(&format!("venues[{at}].streams"), "\"depth\" is not of kind = \"alpaca\"");
     }
 }
 
@@ -110,6 +141,9 @@ fn risk(config: &Config, doc: &Doc) {
     let position = ("position_notional_max_usd", risk.position_notional_max);
     ordered(("order_notional_max_usd", risk.order_notional_max), position);
     ordered(position, ("correlated_exposure_max_usd", risk.correlated_exposure_max));
+    let gross = ("exposure_gross_max_usd", risk.exposure_gross_max);
+    ordered(("exposure_venue_max_usd", risk.exposure_venue_max), gross);
+    ordered(("exposure_asset_max_usd", risk.exposure_asset_max), gross);
     ordered(("exposure_net_max_usd", risk.exposure_net_max), ("exposure_gross_max_usd", risk.exposure_gross_max));
     let not_found = "risk.not_found_after_ms";
     if risk.not_found_after_ns < risk.ack_timeout_ns && doc.sound(&[not_found, "risk.ack_timeout_ms"]) {
@@ -138,6 +172,12 @@ fn strategies(config: &Config, doc: &Doc) {
                 &format!("strategies[{i}].symbol"),
                 format!("{:?} is not an instrument of {:?}", strategy.symbol, strategy.venue),
             );
+        }
+        for symbol in strategy.allow.iter().filter(|symbol| !symbol.is_empty()) {
+            if !config.instruments.iter().any(|known| known.venue == strategy.venue && known.symbol == *symbol) {
+                let message = format!("{symbol:?} is not an instrument of {:?}", strategy.venue);
+                doc.fault(&format!("strategies[{i}].allow"), message);
+            }
         }
         let (key, limit) = (format!("strategies[{i}].order_notional_usd"), "risk.order_notional_max_usd");
         if strategy.order_notional().is_some_and(|notional| notional > config.risk.order_notional_max)

@@ -174,7 +174,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "listen = \"127.0.0.1:3000\"",
             "listen = \"0.0.0.0:3000\"",
-            "control.listen: 0.0.0.0:3000 can be reached from other machines, and the API knows no login: use 127.0.0.1\n",
+            "control.listen: 0.0.0.0:3000 can be reached from other machines: that needs tls_certificate_file and tls_key_file, or 127.0.0.1\n",
         ),
         (
             "listen = \"127.0.0.1:3000\"",
@@ -212,10 +212,21 @@ fn a_fault_is_said_in_these_words() {
             "symbol = \"BTCUSDT\"",
             "instruments[1].symbol: \"BTCUSDT\" stands twice for \"binance\"\nstrategies[1].symbol: \"ETHUSDT\" is not an instrument of \"binance\"\n",
         ),
+        ("trading_hours = false", "trading_hours = true", ""),
         (
-            "trading_hours = false",
-            "trading_hours = true",
-            "instruments[0].trading_hours: this version has no rule that keeps trading hours, so an instrument that needs them is not traded\n",
+            "holidays = \"us_equities\"",
+            "holidays = [\"2026-12-25\", \"Easter\"]",
+            "risk.trading_hours.holidays: \"Easter\" is not a day such as \"2026-12-25\"\n",
+        ),
+        (
+            "half_day_end = \"13:00\"",
+            "half_day_end = \"17:00\"",
+            "risk.trading_hours.half_day_end: must be after start and at most end\n",
+        ),
+        (
+            "correlation_samples_min = 30",
+            "correlation_samples_min = 500",
+            "risk.correlation_samples_min: is above correlation_window_samples: nothing would ever be known\n",
         ),
         ("fast = 5", "fast = 20", "strategies[0].fast: 20 must be below slow = 20\n"),
         (
@@ -301,6 +312,49 @@ fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
         faults(&[("\"data/master.key\"", "\"data/credentials.store\"")]),
         "credentials.master_key_file: is the store_file: the key must stand in a file of its own\n"
     );
+}
+
+/// The shipped configuration with an Alpaca in place of its venue: what only Binance needs is gone.
+fn alpaca(lines: &str) -> String {
+    let venue = SHIPPED.find("\n[[venues]]\n").unwrap();
+    let end = venue + SHIPPED[venue..].find("\n\n").unwrap();
+    let strategies = SHIPPED.find("\n[[strategies]]\n").unwrap();
+    let strategies_end = strategies + SHIPPED[strategies..].find("\n[risk]\n").unwrap();
+    let own = format!(
+        "\n[[venues]]\nname = \"alpaca\"\nkind = \"alpaca\"\naccount = \"keys\"\napi_key_env = \"K\"\n\
+         secret_env = \"S\"\nstream_url = \"wss://stream.data.alpaca.markets\"\nstreams = [\"quote\"]\n\
+         connect_timeout_ms = 5_000\nrequest_timeout_ms = 10_000\nread_timeout_ms = 30_000\n\
+         reconnect_min_ms = 1_000\nreconnect_max_ms = 30_000\nframe_max_kib = 1_024\n{lines}"
+    );
+    let text = SHIPPED.replace(&SHIPPED[strategies..strategies_end], "\n").replace(&SHIPPED[venue..end], &own);
+    text.replace("enabled = true\n# Port 0", "enabled = false\n# Port 0")
+        .replace("agents = [\"gateway-binance\"]", "agents = [\"gateway-alpaca\"]")
+        .replace("venue = \"binance\"", "venue = \"alpaca\"")
+}
+
+#[test]
+fn paper_and_live_hosts_of_alpaca_cannot_be_mixed() {
+    let said = |lines: &str| match Config::parse(&alpaca(lines)) {
+        Ok(_) => String::new(),
+        Err(faults) => faults.to_string(),
+    };
+    let paper =
+        "rest_url = \"https://paper-api.alpaca.markets\"\nws_api_url = \"wss://paper-api.alpaca.markets/stream\"\n";
+    let empty = said(paper);
+    assert!(!empty.contains("venues[0]"), "{empty}");
+    let live = "rest_url = \"https://api.alpaca.markets\"\nws_api_url = \"wss://api.alpaca.markets/stream\"\n";
+    let mixed = said(live);
+    for key in ["venues[0].rest_url", "venues[0].ws_api_url"] {
+        assert!(mixed.contains(&format!("{key}: is the host of real money")), "{mixed}");
+    }
+    let foreign = said(&format!("{paper}recv_window_ms = 5_000\nequity_feed = \"nasdaq\"\nmarket_data = \"sbe\"\n"));
+    for line in [
+        "venues[0].recv_window_ms: means nothing with kind = \"alpaca\"",
+        "venues[0].equity_feed: ",
+        "venues[0].market_data: ",
+    ] {
+        assert!(foreign.contains(line), "{line:?} is not said in\n{foreign}");
+    }
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
+use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
+use crate::core::standing::{Policy, Step};
 use crate::domain::{
-    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text,
-    TradeTick, VenueId, VenueState,
+    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
+    OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -55,6 +57,13 @@ pub enum Body {
         venue: VenueId,
         name: Text<16>,
     },
+    /// A margin account's worth and powers. Answers that the venue gave before it knew of an order are not told.
+    Margin(Margin),
+    /// Whether the instrument trades now, by its market's own word: a halt, a pause for volatility, and their end.
+    InstrumentStatus {
+        instrument: InstrumentId,
+        status: InstrumentStatus,
+    },
     /// An asset's id and name; ids stay the same for the life of a journal.
     Asset {
         asset: AssetId,
@@ -91,6 +100,30 @@ pub enum Body {
     },
     Command(Command),
     Tick,
+    /// What going live takes, in this run's configuration.
+    Policy(Policy),
+    /// The venue trades money, and `paper` plays its paper.
+    LiveVenue {
+        venue: VenueId,
+        paper: VenueId,
+    },
+    /// A step between paper and live, judged on the journal.
+    Step(Step),
+    /// What the configuration lets be done with an instrument, and what a source of orders may trade.
+    Permit {
+        instrument: InstrumentId,
+        permit: Permit,
+    },
+    Allow {
+        strategy: StrategyId,
+        allowed: Allowed,
+    },
+    /// The next sessions of an instrument that keeps trading hours; they replace those that were known.
+    Calendar {
+        instrument: InstrumentId,
+        source: CalendarSource,
+        calendar: Calendar,
+    },
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -111,4 +144,12 @@ wire_enum!(Body {
     15 => Command(command),
     16 => Tick,
     17 => Asset { asset, name },
+    18 => Permit { instrument, permit },
+    19 => Allow { strategy, allowed },
+    20 => Calendar { instrument, source, calendar },
+    21 => Policy(policy),
+    22 => LiveVenue { venue, paper },
+    23 => Step(step),
+    24 => Margin(margin),
+    25 => InstrumentStatus { instrument, status },
 });

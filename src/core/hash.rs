@@ -7,7 +7,7 @@ use crate::domain::wire::{Wire, Writer};
 
 struct Hasher {
     hash: u64,
-    buf: [u8; 1024],
+    buf: [u8; 2048],
 }
 
 impl Hasher {
@@ -28,7 +28,7 @@ impl Hasher {
 impl Core {
     /// Hash of everything a decision can depend on.
     pub fn state_hash(&self) -> u64 {
-        let mut h = Hasher { hash: 0x746f_6c6c_6761_7465, buf: [0; 1024] };
+        let mut h = Hasher { hash: 0x746f_6c6c_6761_7465, buf: [0; 2048] };
         h.add(&self.seq);
         h.add(&self.now);
         h.add(&self.epoch);
@@ -36,6 +36,8 @@ impl Core {
         h.add(&self.limits);
         h.add(&self.limits_set);
         h.add(&self.caps);
+        h.add(&self.road);
+        self.shadows.all().for_each(|shadow| h.add(shadow));
         h.add(&self.trading);
         h.add(&self.shutting_down);
         h.add(&self.halt_when_flat);
@@ -50,8 +52,17 @@ impl Core {
             h.add(&venue.marked_fills);
         }
         h.add(&self.portfolio.totals);
+        h.add(self.portfolio.other_totals());
         for inst in self.portfolio.defined() {
             h.add(inst);
+        }
+        for inst in self.portfolio.defined().filter(|inst| inst.permit.keeps_hours) {
+            h.add(&self.hours.configured(inst.def.id));
+            h.add(&self.hours.venue(inst.def.id));
+        }
+        self.correlation.each_state(|n| h.add(&n));
+        for sum in self.portfolio.sums() {
+            h.add(sum);
         }
         for asset in self.portfolio.assets() {
             h.add(asset);
@@ -60,6 +71,9 @@ impl Core {
             h.add(&venue);
             h.add(&asset);
             h.add(holding);
+        }
+        for powers in self.account.all_powers().iter().filter(|powers| **powers != Default::default()) {
+            h.add(powers);
         }
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);

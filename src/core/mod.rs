@@ -9,6 +9,7 @@ pub mod book;
 pub mod command;
 mod commands;
 pub mod config;
+pub mod correlation;
 pub mod desks;
 pub mod effect;
 pub mod event;
@@ -19,27 +20,32 @@ pub mod orders;
 pub mod portfolio;
 pub mod positions;
 pub mod risk;
+pub mod standing;
 pub mod strategy;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod transition;
 mod venue;
 mod window;
 
-use account::Account;
+use account::{Account, Purse};
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
+use correlation::Correlation;
 use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
-use risk::{Caps, DenyReason, RULES, Recent, Resting, Scene, Verdict};
+use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use standing::Road;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
+use transition::Shadows;
 
 use crate::domain::{
     AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
@@ -91,7 +97,7 @@ struct Venue {
 }
 
 /// What happened, counted. Shown by status; part of no decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
     pub quotes: u64,
     pub trades: u64,
@@ -102,6 +108,23 @@ pub struct Counters {
     pub rejected: u64,
     pub unknown: u64,
     pub denied: [u64; RULES.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let denied = [0; RULES.len()];
+        Counters {
+            quotes: 0,
+            trades: 0,
+            depth: 0,
+            placed: 0,
+            fills: 0,
+            fills_doubled: 0,
+            rejected: 0,
+            unknown: 0,
+            denied,
+        }
+    }
 }
 
 /// See the module.
@@ -115,6 +138,9 @@ pub struct Core {
     limits_set: bool,
     /// Of the stage between paper and live.
     caps: Caps,
+    /// Between paper and live.
+    road: Road,
+    shadows: Shadows,
     /// A second over `orders_per_second_max`.
     rate_interval_ns: Nanos,
     trading: TradingState,
@@ -127,6 +153,8 @@ pub struct Core {
     portfolio: Portfolio,
     orders: Orders,
     desks: Desks,
+    hours: Hours,
+    correlation: Correlation,
     losses: Losses,
     /// Prices of our own resting orders.
     resting: Resting,
@@ -151,6 +179,8 @@ impl Core {
             limits: Limits::default(),
             limits_set: false,
             caps: Caps::NONE,
+            road: Road::default(),
+            shadows: Shadows::new(),
             rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
@@ -160,6 +190,8 @@ impl Core {
             portfolio: Portfolio::new(),
             orders: Orders::new(),
             desks: Desks::new(),
+            hours: Hours::new(),
+            correlation: Correlation::new(),
             losses: Losses::default(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
@@ -185,6 +217,8 @@ impl Core {
             Body::Depth(chunk) => self.on_depth(chunk),
             Body::Exec(report) => self.on_exec(report, out),
             Body::Balance(balance) => self.on_balance(balance),
+            Body::Margin(margin) => self.on_margin(margin),
+            Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
             Body::Command(command) => self.on_command(command, out),
@@ -202,7 +236,18 @@ impl Core {
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
+            Body::Policy(policy) => self.set_policy(policy),
+            Body::LiveVenue { venue, paper } => self.set_live_venue(*venue, *paper),
+            Body::Step(step) => self.on_step(step, out),
+            Body::Permit { instrument, permit } => {
+                if let Some(inst) = self.portfolio.slot_mut(*instrument) {
+                    inst.permit = *permit;
+                }
+            }
+            Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
+            Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
         }
+        self.watch_difference(out);
     }
 
     fn on_quote(&mut self, quote: &Quote, out: &mut Outbox) {
@@ -214,6 +259,7 @@ impl Core {
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
+        self.watch_road(out);
         self.run_strategies(quote.instrument, out);
     }
 
@@ -249,8 +295,12 @@ impl Core {
             return;
         }
         let Some(inst) = self.portfolio.get(instrument) else { return };
+        let (live, on_live) = (self.road.is_live(), self.road.is_live_venue(inst.def.venue));
+        if on_live && !live {
+            return;
+        }
         self.intents.clear();
-        self.strategies.on_quote(self.now, inst, &self.orders, &mut self.intents);
+        self.strategies.on_quote(self.now, inst, &self.orders, live && !on_live, &mut self.intents);
         for n in 0..self.intents.len() {
             let Some((strategy, intent)) = self.intents.get(n) else { break };
             match intent {
@@ -260,9 +310,15 @@ impl Core {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
                     self.strategies.on_answer(strategy, order.side, placed, self.now);
+                    if let Some(live) = placed.filter(|_| on_live) {
+                        self.shadow(live, &order, strategy, out);
+                    }
                 }
                 Intent::Cancel(order) => {
                     self.cancel(order, out);
+                    if on_live {
+                        self.cancel_shadow(order, out);
+                    }
                 }
             }
         }
@@ -306,16 +362,22 @@ impl Core {
         let venue = inst.map(|i| i.def.venue).unwrap_or_default();
         let desk = self.desks.get(strategy);
         let (scope, trading) = self.strictest(inst, strategy);
+        let on_live = inst.is_some() && self.road.is_live_venue(venue);
+        let barred = on_live && !self.road.is_live();
         Scene {
             now: self.now,
             limits: &self.limits,
-            caps: &self.caps,
+            // Live, a stage holds what trades money, and not its shadows.
+            caps: if on_live || !self.road.is_live() { &self.caps } else { &Caps::NONE },
+            barred_from_live: barred.then(|| self.road.standing().state),
             scope,
             trading,
             inst,
             venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
-            totals: &self.portfolio.totals,
+            portfolio: &self.portfolio,
+            totals: self.portfolio.totals_of(on_live),
+            hours: &self.hours,
             open_orders: self.orders.live_count(),
             strategy,
             desk,
@@ -366,6 +428,7 @@ impl Core {
             terms: new.terms,
             client,
             value_px: verdict.value_px,
+            short: verdict.short,
             decided_ns: self.now,
             asked_ns: self.now,
             ..Order::default()
@@ -386,21 +449,21 @@ impl Core {
         self.tell(new.order, 0, Text::default(), out);
     }
 
-    /// Brings what the order holds of the balance in line with what of it still works.
-    fn hold(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Some(inst) = self.portfolio.get(order.instrument) else { return };
+    /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
+    fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
+        let order = self.orders.get_mut(id)?;
+        let inst = self.portfolio.get(order.instrument)?;
         let leaves = order.leaves();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
-        let held = if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, value_px, leaves, inst) };
-        let asset = match order.side {
-            Side::Buy => inst.def.quote,
-            Side::Sell => inst.def.base,
-        };
+        // It works already, so its own quantity is among what works.
+        let held =
+            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst, 0) };
+        let purse = risk::purse(order.side, order.short, inst);
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
         let change = held - std::mem::replace(&mut order.reserved, held);
-        self.account.reserve(order.venue, asset, change);
+        self.account.reserve(order.venue, purse, change);
+        Some((order.venue, purse, change))
     }
 
     /// Leaves the order's present state for the readers of the journal.
@@ -502,6 +565,10 @@ impl Core {
     pub fn caps(&self) -> &Caps {
         &self.caps
     }
+    /// Where the engine stands between paper and live.
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio
     }
@@ -510,6 +577,12 @@ impl Core {
     }
     pub fn orders(&self) -> &Orders {
         &self.orders
+    }
+    pub fn hours(&self) -> &Hours {
+        &self.hours
+    }
+    pub fn correlation(&self) -> &Correlation {
+        &self.correlation
     }
     pub fn losses(&self) -> &Losses {
         &self.losses

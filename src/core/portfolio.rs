@@ -5,11 +5,12 @@
 
 use super::account::Account;
 use super::command::TradingState;
+use super::correlation::{Correlation, Group};
 use super::positions::Position;
-use super::risk::Swing;
+use super::risk::{Permit, Swing};
 use crate::domain::{
-    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, Price, Qty, Quote,
-    RequestId, Round, Side, Text, Usd, VenueId, num,
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, Price, Qty,
+    Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -47,6 +48,8 @@ pub struct Inst {
     pub defined: bool,
     pub def: Instrument,
     pub feed: FeedState,
+    /// Its market halted or paused it, by the word of its market data; `def.status` is the venue's.
+    pub paused: bool,
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
@@ -56,6 +59,8 @@ pub struct Inst {
     pub working: Working,
     pub closing: Closing,
     pub trading: TradingState,
+    /// It is traded with money.
+    pub live: bool,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
     /// The greatest exec id of a fill of ours.
@@ -65,6 +70,11 @@ pub struct Inst {
     /// No fill up to here is missing: backfills ask from the next one. One that was lost while the link broke has a
     /// smaller id than those heard since, so `last_exec` would pass it over for ever.
     pub synced_exec: ExecId,
+    /// What the configuration lets be done with it.
+    pub permit: Permit,
+    /// Instruments it moves with, and how much it moves in a day, parts per million; 0: not known.
+    pub group: Group,
+    pub moves_ppm: u32,
     /// Share of the sums below.
     unrealised: Usd,
     realised: Usd,
@@ -76,6 +86,7 @@ wire_struct!(Inst {
     defined,
     def,
     feed,
+    paused,
     quote,
     quote_ns,
     swing,
@@ -83,10 +94,14 @@ wire_struct!(Inst {
     working,
     closing,
     trading,
+    live,
     traded,
     last_exec,
     marked_exec,
     synced_exec,
+    permit,
+    group,
+    moves_ppm,
     unrealised,
     realised,
     exposure,
@@ -170,16 +185,26 @@ pub struct AssetValue {
     /// The instrument whose bid values it; `InstrumentId::UNKNOWN` where `is_usd`, or where there is none.
     pub priced_by: InstrumentId,
     pub priced: bool,
-    /// Over all venues, units of 10^-8.
-    total: i64,
-    value: Usd,
+    /// Over all paper venues and over all live ones, units of 10^-8.
+    total: [i64; 2],
+    value: [Usd; 2],
+    /// Of the instruments that trade it, over all venues.
+    exposure: Usd,
 }
-wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value });
+wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value, exposure });
 
 pub struct Portfolio {
     insts: Box<[Inst]>,
     assets: Box<[AssetValue]>,
+    /// Exposure by venue, and by group of instruments that move together.
+    venues: [Usd; MAX_VENUES],
+    groups: Box<[Usd]>,
+    /// Of the mode that trades: what limits are held against.
     pub totals: Totals,
+    /// Of the other one: live's while on paper, the shadows' while live.
+    other: Totals,
+    /// `totals` are of the live venues.
+    live: bool,
 }
 
 impl Portfolio {
@@ -187,7 +212,41 @@ impl Portfolio {
         Portfolio {
             insts: vec![Inst::default(); MAX_INSTRUMENTS].into_boxed_slice(),
             assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
+            venues: [Usd::ZERO; MAX_VENUES],
+            groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
             totals: Totals::default(),
+            other: Totals::default(),
+            live: false,
+        }
+    }
+
+    /// The totals of the live venues, or of the paper ones.
+    #[inline]
+    pub fn totals_of(&self, live: bool) -> &Totals {
+        if live == self.live { &self.totals } else { &self.other }
+    }
+
+    pub(super) fn other_totals(&self) -> &Totals {
+        &self.other
+    }
+
+    #[inline]
+    fn totals_mut(&mut self, live: bool) -> &mut Totals {
+        if live == self.live { &mut self.totals } else { &mut self.other }
+    }
+
+    /// Money is traded from now on, or paper is.
+    pub(super) fn trade_live(&mut self, live: bool) {
+        if live != self.live {
+            self.live = live;
+            std::mem::swap(&mut self.totals, &mut self.other);
+        }
+    }
+
+    pub(super) fn turn_day(&mut self, day: i64) {
+        for totals in [&mut self.totals, &mut self.other] {
+            totals.day = day;
+            totals.day_start_pnl = totals.pnl();
         }
     }
 
@@ -232,7 +291,7 @@ impl Portfolio {
 
     /// Takes a definition. False where it came back with other scales while a position or order hangs on the old
     /// ones: the old definition stays, halted.
-    pub fn define(&mut self, def: &Instrument) -> bool {
+    pub fn define(&mut self, def: &Instrument, live: bool) -> bool {
         let Some(inst) = self.insts.get_mut(def.id.index()) else { return false };
         let rescaled = inst.defined && (inst.def.px_scale, inst.def.qty_scale) != (def.px_scale, def.qty_scale);
         let hanging = inst.position != Position::default() || inst.working != Working::default();
@@ -246,7 +305,13 @@ impl Portfolio {
             inst.swing = Swing::default();
         }
         inst.defined = true;
-        inst.def = *def;
+        inst.live = live;
+        let old = std::mem::replace(&mut inst.def, *def);
+        if (old.venue, old.base) != (def.venue, def.base) {
+            let share = inst.exposure;
+            self.expose(old.venue, old.base, Usd(share.0.saturating_neg()));
+            self.expose(def.venue, def.base, share);
+        }
         if def.quote_is_usd {
             if let Some(quote) = self.assets.get_mut(def.quote.index()) {
                 quote.is_usd = true;
@@ -264,11 +329,54 @@ impl Portfolio {
         true
     }
 
+    /// Moves the exposure of a venue and of an asset.
+    #[inline]
+    fn expose(&mut self, venue: VenueId, asset: AssetId, change: Usd) {
+        if let Some(venue) = self.venues.get_mut(venue.index()) {
+            *venue = venue.saturating_add(change);
+        }
+        if let Some(asset) = self.assets.get_mut(asset.index()) {
+            asset.exposure = asset.exposure.saturating_add(change);
+        }
+    }
+
+    /// Exposure at a venue, and in an asset over all venues.
+    #[inline]
+    pub fn venue_exposure(&self, venue: VenueId) -> Usd {
+        self.venues.get(venue.index()).copied().unwrap_or(self.totals.exposure)
+    }
+
+    #[inline]
+    pub fn asset_exposure(&self, asset: AssetId) -> Usd {
+        self.assets.get(asset.index()).map_or(self.totals.exposure, |asset| asset.exposure)
+    }
+
+    /// Exposure in what moves with the instrument, itself included: its group and whatever is of no known group; of an
+    /// instrument of no known group, everything.
+    #[inline]
+    pub fn moving_with(&self, inst: &Inst) -> Usd {
+        match self.groups.get(inst.group.index()) {
+            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[0]),
+            _ => self.totals.exposure,
+        }
+    }
+
+    /// Takes groups and moves from the samples.
+    pub(super) fn regroup(&mut self, samples: &Correlation) {
+        self.groups.fill(Usd::ZERO);
+        for inst in self.insts.iter_mut().filter(|inst| inst.defined) {
+            inst.group = samples.group_of(inst.def.id);
+            inst.moves_ppm = samples.moves_ppm(inst.def.id);
+            let sum = &mut self.groups[inst.group.index()];
+            *sum = sum.saturating_add(inst.exposure);
+        }
+    }
+
     /// Takes a change of an asset's balance over all venues.
-    pub fn shift_asset(&mut self, asset: AssetId, change: i64) {
+    pub fn shift_asset(&mut self, asset: AssetId, change: i64, live: bool) {
         match self.assets.get_mut(asset.index()) {
-            Some(value) => match value.total.checked_add(change) {
-                Some(total) => value.total = total,
+            Some(value) => match value.total[usize::from(live)].checked_add(change) {
+                Some(total) => value.total[usize::from(live)] = total,
                 None => self.totals.broken = true,
             },
             None => return,
@@ -276,15 +384,27 @@ impl Portfolio {
         self.revalue_asset(asset);
     }
 
+    pub(super) fn sums(&self) -> impl Iterator<Item = &Usd> {
+        self.venues.iter().chain(&*self.groups)
+    }
+
     #[inline]
     fn revalue_asset(&mut self, id: AssetId) {
+        self.revalue_asset_of(id, false);
+        self.revalue_asset_of(id, true);
+    }
+
+    #[inline]
+    fn revalue_asset_of(&mut self, id: AssetId, live: bool) {
+        let at = usize::from(live);
         let Some(asset) = self.assets.get(id.index()) else { return };
+        let total = asset.total[at];
         let value = if asset.is_usd {
-            Some(Usd(asset.total))
-        } else if asset.priced && asset.total != 0 {
+            Some(Usd(total))
+        } else if asset.priced && total != 0 {
             let inst = &self.insts[asset.priced_by.index()];
             num::rescale(
-                i128::from(asset.total) * i128::from(inst.quote.bid_px.0),
+                i128::from(total) * i128::from(inst.quote.bid_px.0),
                 8 + inst.def.px_scale,
                 Usd::SCALE,
                 Round::Down,
@@ -297,8 +417,9 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let old = std::mem::replace(&mut self.assets[id.index()].value, value);
-        self.totals.equity = self.totals.equity.saturating_add(value).saturating_sub(old);
+        let old = std::mem::replace(&mut self.assets[id.index()].value[at], value);
+        let totals = self.totals_mut(live);
+        totals.equity = totals.equity.saturating_add(value).saturating_sub(old);
     }
 
     /// Brings the sums up to the instrument's quote, position and working orders.
@@ -337,16 +458,22 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let totals = &mut self.totals;
+        let totals = if inst.live == self.live { &mut self.totals } else { &mut self.other };
         totals.unrealised = totals.unrealised.saturating_add(unrealised).saturating_sub(inst.unrealised);
         totals.exposure = totals.exposure.saturating_add(exposure).saturating_sub(inst.exposure);
         totals.net_up = totals.net_up.saturating_add(up).saturating_sub(inst.net_up);
         totals.net_down = totals.net_down.saturating_add(down).saturating_sub(inst.net_down);
         (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
-        inst.exposure = exposure;
-        let base = inst.def.base;
-        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {
+        let change = exposure.saturating_sub(std::mem::replace(&mut inst.exposure, exposure));
+        let (venue, base, group) = (inst.def.venue, inst.def.base, inst.group);
+        if !change.is_zero() {
+            if let Some(group) = self.groups.get_mut(group.index()) {
+                *group = group.saturating_add(change);
+            }
+            self.expose(venue, base, change);
+        }
+        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != [0; 2]) {
             self.revalue_asset(base);
         }
     }
@@ -365,8 +492,10 @@ impl Portfolio {
         let change = realised.checked_sub(inst.realised)?;
         inst.position = position;
         inst.realised = realised;
-        self.totals.realised = self.totals.realised.saturating_add(change);
-        self.totals.fees = self.totals.fees.saturating_add(fee);
+        let live = inst.live;
+        let totals = self.totals_mut(live);
+        totals.realised = totals.realised.saturating_add(change);
+        totals.fees = totals.fees.saturating_add(fee);
         Some(change)
     }
 
@@ -406,12 +535,12 @@ impl Portfolio {
     }
 
     /// The balance of an asset at a venue moved by a fill.
-    pub fn shift(&mut self, account: &mut Account, venue: VenueId, asset: AssetId, change: i64) {
+    pub fn shift(&mut self, account: &mut Account, live: bool, venue: VenueId, asset: AssetId, change: i64) {
         if account.shift(venue, asset, change).is_none() {
             self.totals.broken = true;
             return;
         }
-        self.shift_asset(asset, change);
+        self.shift_asset(asset, change, live);
     }
 }
 

@@ -4,8 +4,8 @@ use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
 use super::{Core, Source};
 use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, TimeInForce, Usd,
-    VenueId, VenueState,
+    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, Usd, VenueId,
+    VenueState,
 };
 
 /// Flattening orders of one close before it is given up and an alarm is raised.
@@ -16,6 +16,9 @@ const DAY_NS: i64 = 86_400_000_000_000;
 impl Core {
     pub(super) fn on_tick(&mut self, out: &mut Outbox) {
         self.turn_day();
+        if self.correlation.on_tick(self.now, &self.limits, self.portfolio.defined()) {
+            self.portfolio.regroup(&self.correlation);
+        }
         self.chase_answers(out);
         self.go_on_closing(out);
         for n in 0..self.venues.len() {
@@ -26,14 +29,15 @@ impl Core {
             }
         }
         self.watch_loss(out);
+        self.watch_configuration(out);
+        self.watch_left(out);
+        self.watch_road(out);
     }
 
     fn turn_day(&mut self) {
         let day = (self.now - self.limits.day_offset_ns).div_euclid(DAY_NS);
-        let totals = &mut self.portfolio.totals;
-        if day > totals.day {
-            totals.day = day;
-            totals.day_start_pnl = totals.pnl();
+        if day > self.portfolio.totals.day {
+            self.portfolio.turn_day(day);
             self.desks.day = Default::default();
             self.losses.on_day();
         }
@@ -110,7 +114,9 @@ impl Core {
         let venue_ready =
             |core: &Core, venue: VenueId| core.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready);
         let Some(inst) = self.portfolio.get(id) else { return };
-        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 {
+        // A market that is closed is waited for: opens stay barred meanwhile.
+        let open = !inst.permit.keeps_hours || self.hours.venue_open(self.now, id);
+        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 || !open {
             return;
         }
         let net = inst.position.net;
@@ -125,7 +131,7 @@ impl Core {
             symbol: inst.def.symbol,
             side: if net.0 > 0 { Side::Sell } else { Side::Buy },
             kind: OrderType::Market,
-            tif: TimeInForce::Gtc,
+            tif: inst.def.market_tif(),
             qty: inst.def.floor_to_lot(qty),
             reduce_only: true,
             ..PlaceOrder::default()

@@ -5,7 +5,9 @@ use super::command::TradingState;
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
-use crate::domain::{FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
+use crate::domain::{
+    FeedState, Instrument, InstrumentId, InstrumentStatus, OrdStatus, OrderId, Text, VenueId, VenueState,
+};
 
 impl Core {
     /// A run begins: nothing of the last one's links is known any more, and what was asked and not answered is unknown.
@@ -13,6 +15,8 @@ impl Core {
         self.epoch = epoch;
         self.run = run;
         self.shutting_down = false;
+        self.road.on_start();
+        self.caps = self.road.caps();
         for venue in &mut self.venues {
             venue.state = VenueState::Down;
             venue.reconcile_due = false;
@@ -21,10 +25,13 @@ impl Core {
             inst.feed = FeedState::Disconnected;
             inst.quote_ns = 0;
             inst.swing = Default::default();
+            // A halt that began or ended while nobody listened is not told again.
+            inst.paused = false;
         }
         for book in &mut self.books {
             book.invalidate();
         }
+        self.correlation.interrupt();
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
@@ -49,6 +56,12 @@ impl Core {
     }
 
     pub(super) fn set_limits(&mut self, limits: &Limits) {
+        if self.limits.hours != limits.hours {
+            self.hours.forget_configured();
+        }
+        if self.correlation.configure(limits) {
+            self.portfolio.regroup(&self.correlation);
+        }
         self.limits = *limits;
         self.limits_set = true;
         self.rate_interval_ns = super::risk::interval_ns(limits.orders_per_second_max);
@@ -56,6 +69,9 @@ impl Core {
 
     pub(super) fn on_venue(&mut self, venue: VenueId, name: Text<16>) {
         if let Some(slot) = self.venues.get_mut(venue.index()) {
+            if slot.name != name {
+                self.road.forget_venue(venue);
+            }
             slot.name = name;
         }
     }
@@ -66,8 +82,15 @@ impl Core {
         }
         self.make_books(def.id);
         self.resting.define(def.id);
-        if !self.portfolio.define(def) {
+        if !self.portfolio.define(def, self.road.is_live_venue(def.venue)) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
+        }
+        self.watch_filters(def.id, out);
+    }
+
+    pub(super) fn on_instrument_status(&mut self, instrument: InstrumentId, status: InstrumentStatus) {
+        if let Some(inst) = self.portfolio.slot_mut(instrument) {
+            inst.paused = status != InstrumentStatus::Trading;
         }
     }
 

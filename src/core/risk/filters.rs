@@ -13,7 +13,7 @@ pub(super) fn check(c: &Candidate) -> Result<(), DenyReason> {
         lot(c, def.market_qty_min, def.market_qty_max, def.market_lot)?;
     } else {
         let px = order.px.0;
-        let (min, max, tick) = (def.px_min.0, def.px_max.0, def.tick.0);
+        let (min, max, tick) = (def.px_min.0, def.px_max.0, def.tick_at(order.px).0);
         if px <= 0 || px < min || (max > 0 && px > max) || (tick > 0 && px % tick != 0) {
             let dec = |value| Dec { value, scale: def.px_scale };
             return Err(DenyReason::PriceFilter { px: dec(px), min: dec(min), max: dec(max), tick: dec(tick) });

@@ -8,6 +8,7 @@ mod ability;
 mod balance;
 mod caps;
 mod collar;
+mod correlated;
 mod daily_loss;
 mod day_count;
 mod deny;
@@ -15,10 +16,13 @@ mod duplicate;
 mod exposure;
 mod filters;
 mod fresh;
+mod hours;
 mod jump;
 mod leverage;
+mod live;
 mod open_orders;
 mod order_notional;
+mod permit;
 mod position_notional;
 mod rate;
 mod ready;
@@ -27,12 +31,14 @@ mod self_match;
 mod state;
 
 pub use ability::TermFault;
-pub(crate) use balance::reserve;
+pub(crate) use balance::{purse, reserve};
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
+pub use hours::{Calendar, CalendarSource, Hours, Phase, SESSIONS, Session};
 pub use jump::Swing;
+pub use permit::{Allowed, NoShort, Permit};
 pub use rate::Bucket;
 pub(crate) use rate::interval_ns;
 pub use runaway::Run;
@@ -42,8 +48,11 @@ use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
-use crate::core::portfolio::{Inst, Totals};
-use crate::domain::{Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState};
+use crate::core::portfolio::{Inst, Portfolio, Totals};
+use crate::core::standing::State;
+use crate::domain::{
+    Borrow, Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState,
+};
 use std::ops::ControlFlow;
 
 /// A value that the gate has passed. Made only here.
@@ -63,13 +72,17 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
     /// Of the stage between paper and live.
     pub caps: &'a Caps,
+    /// The state, where the order is for a live venue and the engine does not stand live.
+    pub barred_from_live: Option<State>,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
     pub inst: Option<&'a Inst>,
     pub venue: VenueState,
     pub account: &'a Account,
+    pub portfolio: &'a Portfolio,
     pub totals: &'a Totals,
+    pub hours: &'a Hours,
     /// Who wants the order; 0: a person or program.
     pub strategy: StrategyId,
     pub desk: &'a Desk,
@@ -90,6 +103,9 @@ pub struct Candidate<'a> {
     /// Price that the order is valued at: its limit, or the touch and the configured margin beyond it.
     pub value_px: Price,
     pub notional: Usd,
+    /// It sells what would have to be borrowed; `available` is what is held, where that can be.
+    pub short: bool,
+    pub available: i64,
 }
 
 /// What the gate found.
@@ -98,6 +114,7 @@ pub struct Verdict {
     pub order: Approved<NewOrder>,
     pub value_px: Price,
     pub notional: Usd,
+    pub short: bool,
 }
 
 /// Holds an order against every rule, in rank. The first that holds is the answer.
@@ -108,7 +125,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         first = Some(reason);
         ControlFlow::Break(())
     });
-    let (inst, value_px, notional) = match (walked, first) {
+    let (inst, value_px, notional, short) = match (walked, first) {
         (ControlFlow::Continue(valued), None) => valued,
         (_, Some(reason)) => return Err(reason),
         // A walk breaks off only by a reason.
@@ -126,7 +143,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         px: order.px,
         terms: order.terms,
     });
-    Ok(Verdict { order, value_px, notional })
+    Ok(Verdict { order, value_px, notional, short })
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
@@ -141,7 +158,7 @@ pub fn every(scene: &Scene, order: &PlaceOrder, mut tell: impl FnMut(DenyReason)
     broken
 }
 
-type Valued<'a> = (&'a Inst, Price, Usd);
+type Valued<'a> = (&'a Inst, Price, Usd, bool);
 
 /// The rules, in rank. `tell` hears of each that is broken, and says whether to go on: the gate stops at the first, and
 /// a validation hears them all, over the one list.
@@ -161,7 +178,12 @@ fn walk<'a>(
         return ControlFlow::Break(());
     };
     let reduces = only_reduces(inst, order);
+    hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
+    if !reduces {
+        hold(live::check(scene))?;
+    }
+    hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
     if let Err(reason) = fresh::priced(inst) {
@@ -180,7 +202,13 @@ fn walk<'a>(
             return ControlFlow::Break(());
         }
     };
-    let candidate = Candidate { order, inst, value_px, notional };
+    let available = match (order.side, inst.def.borrow) {
+        (Side::Buy, _) | (_, Borrow::Never) => 0,
+        _ => scene.account.get(inst.def.venue, inst.def.base).available().max(0),
+    };
+    let short = permit::is_short(inst, order, available);
+    let candidate = Candidate { order, inst, value_px, notional, short, available };
+    hold(permit::short_sale(&candidate))?;
     hold(filters::check(&candidate))?;
     hold(collar::check(scene, &candidate))?;
     // What exists to stop growth; an order that only reduces does not meet it.
@@ -196,6 +224,7 @@ fn walk<'a>(
         hold(position_notional::check(scene, &candidate))?;
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
+        hold(correlated::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
         hold(caps::check(scene, &candidate))?;
     }
@@ -204,7 +233,7 @@ fn walk<'a>(
     if scene.table_full {
         hold(Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)))?;
     }
-    ControlFlow::Continue((inst, value_px, notional))
+    ControlFlow::Continue((inst, value_px, notional, short))
 }
 
 /// A sum that did not fit once is not to be relied on.

@@ -1,12 +1,19 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
-use crate::core::config::{Limits, StrategyConfig, StrategyKind};
+use crate::core::command::{Action, Ask, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
+use crate::core::config::{HoursRule, Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
 };
 use crate::core::event::{Body, Event};
-use crate::core::risk::{Capped, Caps, DenyReason, TermFault, Unevaluable};
+use crate::core::risk::{
+    Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, NoShort, Permit, SESSIONS, Session, TermFault,
+    Unevaluable,
+};
+use crate::core::standing::{
+    Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
+    StepRefusal, TABLE,
+};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -138,8 +145,8 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 12], [u32; 13])>()).prop_map(
-        |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 16], [u32; 16], [u16; 4])>(), text()).prop_map(
+        |(order, position, leverage_max_ppm, balance, loss, (ns, n, hm), zone)| Limits {
             order_notional_max: order,
             position_notional_max: position,
             leverage_max_ppm,
@@ -170,6 +177,20 @@ fn limits() -> impl Strategy<Value = Limits> {
             drawdown_reduce_ppm: n[10],
             drawdown_halt_ppm: n[11],
             loss_streak_max: n[12],
+            exposure_venue_max: Usd(ns[12]),
+            exposure_asset_max: Usd(ns[13]),
+            correlated_exposure_max: Usd(ns[14]),
+            correlation_threshold_ppm: n[13],
+            correlation_window: n[14],
+            correlation_samples_min: n[15],
+            correlation_sample_ns: ns[15],
+            hours: HoursRule {
+                start_min: hm[0],
+                end_min: hm[1],
+                extended_start_min: hm[2],
+                extended_end_min: hm[3],
+                zone,
+            },
         },
     )
 }
@@ -200,8 +221,10 @@ fn instrument() -> impl Strategy<Value = Instrument> {
         Just(InstrumentStatus::Halted)
     ];
     let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
-    (instrument_id(), venue_id(), names, numbers, prices, status, abilities()).prop_map(
-        |(id, venue, names, n, p, status, can)| Instrument {
+    let funding = prop_oneof![Just(Funding::Balances), Just(Funding::BuyingPower), Just(Funding::CashPower)];
+    let us = (px(), px(), funding);
+    (instrument_id(), venue_id(), names, numbers, prices, status, abilities(), us).prop_map(
+        |(id, venue, names, n, p, status, can, us)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -227,9 +250,27 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             notional_min_applies_to_market: n.5,
             notional_max_applies_to_market: n.6,
             taker_fee_ppm: n.7,
+            borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
+            fine_tick: us.0,
+            fine_below: us.1,
+            funding: us.2,
         },
     )
+}
+
+fn margin() -> impl Strategy<Value = Margin> {
+    let powers = (usd(), usd(), usd(), usd(), usd());
+    (venue_id(), powers, any::<(u8, i64)>()).prop_map(|(venue, p, n)| Margin {
+        venue,
+        equity: p.0,
+        buying_power: p.1,
+        cash_power: p.2,
+        initial_margin: p.3,
+        maintenance_margin: p.4,
+        multiplier: n.0,
+        ts_event_ns: n.1,
+    })
 }
 
 fn depth() -> impl Strategy<Value = DepthChunk> {
@@ -382,6 +423,107 @@ fn caps() -> impl Strategy<Value = Caps> {
     })
 }
 
+fn state() -> impl Strategy<Value = State> {
+    prop::sample::select(TABLE.map(|(from, _, _)| from).to_vec())
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop::sample::select(TABLE.map(|(_, change, _)| change).to_vec())
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    (state(), any::<(u8, u8)>()).prop_map(|(state, (stage, approvals))| Standing { state, stage, approvals })
+}
+
+fn refusal() -> impl Strategy<Value = StepRefusal> {
+    use StepRefusal as R;
+    prop::sample::select(vec![
+        R::Stale,
+        R::NoWay,
+        R::NotConfigured,
+        R::NotEnough,
+        R::NotApproved,
+        R::SamePerson,
+        R::Nobody,
+        R::Expired,
+    ])
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::None),
+        (usd(), usd()).prop_map(|(fall, max)| Cause::Drawdown { fall, max }),
+        (usd(), usd()).prop_map(|(loss, max)| Cause::DailyLoss { loss, max }),
+        any::<(u32, u32)>().prop_map(|(orders, max)| Cause::LossStreak { orders, max }),
+        (usd(), usd()).prop_map(|(mean, bound)| Cause::BelowPaper { mean, bound }),
+        any::<(i64, i64)>().prop_map(|(live_ppm, paper_ppm)| Cause::Slippage { live_ppm, paper_ppm }),
+        Just(Cause::Difference),
+        Just(Cause::EmergencyStop),
+        Just(Cause::OtherFilters),
+        Just(Cause::NotConfigured),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let measured = (any::<(u64, u64, u64, u64, u64, i64)>(), any::<(Option<i64>, Option<i64>, u64, u64)>());
+    let measured = measured.prop_map(|((trades, wins, losses, returns, drawdown_ppm, observed_ns), n)| Measured {
+        trades,
+        wins,
+        losses,
+        profit_factor_ppm: n.0,
+        sharpe_ppm: n.1,
+        returns,
+        drawdown_ppm,
+        observed_ns,
+        impossible: n.2,
+        configuration: n.3,
+    });
+    (any::<u64>(), standing(), change(), cause(), text(), text(), measured).prop_map(
+        |(request, from, change, cause, who, why, evidence)| Step {
+            request: RequestId(request),
+            from,
+            change,
+            cause,
+            who,
+            why,
+            evidence,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let needs = any::<(u32, i64, i64, u64, u64, i64)>().prop_map(|n| Needs {
+        success_ppm: n.0,
+        profit_factor_ppm: n.1,
+        sharpe_ppm: n.2,
+        trades: n.3,
+        drawdown_ppm: n.4,
+        observed_ns: n.5,
+    });
+    let revert = any::<(u32, u32, u32, bool, bool, bool)>().prop_map(|n| RevertRules {
+        drawdown_ppm: n.0,
+        daily_loss_ppm: n.1,
+        loss_streak: n.2,
+        on_difference: n.3,
+        one_stage: n.4,
+        flatten: n.5,
+    });
+    let stage = (any::<(u32, i64, u64)>(), caps()).prop_map(|((capital_ppm, observed_ns, trades), caps)| StageRule {
+        capital_ppm,
+        caps,
+        observed_ns,
+        trades,
+    });
+    (any::<(u8, u8, i64)>(), usd(), usd(), needs, revert, prop::collection::vec(stage, STAGES_MAX)).prop_map(
+        |(n, automatic_capital, capital, needs, revert, stages)| {
+            let mut stage = [StageRule::default(); STAGES_MAX];
+            stage.copy_from_slice(&stages);
+            let (approvals, stages, expires_after_ns) = n;
+            Policy { approvals, expires_after_ns, automatic_capital, capital, needs, revert, stages, stage }
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
@@ -397,6 +539,7 @@ fn command() -> impl Strategy<Value = Command> {
         venue_id().prop_map(Action::Reconcile),
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
+        prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
     ];
     (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
         request: RequestId(request),
@@ -416,6 +559,11 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         strategy_config().prop_map(Body::Strategy),
         (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
         (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
+        margin().prop_map(Body::Margin),
+        (instrument_id(), any::<bool>()).prop_map(|(instrument, halted)| Body::InstrumentStatus {
+            instrument,
+            status: if halted { InstrumentStatus::Halted } else { InstrumentStatus::Trading },
+        }),
         instrument().prop_map(Body::Instrument),
         (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
             Body::Quote(Quote {
@@ -449,6 +597,23 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (order_id(), text()).prop_map(|(order, text)| Body::NotSent { order, text }),
         command().prop_map(Body::Command),
         Just(Body::Tick),
+        policy().prop_map(Body::Policy),
+        (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
+        step().prop_map(Body::Step),
+        (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
+            let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
+            Body::Permit { instrument, permit }
+        }),
+        any::<(u8, bool, [u64; MAX_INSTRUMENTS / 64])>().prop_map(|(strategy, listed, instruments)| Body::Allow {
+            strategy: StrategyId(strategy),
+            allowed: Allowed { listed, instruments },
+        }),
+        (instrument_id(), any::<(bool, i64, [[i64; 4]; SESSIONS])>()).prop_map(|(instrument, n)| {
+            let source = if n.0 { CalendarSource::Venue } else { CalendarSource::Configured };
+            let sessions =
+                n.2.map(|s| Session { open_ns: s[0], close_ns: s[1], extended_open_ns: s[2], extended_close_ns: s[3] });
+            Body::Calendar { instrument, source, calendar: Calendar { known_until_ns: n.1, sessions } }
+        }),
     ]
 }
 
@@ -471,7 +636,15 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::NoAccount),
         Just(Unevaluable::QuoteAssetNotUsd),
         Just(Unevaluable::OrderTableFull),
+        Just(Unevaluable::NoCalendar),
     ];
+    let no_short = prop::sample::select(vec![
+        NoShort::NotConfigured,
+        NoShort::NotShortable,
+        NoShort::HardToBorrow,
+        NoShort::PartlyHeld,
+        NoShort::Fraction,
+    ]);
     let capped = prop::sample::select(vec![
         Capped::OrderNotional,
         Capped::PositionNotional,
@@ -514,7 +687,22 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             value,
             max
         }),
+        Just(D::InstrumentRestricted),
+        any::<u8>().prop_map(|id| D::InstrumentNotAllowed { strategy: StrategyId(id) }),
+        any::<(bool, bool, u64)>().prop_map(|(venue, extended, wait_s)| D::OutsideTradingHours {
+            venue,
+            extended,
+            wait_s
+        }),
+        no_short.prop_map(|why| D::ShortSaleNotPermitted { why }),
+        (text(), usd(), usd()).prop_map(|(asset, exposure, max)| D::AssetExposureAboveMax { asset, exposure, max }),
+        (usd(), usd(), any::<bool>()).prop_map(|(exposure, max, known)| D::CorrelatedExposureAboveMax {
+            exposure,
+            max,
+            known
+        }),
         Just(D::NotReducing),
+        state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
         prop::sample::select(vec![
             TermFault::NoStopPrice,
@@ -630,5 +818,14 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             order
         }),
         (any::<u64>(), reply).prop_map(|(request, reply)| E::Reply { request: RequestId(request), reply }),
+        (step(), standing()).prop_map(|(step, to)| {
+            let Step { request, from, change, cause, who, why, .. } = step;
+            E::Moved(Moved { request, from, to, change, cause, who, why })
+        }),
+        (any::<u64>(), change(), refusal()).prop_map(|(request, change, refusal)| E::StepRefused {
+            request: RequestId(request),
+            change,
+            refusal
+        }),
     ]
 }

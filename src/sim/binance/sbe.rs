@@ -170,7 +170,7 @@ impl Hub {
         let bytes = message();
         for &slot in subscribers {
             if let Some(slot) = &mut self.slots[slot] {
-                slot.conn.send_binary(&bytes);
+                slot.conn.send_binary(&[&bytes]);
             }
         }
     }

@@ -287,7 +287,9 @@ mod tests {
             notional_min_applies_to_market: true,
             notional_max_applies_to_market: false,
             taker_fee_ppm: 1000,
+            borrow: crate::domain::Borrow::Never,
             can: Abilities::default(),
+            ..Instrument::default()
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);
