@@ -10,6 +10,7 @@ use crate::credentials::{
     Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Store,
     Which, sources,
 };
+use crate::runtime::keys::PASSPHRASE_SUFFIX;
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -55,6 +56,9 @@ enum Cmd {
     Store {
         #[command(flatten)]
         named: Named,
+        /// Keep the passphrase of this key's encrypted PEM, and not the key: the first line of standard input.
+        #[arg(long)]
+        passphrase: bool,
         /// Write it to the Vault that the VAULT_ variables name, and not to the store.
         #[arg(long)]
         vault: bool,
@@ -106,13 +110,18 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
     };
     match command {
         Cmd::Init => init(keys, path),
-        Cmd::Store { named, vault: true } => store_in_vault(&named.id()?),
-        Cmd::Store { named, vault: false } => {
-            let id = named.id()?;
+        Cmd::Store { named, passphrase, vault: true } => {
+            store_in_vault(&named.or_passphrase(*passphrase)?, *passphrase)
+        }
+        Cmd::Store { named, passphrase, vault: false } => {
+            let id = named.or_passphrase(*passphrase)?;
             // Before anything is asked for that could not be kept.
             let mut store = open(Access::Write)?;
-            let credential = read_credential()?;
+            let credential = read_either(*passphrase)?;
             let version = store.put(&id, &credential, now_s())?;
+            if *passphrase {
+                return Ok(format!("{id} is kept as version {version}"));
+            }
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
         }
         Cmd::List => list(&open(Access::Read)?),
@@ -141,11 +150,19 @@ impl Named {
     fn id(&self) -> Result<CredentialId, CredentialError> {
         CredentialId::new(&self.venue, self.environment, &self.name)
     }
+
+    /// The key, or the passphrase that belongs to it.
+    fn or_passphrase(&self, passphrase: bool) -> Result<CredentialId, CredentialError> {
+        if !passphrase {
+            return self.id();
+        }
+        CredentialId::new(&self.venue, self.environment, &format!("{}{PASSPHRASE_SUFFIX}", self.name))
+    }
 }
 
-fn store_in_vault(id: &CredentialId) -> Result<String, CredentialError> {
+fn store_in_vault(id: &CredentialId, passphrase: bool) -> Result<String, CredentialError> {
     let mut vault = crate::runtime::vault::find(|name| std::env::var(name).ok())?.ok_or(CredentialError::NoVault)?;
-    let credential = read_credential()?;
+    let credential = read_either(passphrase)?;
     let written = vault.write(id, &credential);
     vault.close();
     let version = written?.map_or(String::new(), |version| format!(" as version {version}"));
@@ -225,6 +242,22 @@ fn read_credential() -> Result<Credential, CredentialError> {
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (key, secret) = text.split_at(end);
     Credential::new(Secret::copy(trim(key)), Secret::copy(trim(secret)))
+}
+
+/// A passphrase is kept as the secret of a credential whose key is the word for it.
+fn read_either(passphrase: bool) -> Result<Credential, CredentialError> {
+    if !passphrase {
+        return read_credential();
+    }
+    let text = if std::io::stdin().is_terminal() {
+        let _quiet = Quiet::begin();
+        ask("passphrase: ")?
+    } else {
+        line()?
+    };
+    // Spaces may belong to it, the line's end does not.
+    let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(text.len());
+    Credential::new(Secret::copy(b"passphrase"), Secret::copy(&text[..end]))
 }
 
 fn read_passphrase() -> Result<Material, CredentialError> {

@@ -24,6 +24,7 @@ impl Core {
         if report.exec == ExecType::Trade {
             return self.on_fill(report, out);
         }
+        self.resize(report);
         let Some(order) = self.orders.get_mut(report.order) else {
             return self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out);
         };
@@ -65,6 +66,23 @@ impl Core {
         }
     }
 
+    /// How much of an order can fill is the venue's word: self-trade prevention and amendments take from it, and what an
+    /// amount of the quote asset comes to is only known there. It never grows otherwise, so an old word does no harm.
+    fn resize(&mut self, report: &ExecReport) {
+        let Some(order) = self.orders.get_mut(report.order).filter(|o| !o.status.is_closed()) else { return };
+        let qty = report.order_qty;
+        let by_quote = !order.terms.quote_qty.is_zero();
+        if qty.0 <= 0 || qty == order.qty || (qty > order.qty && !by_quote) {
+            return;
+        }
+        let before = order.leaves();
+        order.qty = qty;
+        let (strategy, side, change) = (order.strategy, order.side, order.leaves().0 - before.0);
+        self.work(report.instrument, strategy, side, change);
+        self.hold(report.order);
+        self.portfolio.revalue(report.instrument);
+    }
+
     /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
@@ -100,6 +118,7 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
+        self.resize(report);
         let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {

@@ -5,7 +5,7 @@
 mod control;
 pub mod engine;
 mod hours;
-mod keys;
+pub mod keys;
 mod log;
 pub mod names;
 mod narrate;

@@ -49,16 +49,20 @@ impl VenueKeys {
         match (&venue.credentials, sim) {
             (Credentials::Store { rest_url, stream_url, ws_api_url, credential }, _) => {
                 let (api_key, secret) = super::keys::find(config, venue, credential)?;
+                let secret = super::keys::unlock(config, venue, credential, secret)?;
                 let (rest_url, stream_url, ws_api_url) = (rest_url.clone(), stream_url.clone(), ws_api_url.clone());
                 Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret })
             }
-            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => Ok(VenueKeys {
-                rest_url: rest_url.clone(),
-                stream_url: stream_url.clone(),
-                ws_api_url: ws_api_url.clone(),
-                api_key: api_key.read().map_err(|cause| cause.to_string())?,
-                secret: secret.read().map_err(|cause| cause.to_string())?,
-            }),
+            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => {
+                let secret = secret.read().map_err(|cause| cause.to_string())?;
+                Ok(VenueKeys {
+                    rest_url: rest_url.clone(),
+                    stream_url: stream_url.clone(),
+                    ws_api_url: ws_api_url.clone(),
+                    api_key: api_key.read().map_err(|cause| cause.to_string())?,
+                    secret: super::keys::unlock(config, venue, &venue.name, secret)?,
+                })
+            }
             (Credentials::Sim, Some(keys)) => Ok(VenueKeys {
                 rest_url: keys.rest_url.clone(),
                 stream_url: keys.stream_url.clone(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 /// The configuration with its store and master key below `dir`, and uncompressed journals, which can be searched.
-fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
+pub fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
     let mut text = std::fs::read_to_string(path).unwrap();
     let (store, key) = (format!("{:?}", dir.join("credentials.store")), format!("{:?}", dir.join("master.key")));
     let own = [
@@ -34,7 +34,7 @@ fn offline(dir: &Path) -> PathBuf {
 }
 
 /// Runs `tollgate credentials` with standard input and variables of its own.
-fn credentials(config: &Path, arguments: &[&str], input: &str, envs: &[(&str, &str)]) -> Output {
+pub fn credentials(config: &Path, arguments: &[&str], input: &str, envs: &[(&str, &str)]) -> Output {
     let mut command = tollgate();
     for name in ["CREDENTIAL_ENCRYPTION_KEY", "CREDENTIAL_ENCRYPTION_KEY_NEW", "CREDENTIALS_DIRECTORY"] {
         command.env_remove(name);
@@ -51,7 +51,7 @@ fn words(output: &Output) -> String {
 }
 
 /// The words of a command that ends with `code`; none of them is one of the secrets.
-fn said(output: &Output, code: i32, secrets: &[&str]) -> String {
+pub fn said(output: &Output, code: i32, secrets: &[&str]) -> String {
     let words = words(output);
     assert_eq!(output.status.code(), Some(code), "{words}");
     for secret in secrets {

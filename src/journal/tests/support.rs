@@ -223,8 +223,8 @@ fn instrument() -> impl Strategy<Value = Instrument> {
     let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
     let funding = prop_oneof![Just(Funding::Balances), Just(Funding::BuyingPower), Just(Funding::CashPower)];
     let us = (px(), px(), funding);
-    (instrument_id(), venue_id(), names, numbers, prices, status, abilities(), us).prop_map(
-        |(id, venue, names, n, p, status, can, us)| Instrument {
+    (instrument_id(), venue_id(), names, numbers, prices, status, (abilities(), filters()), us).prop_map(
+        |(id, venue, names, n, p, status, (can, filters), us)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -252,6 +252,7 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             taker_fee_ppm: n.7,
             borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
+            filters,
             fine_tick: us.0,
             fine_below: us.1,
             funding: us.2,
@@ -391,6 +392,31 @@ fn protect() -> impl Strategy<Value = Protect> {
         Just(Protect::Off),
         (guard(), guard()).prop_map(|(stop, target)| Protect::Set { stop, target }),
     ]
+}
+
+fn filters() -> impl Strategy<Value = Filters> {
+    any::<([i64; 5], [u32; 14], bool)>().prop_map(|(px, n, px_by_side)| Filters {
+        buy_px_up: px[0],
+        buy_px_down: px[1],
+        sell_px_up: px[2],
+        sell_px_down: px[3],
+        px_by_side,
+        trail_above_min: n[0],
+        trail_above_max: n[1],
+        trail_below_min: n[2],
+        trail_below_max: n[3],
+        iceberg_parts_max: n[4],
+        orders_max: n[5],
+        algo_orders_max: n[6],
+        iceberg_orders_max: n[7],
+        lists_max: n[8],
+        venue_orders_max: n[9],
+        venue_algo_orders_max: n[10],
+        venue_iceberg_orders_max: n[11],
+        venue_lists_max: n[12],
+        amends_max: n[13],
+        position_max: Qty(px[4]),
+    })
 }
 
 fn ability() -> impl Strategy<Value = Ability> {
@@ -704,6 +730,8 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(D::NotReducing),
         state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
+        (prop::sample::select(FilterName::ALL.to_vec()), dec(), dec())
+            .prop_map(|(filter, value, limit)| D::VenueFilter { filter, value, limit }),
         prop::sample::select(vec![
             TermFault::NoStopPrice,
             TermFault::StopPrice,
