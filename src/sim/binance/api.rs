@@ -77,7 +77,7 @@ impl Desk {
         let account = self.account_of(key)?;
         p.required("timestamp")?;
         let signature = p.required("signature")?;
-        let key = &self.venue.accounts[account].key;
+        let key = self.venue.key(key.unwrap_or_default(), account);
         let valid = match signed {
             Signed::Rest { query, body } => signing::verify_rest(key, query, body, signature),
             Signed::WsApi(pairs) => {

@@ -348,7 +348,11 @@ impl BinanceSim {
 
     /// Carries out an order of the control port; the answer is every switch as it is now.
     fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
-        tracing::info!(?order, "the control port orders");
+        // A key's secret is not for the log, though the venue is a made up one.
+        match &order {
+            control::Order::AddKey { .. } => tracing::info!("the control port gives an account another key"),
+            other => tracing::info!(order = ?other, "the control port orders"),
+        }
         match order {
             control::Order::Show => {}
             control::Order::Faults(faults) => self.hub.faults = *faults,
@@ -376,6 +380,25 @@ impl BinanceSim {
             }
             control::Order::RateLimit { seconds, refusals, ban_seconds } => {
                 self.desk.limits.exhaust(seconds, refusals, ban_seconds, now / 1_000);
+            }
+            control::Order::AddKey { api_key, secret, account } => {
+                let venue = &mut self.desk.venue;
+                let account = match &account {
+                    Some(known) => venue.by_key.get(known).copied(),
+                    None => (!venue.accounts.is_empty()).then_some(0),
+                };
+                match (signing::Key::parse(&secret), account) {
+                    (Ok(key), Some(account)) => {
+                        venue.by_key.insert(api_key.clone(), account);
+                        venue.more_keys.insert(api_key, key);
+                    }
+                    (Err(fault), _) => tracing::error!(%fault, "the key is not taken"),
+                    (_, None) => tracing::error!("there is no such account"),
+                }
+            }
+            control::Order::RevokeKey(api_key) => {
+                self.desk.venue.by_key.remove(&api_key);
+                self.desk.venue.more_keys.remove(&api_key);
             }
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));

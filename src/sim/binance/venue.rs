@@ -192,6 +192,8 @@ pub struct Venue {
     pub assets: Vec<String>,
     pub accounts: Vec<Account>,
     pub by_key: HashMap<String, usize>,
+    /// Keys that an account was given besides its first.
+    pub more_keys: HashMap<String, Key>,
     pub orders: BTreeMap<u64, Order>,
     closed: VecDeque<u64>,
     pub lists: BTreeMap<u64, OrderList>,
@@ -226,6 +228,7 @@ impl Venue {
             assets: Vec::new(),
             accounts: Vec::new(),
             by_key: HashMap::new(),
+            more_keys: HashMap::new(),
             orders: BTreeMap::new(),
             closed: VecDeque::new(),
             lists: BTreeMap::new(),
@@ -296,6 +299,11 @@ impl Venue {
         self.accounts.push(account);
         self.by_key.insert(api_key, self.accounts.len() - 1);
         self.accounts.len() - 1
+    }
+
+    /// The key of that name, which is one of this account.
+    pub fn key(&self, api_key: &str, account: usize) -> &Key {
+        self.more_keys.get(api_key).unwrap_or(&self.accounts[account].key)
     }
 
     pub fn symbol(&self, name: &str) -> Result<usize, ApiError> {

@@ -206,7 +206,7 @@ fn session_method(
             let key = params.get("apiKey").ok_or_else(|| ApiError::missing("apiKey"))?;
             let account = desk.authenticate(Some(key), params, signed, now_us)?;
             params.check_all_read()?;
-            if !desk.venue.accounts[account].key.is_ed25519() {
+            if !desk.venue.key(key, account).is_ed25519() {
                 // Code and text as remembered from the wire; the documentation names neither.
                 return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
             }
