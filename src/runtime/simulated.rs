@@ -51,11 +51,9 @@ pub fn account(seed: u64, name: &str, balances: &[(String, i64)]) -> SimAccount 
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut key = || (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect();
     let text = |value| decimal::to_decimal(value, 8).to_string();
-    SimAccount {
-        api_key: key(),
-        secret: key(),
-        balances: balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect(),
-    }
+    let balances = balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect();
+    let (api_key, secret): (String, String) = (key(), key());
+    SimAccount::new(&api_key, &secret, balances)
 }
 
 /// A simulated Alpaca beside it: always open, so that an equity trades at any hour.
