@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 8] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events"];
+pub const ACTIONS: [&str; 9] =
+    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events", "credentials-status"];
 
 /// Answers a request's query.
 pub fn show(app: &Call, query: Query) -> Answer {

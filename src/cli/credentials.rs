@@ -7,8 +7,8 @@ use super::UNUSABLE;
 use super::check::load;
 use crate::config::CredentialFiles;
 use crate::credentials::{
-    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Store,
-    Which, sources,
+    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Stage,
+    Store, Which, sources,
 };
 use crate::runtime::keys::PASSPHRASE_SUFFIX;
 use clap::{Args, Subcommand};
@@ -62,7 +62,13 @@ enum Cmd {
         /// Write it to the Vault that the VAULT_ variables name, and not to the store.
         #[arg(long)]
         vault: bool,
+        /// Keep it beside the one in use, for the rotation that is scheduled.
+        #[arg(long, conflicts_with = "vault")]
+        spare: bool,
     },
+    /// Exchange the key in use for a new one, given as for `store`. An engine that runs verifies it at the venue and goes
+    /// over to it without a break; where it does not work, the old one stays. Without one, the next start does so.
+    Rotate(Named),
     /// Say which keys are kept, since when, and each one's last four characters.
     List,
     /// Forget a key.
@@ -110,19 +116,27 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
     };
     match command {
         Cmd::Init => init(keys, path),
-        Cmd::Store { named, passphrase, vault: true } => {
+        Cmd::Store { named, passphrase, vault: true, .. } => {
             store_in_vault(&named.or_passphrase(*passphrase)?, *passphrase)
         }
-        Cmd::Store { named, passphrase, vault: false } => {
+        Cmd::Store { named, passphrase, vault: false, spare } => {
             let id = named.or_passphrase(*passphrase)?;
             // Before anything is asked for that could not be kept.
             let mut store = open(Access::Write)?;
             let credential = read_either(*passphrase)?;
-            let version = store.put(&id, &credential, now_s())?;
+            let stage = if *spare { Stage::Spare } else { Stage::InUse };
+            let version = store.put_as(&id, stage, &credential, now_s())?;
             if *passphrase {
                 return Ok(format!("{id} is kept as version {version}"));
             }
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
+        }
+        Cmd::Rotate(named) => {
+            let id = named.id()?;
+            let mut store = open(Access::Write)?;
+            let credential = read_credential()?;
+            let version = store.put_as(&id, Stage::Next, &credential, now_s())?;
+            Ok(format!("version {version} of {id} is kept as the next: an engine that runs goes over to it at once"))
         }
         Cmd::List => list(&open(Access::Read)?),
         Cmd::Remove(named) => {
@@ -190,7 +204,8 @@ fn list(store: &Store) -> Result<String, CredentialError> {
     let lines = kept.iter().map(|info| {
         let stored = jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
         let id = info.id.to_string();
-        format!("{id:<32} version {:<4} stored {stored}  key ends in {:?}", info.version, info.last_four)
+        let stage = info.stage.as_str();
+        format!("{id:<32} version {:<4} {stage:<7} stored {stored}  key ends in {:?}", info.version, info.last_four)
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }

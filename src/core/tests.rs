@@ -2,6 +2,7 @@
 
 mod gate;
 mod live;
+mod margin;
 mod order_types;
 
 use super::Core;

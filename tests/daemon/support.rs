@@ -187,6 +187,13 @@ impl Sim {
         (account["api_key"].as_str().unwrap().to_owned(), account["secret"].as_str().unwrap().to_owned())
     }
 
+    /// The same venue, asked with another of the account's keys.
+    pub fn with_key(mut self, (key, secret): (String, String)) -> Sim {
+        let account = &mut self.ready["accounts"][0];
+        (account["api_key"], account["secret"]) = (key.into(), secret.into());
+        self
+    }
+
     /// A signed `GET`, computed here and not by the product.
     pub fn signed(&self, path: &str) -> Value {
         self.signed_with(path, "")
