@@ -18,6 +18,8 @@ mod answer;
 mod app;
 mod auth;
 mod connections;
+mod curves;
+mod dashboard;
 mod events;
 mod fields;
 mod guard;

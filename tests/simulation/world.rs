@@ -85,11 +85,8 @@ impl World {
         let clock = Clock::virtual_at(START);
         let hub = MemHub::new(&clock, seed);
         hub.set_default_plan(LinkPlan { latency_ns: MS / 5, jitter_ns: MS / 2, chunk_max: 700, ..LinkPlan::default() });
-        let account = SimAccount {
-            api_key: KEY.to_owned(),
-            secret: SECRET.to_owned(),
-            balances: OPENING.iter().map(|(asset, amount)| ((*asset).to_owned(), amount.to_string())).collect(),
-        };
+        let balances = OPENING.iter().map(|(asset, amount)| ((*asset).to_owned(), amount.to_string())).collect();
+        let account = SimAccount::new(KEY, SECRET, balances);
         let market = MarketSource::Synthetic(SyntheticConfig::default());
         let config = SimConfig { seed, ..SimConfig::new(ADDR, vec![account], market) };
         let sim = BinanceSim::new(config, Box::new(hub.network()), clock.clone()).unwrap();
