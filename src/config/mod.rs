@@ -30,7 +30,7 @@ pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
 pub use transition::{Revert, Stage, Transition};
 pub use venues::{
-    Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue,
+    Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimAlpaca, SimSource, Speed, Stream, Venue,
     VenueKind,
 };
 
