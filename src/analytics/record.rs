@@ -273,7 +273,11 @@ impl Recorder {
     fn on_effect(&mut self, event: &Event, effect: &RecordedEffect, rows: &mut Vec<Row>) {
         let (seq, ts_ns) = (event.seq, event.ts_ns);
         match *effect {
-            EffectOf::Place(order) => self.on_place(seq, ts_ns, &order, rows),
+            EffectOf::Place(_) | EffectOf::PlaceList { .. } | EffectOf::Replace { .. } => {
+                for order in effect.sends().iter().flatten() {
+                    self.on_place(seq, ts_ns, order, rows);
+                }
+            }
             EffectOf::Order(update) => rows.push(Row::Order(OrderRow {
                 order: update.order,
                 seq,
@@ -312,6 +316,7 @@ impl Recorder {
                 rows.push(Row::Alarm { seq, ts_ns, kind: format!("{kind:?}"), instrument, order });
             }
             EffectOf::Cancel(_)
+            | EffectOf::Amend { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
@@ -434,6 +439,8 @@ fn action(action: &Action) -> &'static str {
         Action::SetLimits(_) => "set-limits",
         Action::Reconcile(_) => "reconcile",
         Action::SetCaps(_) => "set-caps",
+        Action::PlaceList(_) => "place-order",
+        Action::Replace { .. } | Action::Amend { .. } => "replace-order",
     }
 }
 

@@ -18,6 +18,7 @@ mod answer;
 mod app;
 mod fields;
 mod order_fields;
+mod replace;
 mod replies;
 mod risk_config;
 mod server;

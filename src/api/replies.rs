@@ -253,6 +253,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
         | DenyReason::NotReducing

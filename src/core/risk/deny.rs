@@ -2,7 +2,7 @@
 
 use super::{Capped, TermFault};
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Ability, Dec, FilterName, Text, Usd};
+use crate::domain::{Ability, Dec, FilterName, OrderId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -42,6 +42,8 @@ pub enum DenyReason {
     PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
     #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
     DuplicateOrder { age_ms: u64, window_ms: u64 },
+    #[error("the client order id is taken by order {order}: each order needs its own")]
+    ClientIdReused { order: OrderId },
     #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
     OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
     #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
@@ -119,6 +121,7 @@ wire_enum!(DenyReason {
     27 => OrderTypeUnsupported { what },
     28 => TermsInvalid(fault),
     29 => VenueFilter { filter, value, limit },
+    30 => ClientIdReused { order },
 });
 
 /// The rules in rank, each with its code.
@@ -157,6 +160,7 @@ ranked! {
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",
     DuplicateOrder => "DUPLICATE_ORDER",
+    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
     OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
     OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
     OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",
