@@ -1,17 +1,21 @@
 //! What every request has at hand: the view, the way to the core, and how to wait for an answer.
 
 use super::answer::Failure;
+use super::auth::{Access, Caller};
+use super::events::{History, Kind, OpenHistory, passing};
+use super::guard::Home;
 use super::tail::SharedView;
 use super::view::View;
 use crate::core::command::{Action, Command};
 use crate::core::event::{Body, Input};
-use crate::domain::{RequestId, Text};
+use crate::domain::{Nanos, RequestId, Text};
 use crate::net::link::Tx;
 use crate::telemetry::{Clock, Counters};
 use axum::http::StatusCode;
 use serde_json::json;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,6 +29,10 @@ pub struct Info {
     pub run: u32,
     pub answer_timeout: Duration,
     pub body_max_bytes: usize,
+    /// A body that takes longer to arrive belongs to a client that is gone or means no good.
+    pub read_timeout: Duration,
+    /// Whether the API is served over TLS.
+    pub tls: bool,
 }
 
 pub struct App {
@@ -32,31 +40,131 @@ pub struct App {
     pub view: SharedView,
     pub counters: Counters,
     pub clock: Clock,
+    pub access: Access,
+    pub home: Home,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
     commands: Tx<Input>,
     requests: AtomicU64,
+    answers: AtomicU64,
     /// Changes when the view has.
     moved: watch::Sender<()>,
     /// The view has seen the journal to its end once.
     level: AtomicBool,
     /// Why the journal cannot be followed any more.
     failed: OnceLock<String>,
+    /// Those who hear the events.
+    pub listeners: Listeners,
+    /// Changes when there are events to hear.
+    events_moved: watch::Sender<()>,
+    pulse: Mutex<Pulse>,
+    history: Option<OpenHistory>,
 }
 
+/// How many listen.
+#[derive(Debug, Default)]
+pub struct Listeners(AtomicUsize);
+
+impl Listeners {
+    /// One more; how many they are then.
+    pub fn add(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+    pub fn remove(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+struct Pulse {
+    end: u64,
+    told_ns: Nanos,
+    pnl_ns: Nanos,
+    performance_ns: Nanos,
+}
+
+/// Listeners are woken together and no more often: a thousand of them are one thread's work.
+const EVENTS_GAP_NS: Nanos = 20_000_000;
+/// How often profit and loss, and performance, are told while somebody listens.
+const PNL_GAP_NS: Nanos = 1_000_000_000;
+const PERFORMANCE_GAP_NS: Nanos = 10_000_000_000;
+
 impl App {
-    pub fn new(info: Info, view: SharedView, commands: Tx<Input>, counters: Counters, clock: Clock) -> App {
+    pub fn new(
+        info: Info,
+        access: Access,
+        home: Home,
+        view: SharedView,
+        commands: Tx<Input>,
+        counters: Counters,
+        clock: Clock,
+    ) -> App {
         App {
             info,
             view,
             counters,
             clock,
+            access,
+            home,
             limits_turn: tokio::sync::Mutex::new(()),
             commands,
             requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             moved: watch::Sender::new(()),
             level: AtomicBool::new(false),
             failed: OnceLock::new(),
+            listeners: Listeners::default(),
+            events_moved: watch::Sender::new(()),
+            pulse: Mutex::default(),
+            history: None,
+        }
+    }
+
+    /// How events are found that are no longer in memory.
+    pub fn set_history(&mut self, open: OpenHistory) {
+        self.history = Some(open);
+    }
+
+    /// The journal from a sequence on.
+    pub fn history(&self, seq: u64) -> Result<Box<dyn History>, String> {
+        match &self.history {
+            Some(open) => open(seq),
+            None => Err("there is no journal to read old events from".to_owned()),
+        }
+    }
+
+    pub fn events_moved(&self) -> watch::Receiver<()> {
+        self.events_moved.subscribe()
+    }
+
+    /// Wakes the listeners where there is something new, and tells them how things stand.
+    pub fn pulse(&self, now: Nanos) {
+        // One thread calls this; a panic in it has ended the process by then.
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        if now - pulse.told_ns < EVENTS_GAP_NS {
+            return;
+        }
+        pulse.told_ns = now;
+        let mut view = self.view.lock();
+        if self.listeners.count() > 0 && self.ready_with(&view).is_ok() {
+            if now - pulse.pnl_ns >= PNL_GAP_NS {
+                pulse.pnl_ns = now;
+                let data = super::show::pnl(&view);
+                view.push_event(passing(Kind::Pnl, now, data));
+            }
+            if now - pulse.performance_ns >= PERFORMANCE_GAP_NS {
+                pulse.performance_ns = now;
+                let data = super::show::performance(self, &view);
+                view.push_event(passing(Kind::Performance, now, data));
+            }
+        }
+        let end = view.events().end();
+        if end != std::mem::replace(&mut pulse.end, end) {
+            self.events_moved.send_replace(());
         }
     }
 
@@ -100,17 +208,17 @@ impl App {
         Ok(())
     }
 
-    /// Sends a command to the core. Its id is unique over all runs of the journal.
-    pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
-        self.send_as("api", action, why)
+    /// An id for an answer, unique over all runs of the journal: `7-42` is the 42nd request of run 7.
+    pub fn request_id(&self) -> String {
+        format!("{}-{}", self.info.run, self.answers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The same in a person's name.
-    pub fn send_as(&self, who: &str, action: Action, why: &str) -> Result<RequestId, Failure> {
+    /// Sends a command to the core. Its id is unique over all runs of the journal.
+    pub fn command(&self, who: Text<24>, from: Text<40>, action: Action, why: &str) -> Result<RequestId, Failure> {
         self.ready()?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let request = RequestId(u64::from(self.info.run) << 32 | number);
-        let command = Command { request, who: Text::new(who), from: Text::default(), why: Text::new(why), action };
+        let command = Command { request, who, from, why: Text::new(why), action };
         self.commands.try_send(Input::new(Body::Command(command))).map_err(|_| {
             let message = "the queue of commands is full or the engine is going down: nothing was sent, try again";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message)
@@ -135,6 +243,35 @@ impl App {
                 return look(&self.view.lock());
             }
         }
+    }
+}
+
+/// The app as one caller has it: what is sent is sent in the caller's name.
+pub struct Call<'a> {
+    app: &'a App,
+    pub caller: &'a Caller,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(app: &'a App, caller: &'a Caller) -> Call<'a> {
+        Call { app, caller }
+    }
+
+    pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
+        self.command(self.caller.who, self.caller.from, action, why)
+    }
+
+    /// The same in the name of a person who gave it.
+    pub fn send_as(&self, who: &str, action: Action, why: &str) -> Result<RequestId, Failure> {
+        self.command(Text::new(who), self.caller.from, action, why)
+    }
+}
+
+impl Deref for Call<'_> {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        self.app
     }
 }
 

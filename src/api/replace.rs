@@ -3,7 +3,7 @@
 
 use super::act::{PlaceReply, denied, find, named_order, outcome, place_reply};
 use super::answer::{Answer, Failure, ok, pending};
-use super::app::{App, unanswered};
+use super::app::{App, Call, unanswered};
 use super::fields::Fields;
 use super::order_fields::{read_client, units_opt};
 use super::replies::{OrderReply, is_settled};
@@ -23,7 +23,7 @@ struct ReplaceReply {
     order: PlaceReply,
 }
 
-pub(super) async fn replace(app: &App, fields: Fields<'_>) -> Answer {
+pub(super) async fn replace(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let (text, order) = named_order(app, &fields, "order_id");
     let modes = [("stop_on_failure", ReplaceMode::StopOnFailure), ("allow_failure", ReplaceMode::AllowFailure)];
@@ -93,7 +93,7 @@ pub(super) async fn replace(app: &App, fields: Fields<'_>) -> Answer {
     told(app, "cancel_replace", &old, id, request, settled.is_some())
 }
 
-async fn amend(app: &App, old: &Order, qty: Qty, why: &str) -> Answer {
+async fn amend(app: &Call<'_>, old: &Order, qty: Qty, why: &str) -> Answer {
     let deadline = app.deadline();
     let request = app.send(Action::Amend { order: old.id, qty }, why)?;
     let decided = |o: &super::view::Outcome| o.denial.is_some() || o.reply.is_some();

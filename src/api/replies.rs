@@ -253,9 +253,15 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
         DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
         DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
+        DenyReason::OutsideTradingHours { wait_s, .. } => (None, Some(format!("{wait_s} s"))),
+        DenyReason::ShortSaleNotPermitted { why } => (Some(why.to_string()), None),
+        DenyReason::AssetExposureAboveMax { exposure, max, .. }
+        | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
+        DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
         DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
+        | DenyReason::InstrumentRestricted
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady
@@ -341,15 +347,15 @@ impl From<StageRow> for LatencyReply {
 }
 
 /// An instrument's words and scales; of one that nobody knows, neutral ones.
-struct Names {
-    symbol: String,
-    exchange: String,
+pub struct Names {
+    pub symbol: String,
+    pub exchange: String,
     px_scale: u8,
     qty_scale: u8,
 }
 
 impl Names {
-    fn of(view: &View, id: InstrumentId) -> Names {
+    pub fn of(view: &View, id: InstrumentId) -> Names {
         match view.core().portfolio().get(id) {
             Some(inst) => Names {
                 symbol: inst.def.symbol.as_str().to_owned(),
@@ -361,11 +367,11 @@ impl Names {
         }
     }
 
-    fn px(&self, px: Price) -> String {
+    pub fn px(&self, px: Price) -> String {
         Dec { value: px.0, scale: self.px_scale }.to_string()
     }
 
-    fn qty(&self, qty: Qty) -> String {
+    pub fn qty(&self, qty: Qty) -> String {
         Dec { value: qty.0, scale: self.qty_scale }.to_string()
     }
 }
@@ -383,7 +389,7 @@ fn strategy(id: StrategyId) -> Option<u8> {
 }
 
 /// A number, or a UUID where the venue has such.
-fn venue_order_id(id: VenueOrderId) -> Option<String> {
+pub fn venue_order_id(id: VenueOrderId) -> Option<String> {
     match (id.hi, id.lo) {
         (0, 0) => None,
         (0, number) => Some(number.to_string()),

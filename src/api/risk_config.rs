@@ -5,7 +5,7 @@
 
 use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending};
-use super::app::{App, unanswered};
+use super::app::{Call, unanswered};
 use super::fields::Fields;
 use crate::core::command::Action;
 use crate::core::config::Limits;
@@ -72,7 +72,7 @@ limits! {
 const NOT_HELD: [&str; 5] =
     ["maxCorrelatedPositions", "stopLossPercentage", "takeProfitPercentage", "riskPerTrade", "tradingHours"];
 
-pub(super) async fn update(app: &App, fields: Fields<'_>) -> Answer {
+pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     // One after the other: each is checked against what the one before it left.
     let _turn = app.limits_turn.lock().await;
@@ -97,7 +97,7 @@ pub(super) async fn update(app: &App, fields: Fields<'_>) -> Answer {
             fields.fault(field, "is not held by this version");
         }
     }
-    let (who, why) = named(&fields);
+    let (who, why) = named(app, &fields);
     let names = |limit: &'static Limit| limit.name.unwrap_or(limit.key);
     if asked == 0 {
         let known: Vec<&str> = LIMITS.iter().map(names).collect();

@@ -24,6 +24,7 @@ mod run;
 mod shell;
 mod sim;
 mod store;
+mod token;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ enum Cmd {
     Sim(sim::SimArguments),
     /// Keep venues' keys encrypted at rest. Secrets are read from standard input or the environment, never printed.
     Credentials(credentials::CredentialsArguments),
+    /// Say who may use the control API, and for what. A token is shown once; only its hash is kept.
+    Token(token::TokenArguments),
     /// Run a journal's events through a fresh core and compare every decision and the state.
     Replay {
         /// The journal's folder, such as data/journal.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
+        Some(Cmd::Token(arguments)) => token::token(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
         Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),

@@ -110,6 +110,9 @@ fn risk(config: &Config, doc: &Doc) {
     let position = ("position_notional_max_usd", risk.position_notional_max);
     ordered(("order_notional_max_usd", risk.order_notional_max), position);
     ordered(position, ("correlated_exposure_max_usd", risk.correlated_exposure_max));
+    let gross = ("exposure_gross_max_usd", risk.exposure_gross_max);
+    ordered(("exposure_venue_max_usd", risk.exposure_venue_max), gross);
+    ordered(("exposure_asset_max_usd", risk.exposure_asset_max), gross);
     ordered(("exposure_net_max_usd", risk.exposure_net_max), ("exposure_gross_max_usd", risk.exposure_gross_max));
     let not_found = "risk.not_found_after_ms";
     if risk.not_found_after_ns < risk.ack_timeout_ns && doc.sound(&[not_found, "risk.ack_timeout_ms"]) {
@@ -138,6 +141,12 @@ fn strategies(config: &Config, doc: &Doc) {
                 &format!("strategies[{i}].symbol"),
                 format!("{:?} is not an instrument of {:?}", strategy.symbol, strategy.venue),
             );
+        }
+        for symbol in strategy.allow.iter().filter(|symbol| !symbol.is_empty()) {
+            if !config.instruments.iter().any(|known| known.venue == strategy.venue && known.symbol == *symbol) {
+                let message = format!("{symbol:?} is not an instrument of {:?}", strategy.venue);
+                doc.fault(&format!("strategies[{i}].allow"), message);
+            }
         }
         let (key, limit) = (format!("strategies[{i}].order_notional_usd"), "risk.order_notional_max_usd");
         if strategy.order_notional().is_some_and(|notional| notional > config.risk.order_notional_max)

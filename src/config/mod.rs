@@ -22,9 +22,9 @@ mod venues;
 mod tests;
 
 pub use credentials::CredentialFiles;
-pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
+pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
-pub use risk::{Risk, TradingHours};
+pub use risk::{Holidays, Risk, TradingHours};
 pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
 pub use venues::{

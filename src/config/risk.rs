@@ -3,7 +3,7 @@
 use super::reader::Section;
 use super::strategies::USD_MAX;
 use crate::domain::{Nanos, Usd};
-use jiff::civil::Time;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 /// Hours in which instruments that say so are traded.
@@ -11,7 +11,25 @@ use jiff::tz::TimeZone;
 pub struct TradingHours {
     pub start: Time,
     pub end: Time,
+    /// Both `None` where there is no trading in extended hours.
+    pub extended: Option<(Time, Time)>,
     pub timezone: TimeZone,
+    pub holidays: Holidays,
+    /// Half days end then, and their extended hours an hour later.
+    pub half_day_end: Time,
+}
+
+/// Days without trading, and half days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holidays {
+    /// The rules of the New York Stock Exchange, for any year.
+    UsEquities,
+    /// Only Saturdays and Sundays.
+    None,
+    Listed {
+        closed: Vec<Date>,
+        half: Vec<Date>,
+    },
 }
 
 /// Every limit. Percentages are in parts per million (`1 %` is 10 000).
@@ -58,7 +76,16 @@ pub struct Risk {
     pub drawdown_reduce_ppm: u32,
     pub drawdown_halt_ppm: u32,
     pub loss_streak_max: u32,
+    pub exposure_venue_max: Usd,
+    pub exposure_asset_max: Usd,
+    pub correlation_threshold_ppm: u32,
+    pub correlation_window: u32,
+    pub correlation_samples_min: u32,
+    pub correlation_sample_ns: Nanos,
 }
+
+/// As many samples as the core's sums have room for.
+const CORRELATION_WINDOW_MAX: u64 = 512;
 
 impl Risk {
     pub(super) fn read(s: Section) -> Risk {
@@ -100,12 +127,23 @@ impl Risk {
             drawdown_reduce_ppm: s.percent_above_zero("drawdown_reduce_pct", 100),
             drawdown_halt_ppm: s.percent_above_zero("drawdown_halt_pct", 100),
             loss_streak_max: s.whole("loss_streak_max", 1..=1_000_000) as u32,
+            exposure_venue_max: usd("exposure_venue_max_usd"),
+            exposure_asset_max: usd("exposure_asset_max_usd"),
+            correlation_threshold_ppm: s.decimal_above_zero("correlation_threshold", 6, 1) as u32,
+            correlation_window: s.whole("correlation_window_samples", 10..=CORRELATION_WINDOW_MAX) as u32,
+            correlation_samples_min: s.whole("correlation_samples_min", 5..=CORRELATION_WINDOW_MAX) as u32,
+            correlation_sample_ns: s.millis("correlation_sample_ms", 100..=86_400_000),
         };
         if risk.daily_loss_halt_ppm < 1_000_000 && s.sound(&["daily_loss_halt_pct"]) {
             s.fault("daily_loss_halt_pct", "must be at least 100: at daily_loss_max_usd itself trading is reduced");
         }
         if risk.drawdown_reduce_ppm > risk.drawdown_halt_ppm && s.sound(&["drawdown_reduce_pct", "drawdown_halt_pct"]) {
             s.fault("drawdown_reduce_pct", "is above drawdown_halt_pct: trading would halt before it is reduced");
+        }
+        if risk.correlation_samples_min > risk.correlation_window
+            && s.sound(&["correlation_samples_min", "correlation_window_samples"])
+        {
+            s.fault("correlation_samples_min", "is above correlation_window_samples: nothing would ever be known");
         }
         if risk.usd_assets.iter().any(|asset| !asset.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())) {
             s.fault("usd_assets", "assets are written as the venue does, in A-Z and 0-9");
@@ -126,8 +164,47 @@ impl TradingHours {
         if let (Err(error), false) = (&timezone, name.is_empty()) {
             s.fault("timezone", format!("{name:?} is not a time zone such as \"America/New_York\": {error}"));
         }
+        if name.len() > 32 {
+            s.fault("timezone", format!("{name:?} is longer than 32 bytes"));
+        }
+        let extended = (s.has("extended_start") || s.has("extended_end"))
+            .then(|| (clock(&s, "extended_start"), clock(&s, "extended_end")));
+        if let Some((from, to)) = extended
+            && (from > start || to < end)
+            && s.sound(&["start", "end", "extended_start", "extended_end"])
+        {
+            s.fault("extended_start", "extended hours must cover start to end");
+        }
+        let half_day_end = clock(&s, "half_day_end");
+        if (half_day_end <= start || half_day_end > end) && s.sound(&["start", "end", "half_day_end"]) {
+            s.fault("half_day_end", "must be after start and at most end");
+        }
+        let holidays = Holidays::read(&s);
         s.finish();
-        TradingHours { start, end, timezone: timezone.unwrap_or(TimeZone::UTC) }
+        TradingHours { start, end, extended, timezone: timezone.unwrap_or(TimeZone::UTC), holidays, half_day_end }
+    }
+}
+
+impl Holidays {
+    fn read(s: &Section) -> Holidays {
+        if s.is_text("holidays", "us_equities") {
+            return Holidays::UsEquities;
+        }
+        if s.is_text("holidays", "none") {
+            return Holidays::None;
+        }
+        let days = |key| -> Vec<Date> {
+            let day = |text: String| {
+                let day = text.parse::<Date>();
+                if day.is_err() && !text.is_empty() {
+                    s.fault(key, format!("{text:?} is not a day such as \"2026-12-25\""));
+                }
+                day.ok()
+            };
+            s.texts(key).into_iter().filter_map(day).collect()
+        };
+        let half = if s.has("half_days") { days("half_days") } else { Vec::new() };
+        Holidays::Listed { closed: days("holidays"), half }
     }
 }
 

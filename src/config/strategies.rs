@@ -10,6 +10,8 @@ pub struct Strategy {
     pub venue: String,
     pub symbol: String,
     pub kind: StrategyKind,
+    /// Symbols at the venue that it may trade; its own where none is listed.
+    pub allow: Vec<String>,
 }
 
 /// Which strategy, and its parameters. Percentages are in parts per million.
@@ -51,7 +53,8 @@ impl Strategy {
         let words = [("ema_cross", Kind::EmaCross), ("maker", Kind::Maker), ("probe", Kind::Probe)];
         let Some(kind) = s.word("kind", &words) else {
             // Which keys belong here is not known, so none is called unknown.
-            return Strategy { venue, symbol, kind: StrategyKind::Probe { every: 1, qty: Dec::default() } };
+            let kind = StrategyKind::Probe { every: 1, qty: Dec::default() };
+            return Strategy { venue, symbol, kind, allow: Vec::new() };
         };
         let kind = match kind {
             Kind::EmaCross => {
@@ -70,8 +73,9 @@ impl Strategy {
             },
             Kind::Probe => StrategyKind::Probe { every: whole("every"), qty: s.decimal_as_written("qty") },
         };
+        let allow = if s.has("allow") { s.texts("allow") } else { Vec::new() };
         s.finish();
-        Strategy { venue, symbol, kind }
+        Strategy { venue, symbol, kind, allow }
     }
 
     /// Notional of one of its orders, where it is told in dollars.

@@ -174,7 +174,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "listen = \"127.0.0.1:3000\"",
             "listen = \"0.0.0.0:3000\"",
-            "control.listen: 0.0.0.0:3000 can be reached from other machines, and the API knows no login: use 127.0.0.1\n",
+            "control.listen: 0.0.0.0:3000 can be reached from other machines: that needs tls_certificate_file and tls_key_file, or 127.0.0.1\n",
         ),
         (
             "listen = \"127.0.0.1:3000\"",
@@ -212,10 +212,21 @@ fn a_fault_is_said_in_these_words() {
             "symbol = \"BTCUSDT\"",
             "instruments[1].symbol: \"BTCUSDT\" stands twice for \"binance\"\nstrategies[1].symbol: \"ETHUSDT\" is not an instrument of \"binance\"\n",
         ),
+        ("trading_hours = false", "trading_hours = true", ""),
         (
-            "trading_hours = false",
-            "trading_hours = true",
-            "instruments[0].trading_hours: this version has no rule that keeps trading hours, so an instrument that needs them is not traded\n",
+            "holidays = \"us_equities\"",
+            "holidays = [\"2026-12-25\", \"Easter\"]",
+            "risk.trading_hours.holidays: \"Easter\" is not a day such as \"2026-12-25\"\n",
+        ),
+        (
+            "half_day_end = \"13:00\"",
+            "half_day_end = \"17:00\"",
+            "risk.trading_hours.half_day_end: must be after start and at most end\n",
+        ),
+        (
+            "correlation_samples_min = 30",
+            "correlation_samples_min = 500",
+            "risk.correlation_samples_min: is above correlation_window_samples: nothing would ever be known\n",
         ),
         ("fast = 5", "fast = 20", "strategies[0].fast: 20 must be below slow = 20\n"),
         (

@@ -278,6 +278,10 @@ pub struct Instrument {
     pub quote: String,
     /// `risk.trading_hours` apply to it.
     pub hours: bool,
+    /// On the restricted list: only exits.
+    pub restricted: bool,
+    /// May be sold short, where the venue lends it.
+    pub short_sale: bool,
 }
 
 impl Instrument {
@@ -288,6 +292,8 @@ impl Instrument {
             base: s.text("base"),
             quote: s.text("quote"),
             hours: s.flag("trading_hours"),
+            restricted: s.has("restricted") && s.flag("restricted"),
+            short_sale: s.has("short_sale") && s.flag("short_sale"),
         };
         for (key, name) in [("base", &instrument.base), ("quote", &instrument.quote)] {
             if name.len() > 12 {
@@ -296,12 +302,6 @@ impl Instrument {
         }
         if instrument.symbol.len() > 24 {
             s.fault("symbol", format!("{:?} is longer than 24 bytes", instrument.symbol));
-        }
-        if instrument.hours {
-            s.fault(
-                "trading_hours",
-                "this version has no rule that keeps trading hours, so an instrument that needs them is not traded",
-            );
         }
         s.finish();
         instrument

@@ -1,6 +1,6 @@
 //! The part of the configuration that decisions depend on. It enters the core as events.
 
-use crate::domain::{InstrumentId, Nanos, Qty, StrategyId, Usd};
+use crate::domain::{InstrumentId, Nanos, Qty, StrategyId, Text, Usd};
 use crate::{wire_enum, wire_struct};
 
 /// The limits of the gate. Every one is written out in the shipped configuration; none has a default here.
@@ -62,6 +62,18 @@ pub struct Limits {
     pub drawdown_halt_ppm: u32,
     /// After so many losing orders in a row only reducing orders pass.
     pub loss_streak_max: u32,
+    /// Sum of the exposure of the instruments at one venue, and of those that trade one asset, over all venues.
+    pub exposure_venue_max: Usd,
+    pub exposure_asset_max: Usd,
+    /// Exposure in instruments that move together: at this correlation or above, either sign, over so many samples.
+    pub correlated_exposure_max: Usd,
+    pub correlation_threshold_ppm: u32,
+    /// At most `correlation::SAMPLES_MAX`; 0: nothing is sampled, and all counts as moving together.
+    pub correlation_window: u32,
+    /// With fewer samples nothing is said.
+    pub correlation_samples_min: u32,
+    pub correlation_sample_ns: Nanos,
+    pub hours: HoursRule,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -94,7 +106,30 @@ wire_struct!(Limits {
     drawdown_reduce_ppm,
     drawdown_halt_ppm,
     loss_streak_max,
+    exposure_venue_max,
+    exposure_asset_max,
+    correlated_exposure_max,
+    correlation_threshold_ppm,
+    correlation_window,
+    correlation_samples_min,
+    correlation_sample_ns,
+    hours,
 });
+
+/// Hours in which instruments that keep them are traded, as configured. The core holds only the sessions that are
+/// worked out of them outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HoursRule {
+    /// Minutes since midnight in the zone.
+    pub start_min: u16,
+    pub end_min: u16,
+    /// The same where there are no extended hours.
+    pub extended_start_min: u16,
+    pub extended_end_min: u16,
+    /// An IANA zone, such as `America/New_York`.
+    pub zone: Text<32>,
+}
+wire_struct!(HoursRule { start_min, end_min, extended_start_min, extended_end_min, zone });
 
 impl Limits {
     /// Every limit as loose as it goes: what tests and benches begin from, to tighten the ones they are about.
@@ -129,6 +164,20 @@ impl Limits {
         drawdown_reduce_ppm: u32::MAX,
         drawdown_halt_ppm: u32::MAX,
         loss_streak_max: u32::MAX,
+        exposure_venue_max: Usd(i64::MAX),
+        exposure_asset_max: Usd(i64::MAX),
+        correlated_exposure_max: Usd(i64::MAX),
+        correlation_threshold_ppm: 1_000_000,
+        correlation_window: 0,
+        correlation_samples_min: 0,
+        correlation_sample_ns: 0,
+        hours: HoursRule {
+            start_min: 0,
+            end_min: 24 * 60,
+            extended_start_min: 0,
+            extended_end_min: 24 * 60,
+            zone: Text::EMPTY,
+        },
     };
 }
 

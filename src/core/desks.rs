@@ -3,7 +3,7 @@
 
 use super::command::TradingState;
 use super::portfolio::Working;
-use super::risk::{Bucket, DayCount, Run};
+use super::risk::{Allowed, Bucket, DayCount, Run};
 use crate::domain::{MAX_VENUES, Qty, StrategyId, VenueId};
 use crate::wire_struct;
 
@@ -16,8 +16,10 @@ pub struct Desk {
     /// A strategy's own fills, signed, and what of its orders works; in its instrument's scale.
     pub net: Qty,
     pub working: Working,
+    /// What it may trade.
+    pub allowed: Allowed,
 }
-wire_struct!(Desk { trading, rate, run, net, working });
+wire_struct!(Desk { trading, rate, run, net, working, allowed });
 
 impl Desk {
     /// The greatest absolute quantity that it can come to if its orders fill, with `buy` and `sell` more.

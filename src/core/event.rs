@@ -3,9 +3,10 @@
 
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
+use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::domain::{
-    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, Text,
-    TradeTick, VenueId, VenueState,
+    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, StrategyId,
+    Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -91,6 +92,21 @@ pub enum Body {
     },
     Command(Command),
     Tick,
+    /// What the configuration lets be done with an instrument, and what a source of orders may trade.
+    Permit {
+        instrument: InstrumentId,
+        permit: Permit,
+    },
+    Allow {
+        strategy: StrategyId,
+        allowed: Allowed,
+    },
+    /// The next sessions of an instrument that keeps trading hours; they replace those that were known.
+    Calendar {
+        instrument: InstrumentId,
+        source: CalendarSource,
+        calendar: Calendar,
+    },
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -111,4 +127,7 @@ wire_enum!(Body {
     15 => Command(command),
     16 => Tick,
     17 => Asset { asset, name },
+    18 => Permit { instrument, permit },
+    19 => Allow { strategy, allowed },
+    20 => Calendar { instrument, source, calendar },
 });

@@ -7,7 +7,7 @@ use crate::domain::wire::{Wire, Writer};
 
 struct Hasher {
     hash: u64,
-    buf: [u8; 1024],
+    buf: [u8; 2048],
 }
 
 impl Hasher {
@@ -28,7 +28,7 @@ impl Hasher {
 impl Core {
     /// Hash of everything a decision can depend on.
     pub fn state_hash(&self) -> u64 {
-        let mut h = Hasher { hash: 0x746f_6c6c_6761_7465, buf: [0; 1024] };
+        let mut h = Hasher { hash: 0x746f_6c6c_6761_7465, buf: [0; 2048] };
         h.add(&self.seq);
         h.add(&self.now);
         h.add(&self.epoch);
@@ -53,6 +53,14 @@ impl Core {
         h.add(&self.portfolio.totals);
         for inst in self.portfolio.defined() {
             h.add(inst);
+        }
+        for inst in self.portfolio.defined().filter(|inst| inst.permit.keeps_hours) {
+            h.add(&self.hours.configured(inst.def.id));
+            h.add(&self.hours.venue(inst.def.id));
+        }
+        self.correlation.each_state(|n| h.add(&n));
+        for sum in self.portfolio.sums() {
+            h.add(sum);
         }
         for asset in self.portfolio.assets() {
             h.add(asset);

@@ -271,9 +271,9 @@ impl Core {
     fn release(&mut self, id: OrderId) {
         let Some(order) = self.orders.get_mut(id) else { return };
         let held = std::mem::replace(&mut order.reserved, 0);
-        let (venue, side, instrument) = (order.venue, order.side, order.instrument);
+        let (venue, side, short, instrument) = (order.venue, order.side, order.short, order.instrument);
         let Some(inst) = self.portfolio.get(instrument) else { return };
-        let asset = if side == Side::Buy { inst.def.quote } else { inst.def.base };
+        let asset = if side == Side::Buy || short { inst.def.quote } else { inst.def.base };
         self.account.reserve(venue, asset, -held);
     }
 }

@@ -9,6 +9,7 @@ pub mod book;
 pub mod command;
 mod commands;
 pub mod config;
+pub mod correlation;
 pub mod desks;
 pub mod effect;
 pub mod event;
@@ -32,13 +33,14 @@ use account::Account;
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
+use correlation::Correlation;
 use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
-use risk::{Caps, DenyReason, RULES, Recent, Resting, Scene, Verdict};
+use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 
@@ -111,7 +113,7 @@ struct Venue {
 }
 
 /// What happened, counted. Shown by status; part of no decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
     pub quotes: u64,
     pub trades: u64,
@@ -122,6 +124,23 @@ pub struct Counters {
     pub rejected: u64,
     pub unknown: u64,
     pub denied: [u64; RULES.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let denied = [0; RULES.len()];
+        Counters {
+            quotes: 0,
+            trades: 0,
+            depth: 0,
+            placed: 0,
+            fills: 0,
+            fills_doubled: 0,
+            rejected: 0,
+            unknown: 0,
+            denied,
+        }
+    }
 }
 
 /// See the module.
@@ -147,6 +166,8 @@ pub struct Core {
     portfolio: Portfolio,
     orders: Orders,
     desks: Desks,
+    hours: Hours,
+    correlation: Correlation,
     losses: Losses,
     /// Prices of our own resting orders.
     resting: Resting,
@@ -180,6 +201,8 @@ impl Core {
             portfolio: Portfolio::new(),
             orders: Orders::new(),
             desks: Desks::new(),
+            hours: Hours::new(),
+            correlation: Correlation::new(),
             losses: Losses::default(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
@@ -222,6 +245,13 @@ impl Core {
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
+            Body::Permit { instrument, permit } => {
+                if let Some(inst) = self.portfolio.slot_mut(*instrument) {
+                    inst.permit = *permit;
+                }
+            }
+            Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
+            Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
         }
     }
 
@@ -340,7 +370,9 @@ impl Core {
             inst,
             venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
+            portfolio: &self.portfolio,
             totals: &self.portfolio.totals,
+            hours: &self.hours,
             open_orders: self.orders.live_count(),
             strategy,
             desk,
@@ -404,6 +436,7 @@ impl Core {
             terms: new.terms,
             client,
             value_px: verdict.value_px,
+            short: verdict.short,
             decided_ns: self.now,
             asked_ns: self.now,
             list: tie.list,
@@ -433,10 +466,11 @@ impl Core {
         let Some(inst) = self.portfolio.get(order.instrument) else { return };
         let leaves = order.working();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
-        let held = if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, value_px, leaves, inst) };
+        let held =
+            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst) };
         let asset = match order.side {
-            Side::Buy => inst.def.quote,
-            Side::Sell => inst.def.base,
+            Side::Sell if !order.short => inst.def.base,
+            _ => inst.def.quote,
         };
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
@@ -567,6 +601,12 @@ impl Core {
     }
     pub fn orders(&self) -> &Orders {
         &self.orders
+    }
+    pub fn hours(&self) -> &Hours {
+        &self.hours
+    }
+    pub fn correlation(&self) -> &Correlation {
+        &self.correlation
     }
     pub fn losses(&self) -> &Losses {
         &self.losses

@@ -47,6 +47,8 @@ pub struct Order {
     pub reserved: i64,
     /// Price that a market order is valued at; `px` for the others.
     pub value_px: Price,
+    /// It sells what is not held, and pays with the quote asset.
+    pub short: bool,
     pub venue_order_id: VenueOrderId,
     pub decided_ns: Nanos,
     /// When the last request about it (place, cancel, query) was made.
@@ -84,6 +86,7 @@ wire_struct!(Order {
     cum_value,
     reserved,
     value_px,
+    short,
     venue_order_id,
     decided_ns,
     asked_ns,

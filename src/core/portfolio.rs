@@ -5,11 +5,12 @@
 
 use super::account::Account;
 use super::command::TradingState;
+use super::correlation::{Correlation, Group};
 use super::positions::Position;
-use super::risk::Swing;
+use super::risk::{Permit, Swing};
 use crate::domain::{
-    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, Nanos, OpenCounts, Price, Qty,
-    Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts,
+    Price, Qty, Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -67,6 +68,11 @@ pub struct Inst {
     /// No fill up to here is missing: backfills ask from the next one. One that was lost while the link broke has a
     /// smaller id than those heard since, so `last_exec` would pass it over for ever.
     pub synced_exec: ExecId,
+    /// What the configuration lets be done with it.
+    pub permit: Permit,
+    /// Instruments it moves with, and how much it moves in a day, parts per million; 0: not known.
+    pub group: Group,
+    pub moves_ppm: u32,
     /// Share of the sums below.
     unrealised: Usd,
     realised: Usd,
@@ -90,6 +96,9 @@ wire_struct!(Inst {
     last_exec,
     marked_exec,
     synced_exec,
+    permit,
+    group,
+    moves_ppm,
     unrealised,
     realised,
     exposure,
@@ -176,12 +185,17 @@ pub struct AssetValue {
     /// Over all venues, units of 10^-8.
     total: i64,
     value: Usd,
+    /// Of the instruments that trade it, over all venues.
+    exposure: Usd,
 }
-wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value });
+wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value, exposure });
 
 pub struct Portfolio {
     insts: Box<[Inst]>,
     assets: Box<[AssetValue]>,
+    /// Exposure by venue, and by group of instruments that move together.
+    venues: [Usd; MAX_VENUES],
+    groups: Box<[Usd]>,
     pub totals: Totals,
 }
 
@@ -190,6 +204,8 @@ impl Portfolio {
         Portfolio {
             insts: vec![Inst::default(); MAX_INSTRUMENTS].into_boxed_slice(),
             assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
+            venues: [Usd::ZERO; MAX_VENUES],
+            groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
             totals: Totals::default(),
         }
     }
@@ -249,7 +265,12 @@ impl Portfolio {
             inst.swing = Swing::default();
         }
         inst.defined = true;
-        inst.def = *def;
+        let old = std::mem::replace(&mut inst.def, *def);
+        if (old.venue, old.base) != (def.venue, def.base) {
+            let share = inst.exposure;
+            self.expose(old.venue, old.base, Usd(share.0.saturating_neg()));
+            self.expose(def.venue, def.base, share);
+        }
         if def.quote_is_usd {
             if let Some(quote) = self.assets.get_mut(def.quote.index()) {
                 quote.is_usd = true;
@@ -267,6 +288,49 @@ impl Portfolio {
         true
     }
 
+    /// Moves the exposure of a venue and of an asset.
+    #[inline]
+    fn expose(&mut self, venue: VenueId, asset: AssetId, change: Usd) {
+        if let Some(venue) = self.venues.get_mut(venue.index()) {
+            *venue = venue.saturating_add(change);
+        }
+        if let Some(asset) = self.assets.get_mut(asset.index()) {
+            asset.exposure = asset.exposure.saturating_add(change);
+        }
+    }
+
+    /// Exposure at a venue, and in an asset over all venues.
+    #[inline]
+    pub fn venue_exposure(&self, venue: VenueId) -> Usd {
+        self.venues.get(venue.index()).copied().unwrap_or(self.totals.exposure)
+    }
+
+    #[inline]
+    pub fn asset_exposure(&self, asset: AssetId) -> Usd {
+        self.assets.get(asset.index()).map_or(self.totals.exposure, |asset| asset.exposure)
+    }
+
+    /// Exposure in what moves with the instrument, itself included: its group and whatever is of no known group; of an
+    /// instrument of no known group, everything.
+    #[inline]
+    pub fn moving_with(&self, inst: &Inst) -> Usd {
+        match self.groups.get(inst.group.index()) {
+            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[0]),
+            _ => self.totals.exposure,
+        }
+    }
+
+    /// Takes groups and moves from the samples.
+    pub(super) fn regroup(&mut self, samples: &Correlation) {
+        self.groups.fill(Usd::ZERO);
+        for inst in self.insts.iter_mut().filter(|inst| inst.defined) {
+            inst.group = samples.group_of(inst.def.id);
+            inst.moves_ppm = samples.moves_ppm(inst.def.id);
+            let sum = &mut self.groups[inst.group.index()];
+            *sum = sum.saturating_add(inst.exposure);
+        }
+    }
+
     /// Takes a change of an asset's balance over all venues.
     pub fn shift_asset(&mut self, asset: AssetId, change: i64) {
         match self.assets.get_mut(asset.index()) {
@@ -277,6 +341,10 @@ impl Portfolio {
             None => return,
         }
         self.revalue_asset(asset);
+    }
+
+    pub(super) fn sums(&self) -> impl Iterator<Item = &Usd> {
+        self.venues.iter().chain(&*self.groups)
     }
 
     #[inline]
@@ -347,8 +415,14 @@ impl Portfolio {
         totals.net_down = totals.net_down.saturating_add(down).saturating_sub(inst.net_down);
         (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
-        inst.exposure = exposure;
-        let base = inst.def.base;
+        let change = exposure.saturating_sub(std::mem::replace(&mut inst.exposure, exposure));
+        let (venue, base, group) = (inst.def.venue, inst.def.base, inst.group);
+        if !change.is_zero() {
+            if let Some(group) = self.groups.get_mut(group.index()) {
+                *group = group.saturating_add(change);
+            }
+            self.expose(venue, base, change);
+        }
         if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {
             self.revalue_asset(base);
         }

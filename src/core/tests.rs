@@ -9,7 +9,7 @@ use super::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
-use super::risk::{Capped, Caps, DenyReason, Unevaluable};
+use super::risk::{Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, Permit, Session, Unevaluable};
 use crate::domain::*;
 
 const BTC: InstrumentId = InstrumentId(0);

@@ -16,6 +16,9 @@ const DAY_NS: i64 = 86_400_000_000_000;
 impl Core {
     pub(super) fn on_tick(&mut self, out: &mut Outbox) {
         self.turn_day();
+        if self.correlation.on_tick(self.now, &self.limits, self.portfolio.defined()) {
+            self.portfolio.regroup(&self.correlation);
+        }
         self.chase_answers(out);
         self.go_on_closing(out);
         for n in 0..self.venues.len() {
@@ -110,7 +113,9 @@ impl Core {
         let venue_ready =
             |core: &Core, venue: VenueId| core.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready);
         let Some(inst) = self.portfolio.get(id) else { return };
-        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 {
+        // A market that is closed is waited for: opens stay barred meanwhile.
+        let open = !inst.permit.keeps_hours || self.hours.venue_open(self.now, id);
+        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 || !open {
             return;
         }
         let net = inst.position.net;

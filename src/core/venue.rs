@@ -25,6 +25,7 @@ impl Core {
         for book in &mut self.books {
             book.invalidate();
         }
+        self.correlation.interrupt();
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
@@ -49,6 +50,12 @@ impl Core {
     }
 
     pub(super) fn set_limits(&mut self, limits: &Limits) {
+        if self.limits.hours != limits.hours {
+            self.hours.forget_configured();
+        }
+        if self.correlation.configure(limits) {
+            self.portfolio.regroup(&self.correlation);
+        }
         self.limits = *limits;
         self.limits_set = true;
         self.rate_interval_ns = super::risk::interval_ns(limits.orders_per_second_max);

@@ -190,6 +190,8 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
+    pub const EMPTY: Self = Text { len: 0, bytes: [0; N] };
+
     pub fn new(text: &str) -> Self {
         let mut len = text.len().min(N).min(255);
         while !text.is_char_boundary(len) {

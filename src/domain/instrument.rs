@@ -14,6 +14,20 @@ pub enum InstrumentStatus {
 }
 wire_enum!(InstrumentStatus { 0 => Trading, 1 => CancelOnly, 2 => Halted });
 
+/// Whether what is not held can be sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Borrow {
+    /// There is no such thing at the venue (spot): the balance is all that can be sold.
+    #[default]
+    Never,
+    /// The venue does not lend this one now (Alpaca `shortable: false`).
+    NotShortable,
+    /// Lent on request at a price of its own (Alpaca `easy_to_borrow: false`).
+    Hard,
+    Easy,
+}
+wire_enum!(Borrow { 0 => Never, 1 => NotShortable, 2 => Hard, 3 => Easy });
+
 /// An instrument at one venue, with the filters a plain order must pass (Binance `PRICE_FILTER`, `LOT_SIZE`,
 /// `MARKET_LOT_SIZE`, `NOTIONAL`). A bound of zero is off, as the venue says it.
 ///
@@ -50,6 +64,7 @@ pub struct Instrument {
     pub notional_max_applies_to_market: bool,
     /// Commission of a taker, parts per million of the received amount; used to reserve balance.
     pub taker_fee_ppm: u32,
+    pub borrow: Borrow,
     /// What the venue takes of its orders.
     pub can: Abilities,
     pub filters: Filters,
@@ -80,6 +95,7 @@ wire_struct!(Instrument {
     notional_min_applies_to_market,
     notional_max_applies_to_market,
     taker_fee_ppm,
+    borrow,
     can,
     filters,
 });

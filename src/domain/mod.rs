@@ -25,7 +25,7 @@ pub use ids::{
     AssetId, ExecId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrderId, RequestId, StrategyId,
     Text, VenueId, VenueOrderId,
 };
-pub use instrument::{Instrument, InstrumentStatus};
+pub use instrument::{Borrow, Instrument, InstrumentStatus};
 pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTick};
 pub use num::{POW10, Price, Qty, Round, Usd};
 pub use order::{ListKind, NewOrder, OrdStatus, OrderType, ReplaceMode, Side, StpMode, Terms, TimeInForce, Trail};

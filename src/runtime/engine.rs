@@ -1,6 +1,7 @@
 //! The engine put together: journal, core, agents on their threads, control API; and the order in which they start.
 
-use super::control::{Control, ControlError, ControlParts};
+use super::control::{Control, ControlError, ControlParts, WayIn};
+use super::hours;
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
@@ -14,6 +15,7 @@ use crate::config::{self, Config};
 use crate::core::Core;
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
+use crate::core::risk::{Allowed, Permit};
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
@@ -158,8 +160,7 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        // First of all: a second engine ends here, with a sentence.
-        let listener = crate::api::listen(config.control.listen).map_err(ControlError::from)?;
+        let way_in = WayIn::open(config, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -227,7 +228,7 @@ impl Engine {
         let control = Control::start(ControlParts {
             config,
             journal_dir: &dir,
-            listener,
+            way_in,
             clock: &clock,
             commands: commands_tx.clone(),
             counters: counters.clone(),
@@ -309,12 +310,21 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     for (name, asset) in &names.assets {
         agent.take(Body::Asset { asset: *asset, name: Text::new(name) });
     }
+    for (wanted, named) in config.instruments.iter().zip(&names.instruments) {
+        let permit = Permit { restricted: wanted.restricted, keeps_hours: wanted.hours, short_sale: wanted.short_sale };
+        agent.take(Body::Permit { instrument: named.id, permit });
+    }
     for (at, strategy) in config.strategies.iter().enumerate() {
         let venue = VenueId(config.venues.iter().position(|v| v.name == strategy.venue).unwrap_or(0) as u8);
         // The configuration has been checked: a strategy's instrument is configured.
         let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
+        let id = StrategyId(at as u8 + 1);
+        let mut allowed = Allowed::default();
+        allowed.add(instrument.id);
+        strategy.allow.iter().filter_map(|symbol| names.instrument(venue, symbol)).for_each(|i| allowed.add(i.id));
+        agent.take(Body::Allow { strategy: id, allowed });
         agent.take(Body::Strategy(StrategyConfig {
-            id: StrategyId(at as u8 + 1),
+            id,
             instrument: instrument.id,
             kind: strategy_kind(&strategy.kind),
         }));
@@ -369,6 +379,14 @@ fn limits(risk: &config::Risk) -> Limits {
         drawdown_reduce_ppm: risk.drawdown_reduce_ppm,
         drawdown_halt_ppm: risk.drawdown_halt_ppm,
         loss_streak_max: risk.loss_streak_max,
+        exposure_venue_max: risk.exposure_venue_max,
+        exposure_asset_max: risk.exposure_asset_max,
+        correlated_exposure_max: risk.correlated_exposure_max,
+        correlation_threshold_ppm: risk.correlation_threshold_ppm,
+        correlation_window: risk.correlation_window,
+        correlation_samples_min: risk.correlation_samples_min,
+        correlation_sample_ns: risk.correlation_sample_ns,
+        hours: hours::rule(&risk.trading_hours),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod control;
 pub mod engine;
+mod hours;
 mod keys;
 mod log;
 pub mod names;

@@ -1,6 +1,7 @@
 //! The supervisor: turns the observer, listens for signals, watches the threads, and stops the engine in order.
 
 use super::engine::Engine;
+use super::hours;
 use super::signals::Signals;
 use super::thread::{Thread, ThreadEnd};
 use crate::config::Config;
@@ -36,6 +37,8 @@ impl RunEnd {
 const REST: Duration = Duration::from_millis(5);
 /// Time between two looks at the threads' turns.
 const WATCH_NS: Nanos = 250_000_000;
+/// Time between two looks at the trading sessions that the core knows.
+const HOURS_NS: Nanos = 1_000_000_000;
 /// A journal without room for this long is a disk that is full: open orders are cancelled while that can still be done.
 const STALL_MAX: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,7 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     let mut service = ServiceManager::from_env();
     service.ready(&format!("trading on paper, control at {}", engine.control.url()));
     let mut watch = Watch::default();
+    let mut hours_at = 0;
     let end = loop {
         let now = engine.clock.now();
         if let Ok(ThreadEnd::Panicked { name, message } | ThreadEnd::Failed { name, message }) = engine.ends.try_recv()
@@ -52,6 +56,14 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
         }
         if let Some(cause) = watch.look(&engine, &mut service, now) {
             break died(&mut engine, &cause);
+        }
+        if hours_at <= now {
+            hours_at = now + HOURS_NS;
+            let due = hours::due(now, engine.view.lock().core(), &config.risk.trading_hours);
+            // A channel that is full now takes them the next time.
+            for body in due {
+                let _ = engine.commands.try_send(Input::new(body));
+            }
         }
         if signals.asked() {
             service.stopping("cancelling open orders");

@@ -2,9 +2,11 @@
 //!
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
+mod access;
 mod commands;
 mod credentials;
 mod died;
+mod events;
 mod kill9;
 mod lifecycle;
 mod recordings;

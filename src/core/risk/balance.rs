@@ -14,11 +14,11 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         // It waits for an entry, and pays with what that brings.
         return Ok(());
     }
-    let needed =
-        reserve(c.order.side, c.value_px, c.qty, c.inst).ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
+    let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst)
+        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
     let (asset, name) = match c.order.side {
-        Side::Buy => (def.quote, def.quote_name),
-        Side::Sell => (def.base, def.base_name),
+        Side::Sell if !c.short => (def.base, def.base_name),
+        _ => (def.quote, def.quote_name),
     };
     let available = scene.account.get(def.venue, asset).available();
     if needed > available {
@@ -28,16 +28,19 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     Ok(())
 }
 
-/// What an order for `qty` at `px` holds, in units of 10^-8 of the asset it pays with.
+/// What an order for `qty` at `px` holds, in units of 10^-8 of the asset it pays with. A short sale holds buying power
+/// in the quote asset, like a purchase.
 #[inline]
 pub(crate) fn reserve(
     side: Side,
+    short: bool,
     px: crate::domain::Price,
     qty: crate::domain::Qty,
     inst: &crate::core::portfolio::Inst,
 ) -> Option<i64> {
     match side {
         Side::Buy => inst.notional(px, qty, Round::Up).map(|usd| usd.0),
+        Side::Sell if short => inst.notional(px.max(inst.quote.ask_px), qty, Round::Up).map(|usd| usd.0),
         Side::Sell => num::rescale(i128::from(qty.0), inst.def.qty_scale, 8, Round::Up),
     }
 }

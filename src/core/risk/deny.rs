@@ -1,8 +1,8 @@
 //! The gate's answers.
 
-use super::{Capped, TermFault};
+use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
-use crate::domain::{Ability, Dec, FilterName, OrderId, Text, Usd};
+use crate::domain::{Ability, Dec, FilterName, OrderId, StrategyId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -12,8 +12,14 @@ pub enum DenyReason {
     TradingNotActive { state: TradingState, scope: Scope },
     #[error("no such instrument is configured")]
     UnknownInstrument,
+    #[error("the instrument is on the restricted list: only what shrinks a position is sent")]
+    InstrumentRestricted,
+    #[error("the instrument is not on the list of those that strategy {strategy} may trade")]
+    InstrumentNotAllowed { strategy: StrategyId },
     #[error("the order would not reduce the position")]
     NotReducing,
+    #[error("{}", outside(*venue, *extended, *wait_s))]
+    OutsideTradingHours { venue: bool, extended: bool, wait_s: u64 },
     #[error("the venue does not take orders for the instrument now")]
     InstrumentNotTrading,
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
@@ -24,6 +30,8 @@ pub enum DenyReason {
     TermsInvalid(TermFault),
     #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
     QuoteStale { age_ms: u64, age_max_ms: u64 },
+    #[error("the order would sell what is not held: {why}")]
+    ShortSaleNotPermitted { why: NoShort },
     #[error("quantity {qty} breaks the venue's lot filter (min {min}, max {max}, step {step})")]
     LotSize { qty: Dec, min: Dec, max: Dec, step: Dec },
     #[error("price {px} breaks the venue's price filter (min {min}, max {max}, tick {tick})")]
@@ -62,6 +70,10 @@ pub enum DenyReason {
     GrossExposureAboveMax { scope: Scope, exposure: Usd, max: Usd },
     #[error("net exposure would be {exposure} USD, above {max} USD: close or cancel something on this side first")]
     NetExposureAboveMax { exposure: Usd, max: Usd },
+    #[error("exposure in {asset} over all venues would be {exposure} USD, above {max} USD: close or cancel some first")]
+    AssetExposureAboveMax { asset: Text<12>, exposure: Usd, max: Usd },
+    #[error("{}", correlated(*exposure, *max, *known))]
+    CorrelatedExposureAboveMax { exposure: Usd, max: Usd, known: bool },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
     #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
@@ -72,6 +84,20 @@ pub enum DenyReason {
     SelfMatch { own: Dec },
     #[error("cannot be evaluated, so it is denied: {0}")]
     CannotEvaluate(Unevaluable),
+}
+
+fn outside(venue: bool, extended: bool, wait_s: u64) -> String {
+    let whose = if venue { "the venue's calendar" } else { "risk.trading_hours" };
+    let session = if extended { "extended hours are" } else { "the instrument is" };
+    match wait_s {
+        0 => format!("{session} closed by {whose}, and the next session is not known yet"),
+        _ => format!("{session} closed by {whose}: opens in {} h {} min", wait_s / 3600, wait_s % 3600 / 60),
+    }
+}
+
+fn correlated(exposure: Usd, max: Usd, known: bool) -> String {
+    let why = if known { "" } else { " (the instrument has too few samples, so it counts with all others)" };
+    format!("exposure in instruments that move together would be {exposure} USD, above {max} USD{why}")
 }
 
 /// What a rule lacked.
@@ -87,8 +113,10 @@ pub enum Unevaluable {
     QuoteAssetNotUsd,
     #[error("the order table is full")]
     OrderTableFull,
+    #[error("the instrument keeps trading hours, and its next sessions are not known")]
+    NoCalendar,
 }
-wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull });
+wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull, 5 => NoCalendar });
 
 wire_enum!(DenyReason {
     0 => TradingNotActive { state, scope },
@@ -120,8 +148,14 @@ wire_enum!(DenyReason {
     26 => StageCapReached { stage, cap, value, max },
     27 => OrderTypeUnsupported { what },
     28 => TermsInvalid(fault),
-    29 => VenueFilter { filter, value, limit },
-    30 => ClientIdReused { order },
+    29 => InstrumentRestricted,
+    30 => InstrumentNotAllowed { strategy },
+    31 => OutsideTradingHours { venue, extended, wait_s },
+    32 => ShortSaleNotPermitted { why },
+    33 => AssetExposureAboveMax { asset, exposure, max },
+    34 => CorrelatedExposureAboveMax { exposure, max, known },
+    35 => VenueFilter { filter, value, limit },
+    36 => ClientIdReused { order },
 });
 
 /// The rules in rank, each with its code.
@@ -146,12 +180,16 @@ macro_rules! ranked {
 ranked! {
     TradingNotActive => "TRADING_NOT_ACTIVE",
     UnknownInstrument => "UNKNOWN_INSTRUMENT",
+    InstrumentRestricted => "INSTRUMENT_RESTRICTED",
+    InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED",
     NotReducing => "NOT_REDUCING",
+    OutsideTradingHours => "OUTSIDE_TRADING_HOURS",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",
     OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
     TermsInvalid => "TERMS_INVALID",
     QuoteStale => "QUOTE_STALE",
+    ShortSaleNotPermitted => "SHORT_SALE_NOT_PERMITTED",
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",
     VenueNotional => "VENUE_NOTIONAL",
@@ -170,6 +208,8 @@ ranked! {
     LeverageAboveMax => "LEVERAGE_ABOVE_MAX",
     GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
+    AssetExposureAboveMax => "ASSET_EXPOSURE_ABOVE_MAX",
+    CorrelatedExposureAboveMax => "CORRELATED_EXPOSURE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
     StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",

@@ -1,4 +1,5 @@
-//! Gross and net exposure of the account, and gross exposure of the strategy that asks: working orders and this one
+//! Gross and net exposure of the account, gross exposure at the venue, in the asset over all venues and of the strategy
+//! that asks: working orders and this one
 //! counted as if filled, each in the direction that makes it worst.
 
 use super::{Candidate, DenyReason, Scene, Unevaluable};
@@ -21,6 +22,17 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     .ok_or(overflow)?;
     if net > limits.exposure_net_max {
         return Err(DenyReason::NetExposureAboveMax { exposure: net, max: limits.exposure_net_max });
+    }
+    let venue = c.inst.def.venue;
+    let at_venue = scene.portfolio.venue_exposure(venue).checked_add(c.notional).ok_or(overflow)?;
+    if at_venue > limits.exposure_venue_max {
+        let (scope, max) = (Scope::Venue(venue), limits.exposure_venue_max);
+        return Err(DenyReason::GrossExposureAboveMax { scope, exposure: at_venue, max });
+    }
+    let in_asset = scene.portfolio.asset_exposure(c.inst.def.base).checked_add(c.notional).ok_or(overflow)?;
+    if in_asset > limits.exposure_asset_max {
+        let (asset, max) = (c.inst.def.base_name, limits.exposure_asset_max);
+        return Err(DenyReason::AssetExposureAboveMax { asset, exposure: in_asset, max });
     }
     if scene.strategy == StrategyId(0) {
         return Ok(());

@@ -8,6 +8,7 @@ mod ability;
 mod balance;
 mod caps;
 mod collar;
+mod correlated;
 mod daily_loss;
 mod day_count;
 mod deny;
@@ -15,10 +16,12 @@ mod duplicate;
 mod exposure;
 mod filters;
 mod fresh;
+mod hours;
 mod jump;
 mod leverage;
 mod open_orders;
 mod order_notional;
+mod permit;
 mod position_notional;
 mod rate;
 mod ready;
@@ -33,7 +36,9 @@ pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
 pub use duplicate::Recent;
+pub use hours::{Calendar, CalendarSource, Hours, Phase, SESSIONS, Session};
 pub use jump::Swing;
+pub use permit::{Allowed, NoShort, Permit};
 pub use rate::Bucket;
 pub(crate) use rate::interval_ns;
 pub use runaway::Run;
@@ -44,9 +49,9 @@ use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
 use crate::core::orders::Order;
-use crate::core::portfolio::{Inst, Totals};
+use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::domain::{
-    Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
+    Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
 };
 use std::ops::ControlFlow;
 
@@ -73,7 +78,9 @@ pub struct Scene<'a> {
     pub inst: Option<&'a Inst>,
     pub venue: VenueState,
     pub account: &'a Account,
+    pub portfolio: &'a Portfolio,
     pub totals: &'a Totals,
+    pub hours: &'a Hours,
     /// Who wants the order; 0: a person or program.
     pub strategy: StrategyId,
     pub desk: &'a Desk,
@@ -104,6 +111,9 @@ pub struct Candidate<'a> {
     /// Its quantity; of an order for an amount of the quote asset, the most that it can come to.
     pub qty: Qty,
     pub notional: Usd,
+    /// It sells what would have to be borrowed; `available` is what is held, where that can be.
+    pub short: bool,
+    pub available: i64,
 }
 
 /// What the gate found.
@@ -114,6 +124,7 @@ pub struct Verdict {
     /// See `Candidate::qty`.
     pub qty: Qty,
     pub notional: Usd,
+    pub short: bool,
 }
 
 /// Holds an order against every rule, in rank. The first that holds is the answer.
@@ -124,7 +135,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         first = Some(reason);
         ControlFlow::Break(())
     });
-    let Valued { inst, value_px, qty, notional } = match (walked, first) {
+    let Valued { inst, value_px, qty, notional, short } = match (walked, first) {
         (ControlFlow::Continue(valued), None) => valued,
         (_, Some(reason)) => return Err(reason),
         // A walk breaks off only by a reason.
@@ -142,7 +153,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         px: order.px,
         terms: order.terms,
     });
-    Ok(Verdict { order, value_px, qty, notional })
+    Ok(Verdict { order, value_px, qty, notional, short })
 }
 
 /// Whether an order may be cut to the quantity of `wanted`: what only shrinks meets the venue's filters and no more.
@@ -159,7 +170,7 @@ pub(crate) fn amend(scene: &Scene, order: &Order, wanted: &PlaceOrder) -> Result
         return Err(DenyReason::VenueFilter { filter: FilterName::MaxNumOrderAmends, value, limit });
     }
     let (value_px, qty, notional) = value::value(scene, inst, wanted)?;
-    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional })
+    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 })
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
@@ -180,6 +191,7 @@ struct Valued<'a> {
     value_px: Price,
     qty: Qty,
     notional: Usd,
+    short: bool,
 }
 
 /// The rules, in rank. `tell` hears of each that is broken, and says whether to go on: the gate stops at the first, and
@@ -200,7 +212,9 @@ fn walk<'a>(
         return ControlFlow::Break(());
     };
     let reduces = only_reduces(scene, inst, order);
+    hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
+    hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
     if let Some(order) = scene.namesake {
@@ -218,7 +232,13 @@ fn walk<'a>(
             return ControlFlow::Break(());
         }
     };
-    let candidate = Candidate { order, inst, value_px, qty, notional };
+    let available = match (order.side, inst.def.borrow) {
+        (Side::Buy, _) | (_, Borrow::Never) => 0,
+        _ => scene.account.get(inst.def.venue, inst.def.base).available().max(0),
+    };
+    let short = permit::is_short(inst, order.side, qty, available);
+    let candidate = Candidate { order, inst, value_px, qty, notional, short, available };
+    hold(permit::short_sale(&candidate))?;
     hold(filters::check(scene, &candidate))?;
     hold(collar::check(scene, &candidate))?;
     // What exists to stop growth; an order that only reduces does not meet it.
@@ -234,6 +254,7 @@ fn walk<'a>(
         hold(position_notional::check(scene, &candidate))?;
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
+        hold(correlated::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
         hold(caps::check(scene, &candidate))?;
     }
@@ -242,7 +263,7 @@ fn walk<'a>(
     if scene.table_full {
         hold(Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)))?;
     }
-    ControlFlow::Continue(Valued { inst, value_px, qty, notional })
+    ControlFlow::Continue(Valued { inst, value_px, qty, notional, short })
 }
 
 /// A sum that did not fit once is not to be relied on.

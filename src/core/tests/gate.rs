@@ -536,3 +536,226 @@ fn a_stages_caps_hold_besides_the_limits_and_exits_pass_them() {
         assert!(rig.limit(Side::Buy, 2 * milli, 59_000).is_ok(), "{cap}: lifted");
     }
 }
+
+const ETH: InstrumentId = InstrumentId(1);
+const SOL: InstrumentId = InstrumentId(2);
+const OTHER: VenueId = VenueId(1);
+
+/// A second and a third instrument: ether where bitcoin is, and bitcoin once more at another venue.
+fn two_more(rig: &mut Rig) {
+    rig.step(Body::Venue { venue: OTHER, name: Text::new("other") });
+    let ether = Instrument { id: ETH, symbol: Text::new("ETHUSDT"), base: AssetId(2), ..btcusdt() };
+    rig.step(Body::Instrument(ether));
+    rig.step(Body::Instrument(Instrument { id: SOL, venue: OTHER, ..btcusdt() }));
+    rig.step(Body::VenueState { venue: OTHER, state: VenueState::Ready });
+    rig.step(Body::Balance(Balance { venue: OTHER, asset: USDT, free: 10_000 * E8, locked: 0, ts_event_ns: 0 }));
+    for id in [ETH, SOL] {
+        rig.quote_of(id, 60_000 * E8);
+    }
+}
+
+impl Rig {
+    fn quote_of(&mut self, instrument: InstrumentId, mid: i64) -> Vec<RecordedEffect> {
+        let quote =
+            Quote { instrument, bid_px: Price(mid - E8 / 100), ask_px: Price(mid + E8 / 100), ..Quote::default() };
+        self.step(Body::Quote(quote))
+    }
+
+    fn buy_of(&mut self, instrument: InstrumentId, qty: i64) -> Result<OrderId, DenyReason> {
+        let px = Price(60_000 * E8);
+        let order = PlaceOrder { instrument, kind: OrderType::Limit, px, ..Rig::order(Side::Buy, qty) };
+        match self.command(Action::Place(order)).first() {
+            Some(EffectOf::Place(order)) => Ok(order.order),
+            Some(EffectOf::Denied { reason, .. }) => Err(*reason),
+            other => panic!("a command to place is answered, not {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn exposure_is_held_by_venue_and_by_asset_over_venues() {
+    let mut rig = Rig::with(|l| l.exposure_venue_max = Usd::dollars(1_000));
+    two_more(&mut rig);
+    rig.limit(Side::Buy, E8 / 100, 60_000).unwrap();
+    let reason = rig.buy_of(ETH, E8 / 100).unwrap_err();
+    match reason {
+        DenyReason::GrossExposureAboveMax { scope: Scope::Venue(VENUE), exposure, .. } => {
+            assert_eq!(exposure.0 / E8, 1_200);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(rig.buy_of(SOL, E8 / 100).is_ok(), "another venue");
+    rig.set(|l| (l.exposure_venue_max, l.exposure_asset_max) = (Usd::dollars(9_000), Usd::dollars(1_500)));
+    match rig.buy_of(SOL, E8 / 100).unwrap_err() {
+        DenyReason::AssetExposureAboveMax { asset, exposure, .. } => {
+            assert_eq!((asset.as_str(), exposure.0 / E8), ("BTC", 1_800), "bitcoin at both venues");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(rig.buy_of(ETH, E8 / 100).is_ok(), "another asset");
+    rig.probe();
+    rig.set(|l| l.exposure_asset_max = Usd::dollars(1_200));
+    assert_eq!(rig.probe_denied(60_000).code(), "ASSET_EXPOSURE_ABOVE_MAX");
+}
+
+#[test]
+fn what_moves_together_is_held_together_and_what_is_not_known_yet_with_all() {
+    let mut rig = Rig::with(|l| {
+        l.correlated_exposure_max = Usd::dollars(1_000);
+        (l.correlation_threshold_ppm, l.correlation_window, l.correlation_samples_min) = (700_000, 100, 20);
+        l.correlation_sample_ns = SECOND;
+        l.quote_age_max_ns = i64::MAX;
+    });
+    two_more(&mut rig);
+    rig.limit(Side::Buy, E8 / 100, 60_000).unwrap();
+    let reason = rig.buy_of(ETH, E8 / 100).unwrap_err();
+    assert!(matches!(reason, DenyReason::CorrelatedExposureAboveMax { known: false, .. }), "no samples: {reason}");
+    rig.probe();
+    assert!(rig.place(Side::Buy, E8 / 100).is_err());
+    rig.command(Action::SetTradingState { scope: Scope::Strategy(StrategyId(1)), state: TradingState::Halted });
+    // Bitcoin at both venues moves alike, ether by itself.
+    for n in 0..40i64 {
+        let (one, other) = (n * n % 7, n * 37 % 11);
+        rig.quote(60_000 + one);
+        rig.quote_of(SOL, (60_000 + one) * E8);
+        rig.quote_of(ETH, (60_000 + other * 3) * E8);
+        rig.wait(SECOND);
+        for _ in 0..4 {
+            rig.wait(MS);
+        }
+    }
+    rig.quote(60_000);
+    rig.quote_of(SOL, 60_000 * E8);
+    assert!(rig.buy_of(ETH, E8 / 100).is_ok(), "it is known to move by itself");
+    let reason = rig.buy_of(SOL, E8 / 100).unwrap_err();
+    match reason {
+        DenyReason::CorrelatedExposureAboveMax { exposure, known: true, .. } => assert_eq!(exposure.0 / E8, 1_200),
+        other => panic!("{other:?}"),
+    }
+    rig.command(Action::SetTradingState { scope: Scope::Strategy(StrategyId(1)), state: TradingState::Active });
+    rig.set(|l| l.correlated_exposure_max = Usd::dollars(600));
+    assert_eq!(rig.probe_denied(60_000).code(), "CORRELATED_EXPOSURE_ABOVE_MAX");
+    // The sums that this is held against are those of the parts.
+    let portfolio = rig.core.portfolio();
+    let sum: i64 = portfolio.defined().map(|inst| inst.exposure().0).sum();
+    assert_eq!(sum, portfolio.totals.exposure.0);
+    assert_eq!(portfolio.venue_exposure(VENUE).0 + portfolio.venue_exposure(OTHER).0, sum);
+    assert_eq!(portfolio.asset_exposure(BTC_ASSET).0 + portfolio.asset_exposure(AssetId(2)).0, sum);
+    let bitcoin = portfolio.moving_with(portfolio.get(BTC).unwrap()).0;
+    assert_eq!(bitcoin, portfolio.asset_exposure(BTC_ASSET).0);
+}
+
+#[test]
+fn a_restricted_instrument_lets_exits_pass_and_a_strategy_keeps_to_its_list() {
+    let small = E8 / 1000;
+    let mut rig = Rig::ready();
+    let held = rig.place(Side::Buy, 4 * small).unwrap();
+    rig.fill(held, Side::Buy, 4 * small, 60_000);
+    rig.step(Body::Permit { instrument: BTC, permit: Permit { restricted: true, ..Permit::default() } });
+    assert_eq!(rig.place(Side::Buy, small).unwrap_err(), DenyReason::InstrumentRestricted);
+    assert!(rig.place(Side::Sell, small).is_ok(), "an exit");
+    rig.probe();
+    assert_eq!(rig.probe_denied(60_000), DenyReason::InstrumentRestricted);
+    rig.step(Body::Permit { instrument: BTC, permit: Permit::default() });
+    let mut allowed = Allowed::default();
+    allowed.add(ETH);
+    rig.step(Body::Allow { strategy: StrategyId(1), allowed });
+    assert_eq!(rig.probe_denied(60_000), DenyReason::InstrumentNotAllowed { strategy: StrategyId(1) });
+    assert!(rig.place(Side::Buy, small).is_ok(), "the list is the strategy's own");
+    allowed.add(BTC);
+    rig.step(Body::Allow { strategy: StrategyId(1), allowed });
+    assert_eq!(sends(&rig.quote(60_000)), 1);
+}
+
+#[test]
+fn what_is_not_held_is_sold_only_where_it_is_lent_and_the_configuration_lets_it() {
+    let share = E8;
+    for (borrow, short_sale, held, qty, want) in [
+        (Borrow::Never, true, 0, share, Some("BALANCE_TOO_LOW")),
+        (Borrow::NotShortable, true, 0, share, Some("SHORT_SALE_NOT_PERMITTED")),
+        (Borrow::Hard, true, 0, share, Some("SHORT_SALE_NOT_PERMITTED")),
+        (Borrow::Easy, false, 0, share, Some("SHORT_SALE_NOT_PERMITTED")),
+        (Borrow::Easy, true, share, 2 * share, Some("SHORT_SALE_NOT_PERMITTED")),
+        (Borrow::Easy, true, 0, share / 2, Some("SHORT_SALE_NOT_PERMITTED")),
+        (Borrow::Easy, true, 0, share, None),
+        (Borrow::Easy, false, 2 * share, 2 * share, None),
+        // Buying power is held like a purchase's.
+        (Borrow::Easy, true, 0, 120 * share, Some("BALANCE_TOO_LOW")),
+    ] {
+        let mut rig = Rig::with(|l| (l.order_notional_max, l.position_notional_max) = (Usd(i64::MAX), Usd(i64::MAX)));
+        rig.step(Body::Instrument(Instrument { borrow, ..btcusdt() }));
+        rig.step(Body::Permit { instrument: BTC, permit: Permit { short_sale, ..Permit::default() } });
+        rig.step(Body::Balance(Balance { venue: VENUE, asset: BTC_ASSET, free: held, locked: 0, ts_event_ns: 0 }));
+        rig.quote(100);
+        let order = PlaceOrder { kind: OrderType::Limit, px: Price(100 * E8), ..Rig::order(Side::Sell, qty) };
+        let (free, effects) = (rig.core.account().get(VENUE, USDT).available(), rig.command(Action::Place(order)));
+        assert_eq!(denied(&effects).map(|(_, reason)| reason.code()), want, "{borrow:?} {short_sale} {held} {qty}");
+        if want.is_none() && held == 0 {
+            let id = OrderId(rig.core.seq() * 64);
+            assert!(free - rig.core.account().get(VENUE, USDT).available() >= 100 * E8, "it holds buying power");
+            rig.fill(id, Side::Sell, qty, 100);
+            assert_eq!(rig.core.account().get(VENUE, USDT).reserved, 0);
+            assert_eq!(rig.net(), -qty);
+            assert!(rig.place(Side::Buy, qty).is_ok(), "and is bought back");
+        }
+    }
+}
+
+#[test]
+fn an_instrument_that_keeps_hours_is_traded_within_them_and_exits_meet_only_a_closed_venue() {
+    let small = E8 / 1000;
+    let mut rig = Rig::with(|l| l.quote_age_max_ns = i64::MAX);
+    let held = rig.place(Side::Buy, 4 * small).unwrap();
+    rig.fill(held, Side::Buy, 4 * small, 60_000);
+    let keeps_hours = Permit { keeps_hours: true, ..Permit::default() };
+    rig.step(Body::Permit { instrument: BTC, permit: keeps_hours });
+    let unknown = DenyReason::CannotEvaluate(Unevaluable::NoCalendar);
+    assert_eq!(rig.place(Side::Buy, small).unwrap_err(), unknown, "no session is known");
+    rig.probe();
+    assert_eq!(rig.probe_denied(60_000), unknown);
+    rig.command(Action::SetTradingState { scope: Scope::Strategy(StrategyId(1)), state: TradingState::Halted });
+    let hour = 3_600 * SECOND;
+    let start = rig.now;
+    let mut calendar = Calendar { known_until_ns: start + 40 * hour, ..Calendar::default() };
+    for (n, open) in [(0, start + hour), (1, start + 25 * hour)] {
+        let (extended_open_ns, extended_close_ns) = (open - hour / 2, open + 8 * hour);
+        calendar.sessions[n] =
+            Session { open_ns: open, close_ns: open + 7 * hour, extended_open_ns, extended_close_ns };
+    }
+    let tell = |source, calendar| Body::Calendar { instrument: BTC, source, calendar };
+    rig.step(tell(CalendarSource::Configured, calendar));
+    let closed = |reason: DenyReason| match reason {
+        DenyReason::OutsideTradingHours { venue, extended, wait_s } => (venue, extended, wait_s),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(closed(rig.place(Side::Buy, small).unwrap_err()), (false, false, 3_600));
+    assert!(rig.place(Side::Sell, small).is_ok(), "an exit passes the configured hours");
+    rig.now = start + hour - 2_000;
+    assert!(rig.place(Side::Buy, small).is_err());
+    rig.now = start + hour;
+    assert!(rig.place(Side::Buy, small).is_ok());
+    rig.now = start + 8 * hour;
+    assert_eq!(closed(rig.place(Side::Buy, small).unwrap_err()).2, 17 * 3_600);
+    // The venue is shut while the configured hours are open: a holiday that only it knows.
+    let shut = Calendar { known_until_ns: start + 80 * hour, ..Calendar::default() };
+    rig.step(tell(CalendarSource::Venue, shut));
+    rig.now = start + 26 * hour;
+    assert_eq!(closed(rig.place(Side::Buy, small).unwrap_err()), (true, false, 0));
+    assert_eq!(closed(rig.place(Side::Sell, small).unwrap_err()), (true, false, 0), "nobody would take it");
+    // A close waits for the venue and does not give up.
+    rig.command(Action::Close(BTC));
+    let live: Vec<OrderId> = rig.core.orders().live().map(|o| o.id).collect();
+    live.into_iter().for_each(|id| drop(rig.report(id, ExecType::Canceled)));
+    for _ in 0..50 {
+        assert_eq!(sends(&rig.wait(SECOND)), 0);
+    }
+    rig.step(tell(CalendarSource::Venue, calendar));
+    assert_eq!(sends(&rig.wait(SECOND)), 1, "it opens, and the position is sold");
+    // Other hours: what was known is forgotten with them.
+    let mut rig = Rig::with(|l| l.quote_age_max_ns = i64::MAX);
+    rig.step(Body::Permit { instrument: BTC, permit: keeps_hours });
+    rig.step(tell(CalendarSource::Configured, Calendar { known_until_ns: i64::MAX, ..Calendar::default() }));
+    assert_eq!(rig.place(Side::Buy, small).unwrap_err().code(), "OUTSIDE_TRADING_HOURS");
+    rig.set(|l| l.hours.zone = Text::new("Europe/London"));
+    assert_eq!(rig.place(Side::Buy, small).unwrap_err(), unknown);
+}

@@ -8,7 +8,9 @@ use crate::core::risk::TermFault;
 const QTY: i64 = E8 / 100;
 
 fn full() -> Abilities {
-    [Feature::Oco, Feature::Oto, Feature::Otoco, Feature::Replace, Feature::Amend].into_iter().fold(ALL, Abilities::with)
+    [Feature::Oco, Feature::Oto, Feature::Otoco, Feature::Replace, Feature::Amend]
+        .into_iter()
+        .fold(ALL, Abilities::with)
 }
 
 fn at(px: i64) -> Terms {

@@ -1,12 +1,15 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
 use crate::core::command::{Action, Command, Guard, Leg, ListOrder, PlaceOrder, Protect, Route, Scope, TradingState};
-use crate::core::config::{Limits, StrategyConfig, StrategyKind};
+use crate::core::config::{HoursRule, Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
 };
 use crate::core::event::{Body, Event};
-use crate::core::risk::{Capped, Caps, DenyReason, TermFault, Unevaluable};
+use crate::core::risk::{
+    Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, NoShort, Permit, SESSIONS, Session, TermFault,
+    Unevaluable,
+};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -138,8 +141,8 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 12], [u32; 13])>()).prop_map(
-        |(order, position, leverage_max_ppm, balance, loss, (ns, n))| Limits {
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 16], [u32; 16], [u16; 4])>(), text()).prop_map(
+        |(order, position, leverage_max_ppm, balance, loss, (ns, n, hm), zone)| Limits {
             order_notional_max: order,
             position_notional_max: position,
             leverage_max_ppm,
@@ -170,6 +173,20 @@ fn limits() -> impl Strategy<Value = Limits> {
             drawdown_reduce_ppm: n[10],
             drawdown_halt_ppm: n[11],
             loss_streak_max: n[12],
+            exposure_venue_max: Usd(ns[12]),
+            exposure_asset_max: Usd(ns[13]),
+            correlated_exposure_max: Usd(ns[14]),
+            correlation_threshold_ppm: n[13],
+            correlation_window: n[14],
+            correlation_samples_min: n[15],
+            correlation_sample_ns: ns[15],
+            hours: HoursRule {
+                start_min: hm[0],
+                end_min: hm[1],
+                extended_start_min: hm[2],
+                extended_end_min: hm[3],
+                zone,
+            },
         },
     )
 }
@@ -228,6 +245,7 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             notional_min_applies_to_market: n.5,
             notional_max_applies_to_market: n.6,
             taker_fee_ppm: n.7,
+            borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
             filters,
         },
@@ -515,6 +533,20 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (order_id(), text()).prop_map(|(order, text)| Body::NotSent { order, text }),
         command().prop_map(Body::Command),
         Just(Body::Tick),
+        (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
+            let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
+            Body::Permit { instrument, permit }
+        }),
+        any::<(u8, bool, [u64; MAX_INSTRUMENTS / 64])>().prop_map(|(strategy, listed, instruments)| Body::Allow {
+            strategy: StrategyId(strategy),
+            allowed: Allowed { listed, instruments },
+        }),
+        (instrument_id(), any::<(bool, i64, [[i64; 4]; SESSIONS])>()).prop_map(|(instrument, n)| {
+            let source = if n.0 { CalendarSource::Venue } else { CalendarSource::Configured };
+            let sessions =
+                n.2.map(|s| Session { open_ns: s[0], close_ns: s[1], extended_open_ns: s[2], extended_close_ns: s[3] });
+            Body::Calendar { instrument, source, calendar: Calendar { known_until_ns: n.1, sessions } }
+        }),
     ]
 }
 
@@ -537,7 +569,15 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::NoAccount),
         Just(Unevaluable::QuoteAssetNotUsd),
         Just(Unevaluable::OrderTableFull),
+        Just(Unevaluable::NoCalendar),
     ];
+    let no_short = prop::sample::select(vec![
+        NoShort::NotConfigured,
+        NoShort::NotShortable,
+        NoShort::HardToBorrow,
+        NoShort::PartlyHeld,
+        NoShort::Fraction,
+    ]);
     let capped = prop::sample::select(vec![
         Capped::OrderNotional,
         Capped::PositionNotional,
@@ -579,6 +619,20 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             cap,
             value,
             max
+        }),
+        Just(D::InstrumentRestricted),
+        any::<u8>().prop_map(|id| D::InstrumentNotAllowed { strategy: StrategyId(id) }),
+        any::<(bool, bool, u64)>().prop_map(|(venue, extended, wait_s)| D::OutsideTradingHours {
+            venue,
+            extended,
+            wait_s
+        }),
+        no_short.prop_map(|why| D::ShortSaleNotPermitted { why }),
+        (text(), usd(), usd()).prop_map(|(asset, exposure, max)| D::AssetExposureAboveMax { asset, exposure, max }),
+        (usd(), usd(), any::<bool>()).prop_map(|(exposure, max, known)| D::CorrelatedExposureAboveMax {
+            exposure,
+            max,
+            known
         }),
         Just(D::NotReducing),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),

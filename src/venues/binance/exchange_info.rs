@@ -435,6 +435,7 @@ mod tests {
             notional_min_applies_to_market: true,
             notional_max_applies_to_market: false,
             taker_fee_ppm: 1000,
+            borrow: crate::domain::Borrow::Never,
             can: {
                 use {Feature as F, OrderType as T, TimeInForce as I};
                 let features = [

@@ -217,9 +217,7 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
         let mut sent = 0;
         for step in 0..1_500 {
             if rig.state() == VenueState::Ready && step % 40 == 0 && rig.core.orders().live_count() < 4 {
-                let works = |o: &&crate::core::orders::Order| {
-                    o.status == OrdStatus::New && o.list == OrderId::FOREIGN
-                };
+                let works = |o: &&crate::core::orders::Order| o.status == OrdStatus::New && o.list == OrderId::FOREIGN;
                 let old = rig.core.orders().live().find(works).map(|o| o.id);
                 let action = match (rng.u8(0..3), old) {
                     (0, Some(order)) => {
@@ -236,7 +234,9 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
                 };
                 sent += rig.command(action).len();
             }
-            if rng.u8(0..60) == 0 && let Some(id) = rig.core.orders().live_id(0) {
+            if rng.u8(0..60) == 0
+                && let Some(id) = rig.core.orders().live_id(0)
+            {
                 rig.command(Action::Cancel(id));
             }
             rig.turn();
