@@ -56,6 +56,7 @@ pub fn role_to_act(action: &str) -> Role {
     match action {
         "place-order"
         | "validate-order"
+        | "replace-order"
         | "cancel-order"
         | "cancel-all-orders"
         | "close-position"

@@ -261,6 +261,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
+        | DenyReason::NotLive { .. }
         | DenyReason::InstrumentRestricted
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading

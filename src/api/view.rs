@@ -240,6 +240,8 @@ impl View {
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
+            | EffectOf::Moved(_)
+            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }

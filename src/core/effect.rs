@@ -2,6 +2,7 @@
 
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
+use crate::core::standing::{Change, Moved, StepRefusal};
 use crate::domain::{
     ExecId, InstrumentId, ListKind, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, ReplaceMode, RequestId, Side,
     StrategyId, Text, Usd, VenueId, VenueOrderId,
@@ -215,6 +216,14 @@ pub enum EffectOf<P> {
         request: RequestId,
         reply: Reply,
     },
+    /// A change between paper and live.
+    Moved(Moved),
+    /// A step that the core did not take.
+    StepRefused {
+        request: RequestId,
+        change: Change,
+        refusal: StepRefusal,
+    },
     // For the gateways, like the first.
     /// A list, with one request. The list's id is its first order's.
     PlaceList {
@@ -247,8 +256,9 @@ wire_enum!(RecordedEffect {
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
     13 => Broken { request, reason },
-    14 => PlaceList { kind, first, second, third }, 15 => Replace { cancel, mode, new },
-    16 => Amend { order, qty },
+    14 => Moved(moved), 15 => StepRefused { request, change, refusal },
+    16 => PlaceList { kind, first, second, third }, 17 => Replace { cancel, mode, new },
+    18 => Amend { order, qty },
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -287,6 +297,8 @@ impl Effect {
             EffectOf::Trading { scope, state } => EffectOf::Trading { scope, state },
             EffectOf::Alarm { kind, instrument, order } => EffectOf::Alarm { kind, instrument, order },
             EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
+            EffectOf::Moved(x) => EffectOf::Moved(x),
+            EffectOf::StepRefused { request, change, refusal } => EffectOf::StepRefused { request, change, refusal },
             EffectOf::PlaceList { kind, first, second, third } => EffectOf::PlaceList {
                 kind,
                 first: *first.get(),

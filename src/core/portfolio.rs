@@ -59,6 +59,8 @@ pub struct Inst {
     pub open: OpenCounts,
     pub closing: Closing,
     pub trading: TradingState,
+    /// It is traded with money.
+    pub live: bool,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
     /// The greatest exec id of a fill of ours.
@@ -92,6 +94,7 @@ wire_struct!(Inst {
     open,
     closing,
     trading,
+    live,
     traded,
     last_exec,
     marked_exec,
@@ -182,9 +185,9 @@ pub struct AssetValue {
     /// The instrument whose bid values it; `InstrumentId::UNKNOWN` where `is_usd`, or where there is none.
     pub priced_by: InstrumentId,
     pub priced: bool,
-    /// Over all venues, units of 10^-8.
-    total: i64,
-    value: Usd,
+    /// Over all paper venues and over all live ones, units of 10^-8.
+    total: [i64; 2],
+    value: [Usd; 2],
     /// Of the instruments that trade it, over all venues.
     exposure: Usd,
 }
@@ -196,7 +199,12 @@ pub struct Portfolio {
     /// Exposure by venue, and by group of instruments that move together.
     venues: [Usd; MAX_VENUES],
     groups: Box<[Usd]>,
+    /// Of the mode that trades: what limits are held against.
     pub totals: Totals,
+    /// Of the other one: live's while on paper, the shadows' while live.
+    other: Totals,
+    /// `totals` are of the live venues.
+    live: bool,
 }
 
 impl Portfolio {
@@ -207,6 +215,38 @@ impl Portfolio {
             venues: [Usd::ZERO; MAX_VENUES],
             groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
             totals: Totals::default(),
+            other: Totals::default(),
+            live: false,
+        }
+    }
+
+    /// The totals of the live venues, or of the paper ones.
+    #[inline]
+    pub fn totals_of(&self, live: bool) -> &Totals {
+        if live == self.live { &self.totals } else { &self.other }
+    }
+
+    pub(super) fn other_totals(&self) -> &Totals {
+        &self.other
+    }
+
+    #[inline]
+    fn totals_mut(&mut self, live: bool) -> &mut Totals {
+        if live == self.live { &mut self.totals } else { &mut self.other }
+    }
+
+    /// Money is traded from now on, or paper is.
+    pub(super) fn trade_live(&mut self, live: bool) {
+        if live != self.live {
+            self.live = live;
+            std::mem::swap(&mut self.totals, &mut self.other);
+        }
+    }
+
+    pub(super) fn turn_day(&mut self, day: i64) {
+        for totals in [&mut self.totals, &mut self.other] {
+            totals.day = day;
+            totals.day_start_pnl = totals.pnl();
         }
     }
 
@@ -251,7 +291,7 @@ impl Portfolio {
 
     /// Takes a definition. False where it came back with other scales while a position or order hangs on the old
     /// ones: the old definition stays, halted.
-    pub fn define(&mut self, def: &Instrument) -> bool {
+    pub fn define(&mut self, def: &Instrument, live: bool) -> bool {
         let Some(inst) = self.insts.get_mut(def.id.index()) else { return false };
         let rescaled = inst.defined && (inst.def.px_scale, inst.def.qty_scale) != (def.px_scale, def.qty_scale);
         let hanging = inst.position != Position::default() || inst.working != Working::default();
@@ -265,6 +305,7 @@ impl Portfolio {
             inst.swing = Swing::default();
         }
         inst.defined = true;
+        inst.live = live;
         let old = std::mem::replace(&mut inst.def, *def);
         if (old.venue, old.base) != (def.venue, def.base) {
             let share = inst.exposure;
@@ -332,10 +373,10 @@ impl Portfolio {
     }
 
     /// Takes a change of an asset's balance over all venues.
-    pub fn shift_asset(&mut self, asset: AssetId, change: i64) {
+    pub fn shift_asset(&mut self, asset: AssetId, change: i64, live: bool) {
         match self.assets.get_mut(asset.index()) {
-            Some(value) => match value.total.checked_add(change) {
-                Some(total) => value.total = total,
+            Some(value) => match value.total[usize::from(live)].checked_add(change) {
+                Some(total) => value.total[usize::from(live)] = total,
                 None => self.totals.broken = true,
             },
             None => return,
@@ -349,13 +390,21 @@ impl Portfolio {
 
     #[inline]
     fn revalue_asset(&mut self, id: AssetId) {
+        self.revalue_asset_of(id, false);
+        self.revalue_asset_of(id, true);
+    }
+
+    #[inline]
+    fn revalue_asset_of(&mut self, id: AssetId, live: bool) {
+        let at = usize::from(live);
         let Some(asset) = self.assets.get(id.index()) else { return };
+        let total = asset.total[at];
         let value = if asset.is_usd {
-            Some(Usd(asset.total))
-        } else if asset.priced && asset.total != 0 {
+            Some(Usd(total))
+        } else if asset.priced && total != 0 {
             let inst = &self.insts[asset.priced_by.index()];
             num::rescale(
-                i128::from(asset.total) * i128::from(inst.quote.bid_px.0),
+                i128::from(total) * i128::from(inst.quote.bid_px.0),
                 8 + inst.def.px_scale,
                 Usd::SCALE,
                 Round::Down,
@@ -368,8 +417,9 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let old = std::mem::replace(&mut self.assets[id.index()].value, value);
-        self.totals.equity = self.totals.equity.saturating_add(value).saturating_sub(old);
+        let old = std::mem::replace(&mut self.assets[id.index()].value[at], value);
+        let totals = self.totals_mut(live);
+        totals.equity = totals.equity.saturating_add(value).saturating_sub(old);
     }
 
     /// Brings the sums up to the instrument's quote, position and working orders.
@@ -408,7 +458,7 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let totals = &mut self.totals;
+        let totals = if inst.live == self.live { &mut self.totals } else { &mut self.other };
         totals.unrealised = totals.unrealised.saturating_add(unrealised).saturating_sub(inst.unrealised);
         totals.exposure = totals.exposure.saturating_add(exposure).saturating_sub(inst.exposure);
         totals.net_up = totals.net_up.saturating_add(up).saturating_sub(inst.net_up);
@@ -423,7 +473,7 @@ impl Portfolio {
             }
             self.expose(venue, base, change);
         }
-        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {
+        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != [0; 2]) {
             self.revalue_asset(base);
         }
     }
@@ -442,8 +492,10 @@ impl Portfolio {
         let change = realised.checked_sub(inst.realised)?;
         inst.position = position;
         inst.realised = realised;
-        self.totals.realised = self.totals.realised.saturating_add(change);
-        self.totals.fees = self.totals.fees.saturating_add(fee);
+        let live = inst.live;
+        let totals = self.totals_mut(live);
+        totals.realised = totals.realised.saturating_add(change);
+        totals.fees = totals.fees.saturating_add(fee);
         Some(change)
     }
 
@@ -483,12 +535,12 @@ impl Portfolio {
     }
 
     /// The balance of an asset at a venue moved by a fill.
-    pub fn shift(&mut self, account: &mut Account, venue: VenueId, asset: AssetId, change: i64) {
+    pub fn shift(&mut self, account: &mut Account, live: bool, venue: VenueId, asset: AssetId, change: i64) {
         if account.shift(venue, asset, change).is_none() {
             self.totals.broken = true;
             return;
         }
-        self.shift_asset(asset, change);
+        self.shift_asset(asset, change, live);
     }
 }
 

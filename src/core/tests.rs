@@ -2,6 +2,7 @@
 
 mod gate;
 mod lists;
+mod live;
 mod order_types;
 
 use super::Core;

@@ -18,7 +18,7 @@ pub mod report;
 pub mod wire;
 
 pub use ability::{Abilities, Ability, Feature};
-pub use account::{Balance, FeedState, VenueState};
+pub use account::{Balance, FeedState, Mode, VenueState};
 pub use decimal::Dec;
 pub use filters::{FilterName, Filters, OpenCounts};
 pub use ids::{

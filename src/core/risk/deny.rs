@@ -2,6 +2,7 @@
 
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
+use crate::core::standing::State;
 use crate::domain::{Ability, Dec, FilterName, OrderId, StrategyId, Text, Usd};
 use crate::wire_enum;
 
@@ -18,6 +19,8 @@ pub enum DenyReason {
     InstrumentNotAllowed { strategy: StrategyId },
     #[error("the order would not reduce the position")]
     NotReducing,
+    #[error("the engine stands {state}: on a live venue nothing opens until it is live, by transition-status")]
+    NotLive { state: State },
     #[error("{}", outside(*venue, *extended, *wait_s))]
     OutsideTradingHours { venue: bool, extended: bool, wait_s: u64 },
     #[error("the venue does not take orders for the instrument now")]
@@ -154,6 +157,7 @@ wire_enum!(DenyReason {
     32 => ShortSaleNotPermitted { why },
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
+use crate::core::standing::State;
     35 => VenueFilter { filter, value, limit },
     36 => ClientIdReused { order },
 });
@@ -183,6 +187,7 @@ ranked! {
     InstrumentRestricted => "INSTRUMENT_RESTRICTED",
     InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED",
     NotReducing => "NOT_REDUCING",
+    NotLive => "NOT_LIVE",
     OutsideTradingHours => "OUTSIDE_TRADING_HOURS",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",

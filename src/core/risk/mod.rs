@@ -19,6 +19,7 @@ mod fresh;
 mod hours;
 mod jump;
 mod leverage;
+mod live;
 mod open_orders;
 mod order_notional;
 mod permit;
@@ -50,6 +51,7 @@ use crate::core::config::Limits;
 use crate::core::desks::Desk;
 use crate::core::orders::Order;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
+use crate::core::standing::State;
 use crate::domain::{
     Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
 };
@@ -72,6 +74,8 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
     /// Of the stage between paper and live.
     pub caps: &'a Caps,
+    /// The state, where the order is for a live venue and the engine does not stand live.
+    pub barred_from_live: Option<State>,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -214,6 +218,9 @@ fn walk<'a>(
     let reduces = only_reduces(scene, inst, order);
     hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
+    if !reduces {
+        hold(live::check(scene))?;
+    }
     hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
