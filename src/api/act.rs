@@ -14,7 +14,7 @@ use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
 use crate::credentials::Role;
-use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, VenueId};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueId};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (S
     let view = app.view.lock();
     let core = view.core();
     let made = OrderId::from_client_text(text.as_bytes(), core.epoch());
-    let own = || core.orders().by_client(Text::new(&text));
+    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(&text)) } else { None };
     let id = made.or_else(own).or_else(|| text.parse().ok().map(OrderId));
     let order = id.and_then(|id| find(&view, id));
     (text, order)
@@ -148,7 +148,7 @@ pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
 }
 
-fn rejected(reply: &PlaceReply) -> Failure {
+pub(super) fn rejected(reply: &PlaceReply) -> Failure {
     let message = match &reply.order.venue_says {
         Some(words) if words.code != 0 => {
             format!("{} rejected the order: {} ({})", reply.order.exchange, words.message, words.code)

@@ -234,8 +234,24 @@ fn read_protect(fields: &Fields, px_scale: u8) -> Protect {
             (px, ..) => Guard::At(Price(px)),
         }
     };
+    // The short forms: a price, or `off`.
+    let short = |field: &'static str| -> Option<Guard> {
+        let text = fields.id_opt(field)?;
+        if text.eq_ignore_ascii_case("off") {
+            return Some(Guard::Off);
+        }
+        match Decimal::parse(&text).map(|decimal| decimal.units(px_scale)) {
+            Some(Ok(px)) if px > 0 => Some(Guard::At(Price(px))),
+            _ => {
+                fields.fault(field, "must be a price above 0, or off");
+                None
+            }
+        }
+    };
+    let (short_stop, short_target) = (short("stop_loss"), short("take_profit"));
     let stop = guard("stop_loss_price", "stop_loss_percent", Some("stop_loss_trailing_percent"));
     let target = guard("take_profit_price", "take_profit_percent", None);
+    let (stop, target) = (short_stop.unwrap_or(stop), short_target.unwrap_or(target));
     match (off, stop, target) {
         (true, Guard::Default, Guard::Default) => Protect::Off,
         (true, ..) => {

@@ -1,7 +1,7 @@
 //! `replace-order`: an order changed where it stands. Where only its quantity shrinks and the venue can, it is amended
 //! and keeps its place in the queue; else it is cancelled and another is placed, with one request.
 
-use super::act::{PlaceReply, denied, find, named_order, outcome, place_reply};
+use super::act::{PlaceReply, denied, find, named_order, outcome, place_reply, rejected};
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::fields::Fields;
@@ -122,5 +122,9 @@ fn told(
     let before = if id == old.id { *old } else { find(&view, old.id).unwrap_or(*old) };
     let replaced = OrderReply::new(&view, &before);
     let reply = ReplaceReply { how, replaced, order: place_reply(&view, request, settled, &order) };
-    if settled { ok(reply) } else { pending(reply) }
+    match order.status {
+        OrdStatus::Rejected => Err(rejected(&reply.order)),
+        _ if settled => ok(reply),
+        _ => pending(reply),
+    }
 }

@@ -28,24 +28,25 @@ impl Core {
                 self.send_list(list, &legs, source, out);
                 true
             }
-            Err((order, reason)) => {
-                self.deny(&order, source, reason, out);
+            Err((leg, reason)) => {
+                let legs = list.orders();
+                self.deny(legs.as_slice().get(leg).unwrap_or(&list.first), source, reason, out);
                 false
             }
         }
     }
 
-    /// The verdict on each leg, or the first that is denied and why.
+    /// The verdict on each leg, or which is denied first and why.
     fn approve_list(
         &self,
         list: &ListOrder,
         strategy: StrategyId,
-    ) -> Result<[Option<Verdict>; LEGS_MAX], (PlaceOrder, DenyReason)> {
+    ) -> Result<[Option<Verdict>; LEGS_MAX], (usize, DenyReason)> {
         let legs = list.orders();
         let first = list.first;
         let legs = legs.as_slice();
         if let Some(fault) = fault(list) {
-            return Err((first, DenyReason::TermsInvalid(fault)));
+            return Err((0, DenyReason::TermsInvalid(fault)));
         }
         let feature = match list.kind {
             ListKind::Oco => Feature::Oco,
@@ -53,7 +54,7 @@ impl Core {
             ListKind::Otoco => Feature::Otoco,
         };
         if self.portfolio.get(first.instrument).is_some_and(|inst| !inst.def.can.has(feature)) {
-            return Err((first, DenyReason::OrderTypeUnsupported { what: Ability::Feature(feature) }));
+            return Err((0, DenyReason::OrderTypeUnsupported { what: Ability::Feature(feature) }));
         }
         let mut all = OpenCounts { lists: 1, ..OpenCounts::default() };
         for leg in legs {
@@ -71,7 +72,7 @@ impl Core {
                 scene.covered = Qty(first.side.sign() * first.qty.0);
             }
             let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made + n as u64);
-            verdicts[n] = Some(risk::gate(&scene, leg, id).map_err(|reason| (*leg, reason))?);
+            verdicts[n] = Some(risk::gate(&scene, leg, id).map_err(|reason| (n, reason))?);
         }
         Ok(verdicts)
     }
@@ -229,7 +230,7 @@ impl Core {
             self.deny(&wanted, Source { request, strategy: order.strategy }, reason, out);
             return None;
         }
-        let order = CancelOrder { ..self.ask_to_change(&order) };
+        let order = self.ask_to_change(&order);
         if let Some(order) = self.orders.get_mut(id) {
             order.amends = order.amends.saturating_add(1);
         }

@@ -551,7 +551,9 @@ impl Core {
 
     /// An order has come or gone, as the venue's filters count.
     fn count_open(&mut self, order: &Order, comes: bool) {
-        let counts = open_counts(order.kind, &order.terms);
+        let mut counts = open_counts(order.kind, &order.terms);
+        // A list lives as long as its second leg does: the first may have filled long before.
+        counts.lists = u32::from(order.list != OrderId::FOREIGN && order.id.0 == order.list.0 + 1);
         let inst = self.portfolio.get_mut(order.instrument).map(|inst| &mut inst.open);
         let venue = self.venues.get_mut(order.venue.index()).map(|venue| &mut venue.open);
         for open in [inst, venue].into_iter().flatten() {

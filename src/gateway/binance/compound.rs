@@ -3,12 +3,12 @@
 //! One that cannot be sent says so of each order that it was to make. One without an answer makes each of its orders
 //! unknown; none is ever sent again.
 
+use super::GatewayError;
 use super::desk::{Desk, Heard};
 use super::inflight::Request;
 use crate::core::effect::CancelOrder;
 use crate::core::event::Body;
 use crate::domain::{ExecType, InstrumentId, ListKind, NewOrder, OrderId, Qty, ReplaceMode, Side, Text};
-use crate::gateway::GatewayError;
 use crate::net::ws::WebSocket;
 use crate::venues::binance::DecodeError;
 use crate::venues::binance::limits::Cost;
