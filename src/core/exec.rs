@@ -1,10 +1,12 @@
 //! The venue speaking of orders: reports, fills, what was sent and what was not.
 
+use super::account::Purse;
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox};
 use super::portfolio::Portfolio;
+use super::risk;
 use super::{Core, FILLS_UNSYNCED_MAX, FillKey};
 use crate::domain::{
-    Balance, ExecId, ExecReport, ExecType, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
+    Balance, ExecId, ExecReport, ExecType, Margin, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
 };
 
 impl Core {
@@ -140,7 +142,10 @@ impl Core {
                 self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {
-                        self.hold(report.order);
+                        // What it no longer holds of a power was not freed but spent.
+                        if let Some((venue, purse, change)) = self.hold(report.order) {
+                            self.account.spend(venue, purse, change.saturating_neg().max(0));
+                        }
                         self.close_or_keep(report.order, next);
                     }
                     None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
@@ -226,6 +231,19 @@ impl Core {
         }
     }
 
+    pub(super) fn on_margin(&mut self, margin: &Margin) {
+        let (mut power, mut cash) = (0i64, 0i64);
+        // One without the venue's own id may not have been counted when the venue spoke.
+        for order in self.orders.live().filter(|o| o.venue == margin.venue && !o.venue_order_id.is_none()) {
+            match self.portfolio.get(order.instrument).map(|inst| risk::purse(order.side, order.short, inst)) {
+                Some(Purse::BuyingPower) => power = power.saturating_add(order.reserved),
+                Some(Purse::CashPower) => cash = cash.saturating_add(order.reserved),
+                _ => {}
+            }
+        }
+        self.account.state_margin(margin, (power, cash));
+    }
+
     pub(super) fn on_sent(&mut self, id: OrderId, written_ns: Nanos) {
         if let Some(order) = self.orders.get_mut(id) {
             order.asked_ns = order.asked_ns.max(written_ns);
@@ -235,7 +253,8 @@ impl Core {
     /// The gateway never wrote it: it does not live at the venue, and what it held is free.
     pub(super) fn on_not_sent(&mut self, id: OrderId, text: Text<48>, out: &mut Outbox) {
         let Some(order) = self.orders.get(id) else { return };
-        if order.status == OrdStatus::PendingNew || order.status == OrdStatus::PendingCancel {
+        // One that waited too long for its word is unknown by now, and this is the word.
+        if matches!(order.status, OrdStatus::PendingNew | OrdStatus::PendingCancel | OrdStatus::Unknown) {
             self.counters.rejected += 1;
             self.set_status(id, OrdStatus::Rejected);
             self.tell(id, 0, text, out);

@@ -73,6 +73,9 @@ impl Core {
             h.add(&asset);
             h.add(holding);
         }
+        for powers in self.account.all_powers().iter().filter(|powers| **powers != Default::default()) {
+            h.add(powers);
+        }
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);
         }

@@ -274,8 +274,7 @@ impl Core {
         let held = std::mem::replace(&mut order.reserved, 0);
         let (venue, side, short, instrument) = (order.venue, order.side, order.short, order.instrument);
         let Some(inst) = self.portfolio.get(instrument) else { return };
-        let asset = if side == Side::Buy || short { inst.def.quote } else { inst.def.base };
-        self.account.reserve(venue, asset, -held);
+        self.account.reserve(venue, risk::purse(side, short, inst), -held);
     }
 }
 

@@ -31,7 +31,7 @@ mod transition;
 mod venue;
 mod window;
 
-use account::Account;
+use account::{Account, Purse};
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
@@ -237,6 +237,8 @@ impl Core {
             Body::Depth(chunk) => self.on_depth(chunk),
             Body::Exec(report) => self.on_exec(report, out),
             Body::Balance(balance) => self.on_balance(balance),
+            Body::Margin(margin) => self.on_margin(margin),
+            Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
             Body::Command(command) => self.on_command(command, out),
@@ -488,22 +490,21 @@ impl Core {
         self.desks.day.orders = self.desks.day.orders.saturating_add(1);
     }
 
-    /// Brings what the order holds of the balance in line with what of it still works.
-    fn hold(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Some(inst) = self.portfolio.get(order.instrument) else { return };
+    /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
+    fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
+        let order = self.orders.get_mut(id)?;
+        let inst = self.portfolio.get(order.instrument)?;
         let leaves = order.working();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
+        // It works already, so its own quantity is among what works.
         let held =
-            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst) };
-        let asset = match order.side {
-            Side::Sell if !order.short => inst.def.base,
-            _ => inst.def.quote,
-        };
+            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst, 0) };
+        let purse = risk::purse(order.side, order.short, inst);
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
         let change = held - std::mem::replace(&mut order.reserved, held);
-        self.account.reserve(order.venue, asset, change);
+        self.account.reserve(order.venue, purse, change);
+        Some((order.venue, purse, change))
     }
 
     /// Leaves the order's present state for the readers of the journal.

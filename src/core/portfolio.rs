@@ -48,6 +48,8 @@ pub struct Inst {
     pub defined: bool,
     pub def: Instrument,
     pub feed: FeedState,
+    /// Its market halted or paused it, by the word of its market data; `def.status` is the venue's.
+    pub paused: bool,
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
@@ -86,6 +88,7 @@ wire_struct!(Inst {
     defined,
     def,
     feed,
+    paused,
     quote,
     quote_ns,
     swing,

@@ -83,8 +83,8 @@ fn broken(filter: FilterName, value: i64, limit: i64, scale: u8) -> DenyReason {
 
 #[inline]
 fn price(c: &Candidate, px: Price) -> Result<(), DenyReason> {
-    let (def, px) = (&c.inst.def, px.0);
-    let (min, max, tick) = (def.px_min.0, def.px_max.0, def.tick.0);
+    let (def, tick, px) = (&c.inst.def, c.inst.def.tick_at(px).0, px.0);
+    let (min, max) = (def.px_min.0, def.px_max.0);
     if px <= 0 || px < min || (max > 0 && px > max) || (tick > 0 && px % tick != 0) {
         let dec = |value| Dec { value, scale: def.px_scale };
         return Err(DenyReason::PriceFilter { px: dec(px), min: dec(min), max: dec(max), tick: dec(tick) });

@@ -32,7 +32,7 @@ mod state;
 mod value;
 
 pub use ability::TermFault;
-pub(crate) use balance::reserve;
+pub(crate) use balance::{purse, reserve};
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};

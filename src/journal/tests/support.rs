@@ -223,9 +223,10 @@ fn instrument() -> impl Strategy<Value = Instrument> {
         Just(InstrumentStatus::Halted)
     ];
     let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
-    let rest = (abilities(), filters());
-    (instrument_id(), venue_id(), names, numbers, prices, status, rest).prop_map(
-        |(id, venue, names, n, p, status, (can, filters))| Instrument {
+    let funding = prop_oneof![Just(Funding::Balances), Just(Funding::BuyingPower), Just(Funding::CashPower)];
+    let us = (px(), px(), funding);
+    (instrument_id(), venue_id(), names, numbers, prices, status, (abilities(), filters()), us).prop_map(
+        |(id, venue, names, n, p, status, (can, filters), us)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -254,8 +255,25 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
             filters,
+            fine_tick: us.0,
+            fine_below: us.1,
+            funding: us.2,
         },
     )
+}
+
+fn margin() -> impl Strategy<Value = Margin> {
+    let powers = (usd(), usd(), usd(), usd(), usd());
+    (venue_id(), powers, any::<(u8, i64)>()).prop_map(|(venue, p, n)| Margin {
+        venue,
+        equity: p.0,
+        buying_power: p.1,
+        cash_power: p.2,
+        initial_margin: p.3,
+        maintenance_margin: p.4,
+        multiplier: n.0,
+        ts_event_ns: n.1,
+    })
 }
 
 fn depth() -> impl Strategy<Value = DepthChunk> {
@@ -608,6 +626,11 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         strategy_config().prop_map(Body::Strategy),
         (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
         (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
+        margin().prop_map(Body::Margin),
+        (instrument_id(), any::<bool>()).prop_map(|(instrument, halted)| Body::InstrumentStatus {
+            instrument,
+            status: if halted { InstrumentStatus::Halted } else { InstrumentStatus::Trading },
+        }),
         instrument().prop_map(Body::Instrument),
         (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
             Body::Quote(Quote {

@@ -474,6 +474,7 @@ mod tests {
                 amends_max: 10,
                 ..Filters::default()
             },
+            ..Instrument::default()
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);
