@@ -157,9 +157,9 @@ wire_enum!(DenyReason {
     32 => ShortSaleNotPermitted { why },
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
-use crate::core::standing::State;
-    35 => VenueFilter { filter, value, limit },
-    36 => ClientIdReused { order },
+    35 => NotLive { state },
+    36 => VenueFilter { filter, value, limit },
+    37 => ClientIdReused { order },
 });
 
 /// The rules in rank, each with its code.
