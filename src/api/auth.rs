@@ -225,6 +225,7 @@ mod tests {
     const ROLES: &[(&str, Role)] = &[
         ("place-order", Role::Trader),
         ("validate-order", Role::Trader),
+        ("replace-order", Role::Trader),
         ("cancel-order", Role::Trader),
         ("cancel-all-orders", Role::Trader),
         ("close-position", Role::Trader),
