@@ -16,5 +16,6 @@ mod lifecycle;
 mod recordings;
 mod renewal;
 mod rotation;
+mod sbe;
 mod sim;
 mod support;
