@@ -19,3 +19,4 @@ mod rotation;
 mod sbe;
 mod sim;
 mod support;
+mod transition;
