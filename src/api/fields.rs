@@ -5,6 +5,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -54,7 +55,9 @@ impl<'a> Fields<'a> {
 
     /// The value's text. `null` is as good as absent.
     fn find(&self, field: &'static str) -> Option<&'a str> {
-        self.read.borrow_mut().push(field);
+        if !self.read.borrow().contains(&field) {
+            self.read.borrow_mut().push(field);
+        }
         self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value.get()).filter(|text| *text != "null")
     }
 
@@ -80,6 +83,15 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// A string that no fault may repeat.
+    pub fn secret_opt(&self, field: &'static str) -> Option<Zeroizing<String>> {
+        let text = serde_json::from_str::<String>(self.find(field)?).ok().filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.fault(field, "must be a string that is not empty");
+        }
+        text.map(Zeroizing::new)
     }
 
     pub fn text(&self, field: &'static str) -> Option<String> {
@@ -149,6 +161,12 @@ impl<'a> Fields<'a> {
         self.missing(field, id)
     }
 
+    /// A string or number that need not be there, as its text.
+    pub fn id_opt(&self, field: &'static str) -> Option<String> {
+        let raw = self.find(field)?;
+        serde_json::from_str::<String>(raw).ok().or_else(|| Some(raw.to_owned()))
+    }
+
     /// Every fault, unknown fields among them.
     pub fn finish(self) -> Result<(), Vec<FieldFault>> {
         let (read, mut faults) = (self.read.into_inner(), self.faults.into_inner());
@@ -168,6 +186,11 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// A decimal in JSON's grammar of numbers.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        parse(text)
+    }
+
     /// In units of `10^-scale`, exact, or why it cannot be.
     pub fn units(&self, scale: u8) -> Result<i64, String> {
         let zeros = i64::from(scale) - self.places;

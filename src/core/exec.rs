@@ -24,6 +24,7 @@ impl Core {
         if report.exec == ExecType::Trade {
             return self.on_fill(report, out);
         }
+        self.resize(report);
         let Some(order) = self.orders.get_mut(report.order) else {
             return self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out);
         };
@@ -65,6 +66,23 @@ impl Core {
         }
     }
 
+    /// How much of an order can fill is the venue's word: self-trade prevention and amendments take from it, and what an
+    /// amount of the quote asset comes to is only known there. It never grows otherwise, so an old word does no harm.
+    fn resize(&mut self, report: &ExecReport) {
+        let Some(order) = self.orders.get_mut(report.order).filter(|o| !o.status.is_closed()) else { return };
+        let qty = report.order_qty;
+        let by_quote = !order.terms.quote_qty.is_zero();
+        if qty.0 <= 0 || qty == order.qty || (qty > order.qty && !by_quote) {
+            return;
+        }
+        let before = order.working();
+        order.qty = qty;
+        let (strategy, side, change) = (order.strategy, order.side, order.working().0 - before.0);
+        self.work(report.instrument, strategy, side, change);
+        self.hold(report.order);
+        self.portfolio.revalue(report.instrument);
+    }
+
     /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
@@ -100,11 +118,13 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
+        self.resize(report);
+        self.count_in_place_of_mate(report.order);
         let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
-                let before = order.leaves();
+                let (before, working) = (order.leaves(), order.working());
                 order.cum = Qty(order.cum.0.saturating_add(report.last_qty.0));
                 let value = i128::from(report.last_qty.0) * i128::from(report.last_px.0);
                 order.cum_value = order.cum_value.saturating_add(value);
@@ -118,7 +138,7 @@ impl Core {
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
                 executed = first;
                 // What filled no longer works.
-                let change = order.leaves().0 - before.0;
+                let change = order.working().0 - working.0;
                 self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {

@@ -50,6 +50,7 @@ impl Core {
             h.add(&venue.synced_ns);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
+            h.add(&venue.open);
         }
         h.add(&self.portfolio.totals);
         h.add(self.portfolio.other_totals());

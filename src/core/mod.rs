@@ -15,6 +15,7 @@ pub mod effect;
 pub mod event;
 mod exec;
 mod hash;
+mod lists;
 pub mod losses;
 pub mod orders;
 pub mod portfolio;
@@ -39,7 +40,7 @@ use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
-use orders::{Order, Orders};
+use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use standing::Road;
@@ -48,8 +49,8 @@ use table::{Key, RecentSet, mix};
 use transition::Shadows;
 
 use crate::domain::{
-    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
-    RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
+    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts, OrdStatus, OrderId, Qty,
+    Quote, RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -59,6 +60,8 @@ const FILLS_REMEMBERED: usize = 65_536;
 /// bring more than are remembered.
 const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
 
+const NOTHING_OPEN: OpenCounts = OpenCounts { orders: 0, algos: 0, icebergs: 0, lists: 0 };
+
 /// Orders one event can make; an order id has room for this many.
 const ORDERS_PER_EVENT: u64 = 64;
 
@@ -67,6 +70,21 @@ const ORDERS_PER_EVENT: u64 = 64;
 struct Source {
     request: RequestId,
     strategy: StrategyId,
+}
+
+/// What an order hangs on.
+#[derive(Debug, Clone, Copy)]
+struct Tie {
+    list: OrderId,
+    mate: OrderId,
+    replaces: OrderId,
+    counts: bool,
+    waits: bool,
+}
+
+impl Tie {
+    const NONE: Tie =
+        Tie { list: OrderId::FOREIGN, mate: OrderId::FOREIGN, replaces: OrderId::FOREIGN, counts: true, waits: false };
 }
 
 /// A fill's identity: exec ids are unique within an instrument.
@@ -94,6 +112,8 @@ struct Venue {
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
+    /// Orders of ours that are open there, as its filters count them.
+    open: OpenCounts,
 }
 
 /// What happened, counted. Shown by status; part of no decision.
@@ -230,6 +250,9 @@ impl Core {
             Body::Limits(limits) => self.set_limits(limits),
             Body::Strategy(config) => {
                 self.strategies.configure(config);
+                if config.id.is_live() && self.road.is_live() {
+                    self.size_twins(self.road.standing().stage);
+                }
                 // One that was given another instrument holds nothing of it.
                 self.desks.get_mut(config.id).net = self.strategies.net(config.id);
             }
@@ -335,19 +358,24 @@ impl Core {
                 Some(id)
             }
             Err(reason) => {
-                self.counters.denied[reason.rank()] += 1;
-                out.push(EffectOf::Denied {
-                    request: source.request,
-                    strategy: source.strategy,
-                    instrument: order.instrument,
-                    side: order.side,
-                    qty: order.qty,
-                    px: order.px,
-                    reason,
-                });
+                self.deny(order, source, reason, out);
                 None
             }
         }
+    }
+
+    /// An order is denied, and counted as such.
+    fn deny(&mut self, order: &PlaceOrder, source: Source, reason: DenyReason, out: &mut Outbox) {
+        self.counters.denied[reason.rank()] += 1;
+        out.push(EffectOf::Denied {
+            request: source.request,
+            strategy: source.strategy,
+            instrument: order.instrument,
+            side: order.side,
+            qty: order.qty,
+            px: order.px,
+            reason,
+        });
     }
 
     #[inline]
@@ -386,6 +414,10 @@ impl Core {
             day: &self.desks.day,
             recent: &self.recent,
             resting: &self.resting,
+            venue_open: self.venues.get(venue.index()).map_or(&NOTHING_OPEN, |v| &v.open),
+            covered: Qty::ZERO,
+            besides: NOTHING_OPEN,
+            namesake: self.orders.by_client(order.client),
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         }
     }
@@ -413,6 +445,15 @@ impl Core {
     }
 
     fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
+        self.admit(verdict, client, source, Tie::NONE);
+        let id = verdict.order.get().order;
+        out.push(Effect::Place(verdict.order));
+        out.push(EffectOf::Accepted { request: source.request, order: id });
+        self.tell(id, 0, Text::default(), out);
+    }
+
+    /// Takes an approved order into the table and counts it; what sends it is the caller's to say.
+    fn admit(&mut self, verdict: &Verdict, client: Text<36>, source: Source, tie: Tie) {
         let new = *verdict.order.get();
         let order = Order {
             id: new.order,
@@ -423,7 +464,7 @@ impl Core {
             side: new.side,
             kind: new.kind,
             tif: new.tif,
-            qty: new.qty,
+            qty: verdict.qty,
             px: new.px,
             terms: new.terms,
             client,
@@ -431,11 +472,17 @@ impl Core {
             short: verdict.short,
             decided_ns: self.now,
             asked_ns: self.now,
+            list: tie.list,
+            mate: tie.mate,
+            replaces: tie.replaces,
+            counts: tie.counts,
+            waits: tie.waits,
             ..Order::default()
         };
         self.orders.insert(order);
         self.resting.add(&order);
-        self.work(new.instrument, new.strategy, new.side, new.qty.0);
+        self.work(new.instrument, new.strategy, new.side, order.working().0);
+        self.count_open(&order, true);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
         }
@@ -444,16 +491,13 @@ impl Core {
         self.counters.placed += 1;
         self.desks.message(new.venue, source.strategy, self.now, self.rate_interval_ns);
         self.desks.day.orders = self.desks.day.orders.saturating_add(1);
-        out.push(Effect::Place(verdict.order));
-        out.push(EffectOf::Accepted { request: source.request, order: new.order });
-        self.tell(new.order, 0, Text::default(), out);
     }
 
     /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
     fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
         let order = self.orders.get_mut(id)?;
         let inst = self.portfolio.get(order.instrument)?;
-        let leaves = order.leaves();
+        let leaves = order.working();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
         // It works already, so its own quantity is among what works.
         let held =
@@ -494,9 +538,9 @@ impl Core {
         if order.status == status {
             return;
         }
-        let before = order.leaves();
+        let before = order.working();
         order.status = status;
-        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.leaves());
+        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.working());
         if before != after {
             self.work(instrument, strategy, side, after.0 - before.0);
         }
@@ -506,6 +550,22 @@ impl Core {
         }
         if status == OrdStatus::Unknown {
             self.counters.unknown += 1;
+        }
+    }
+
+    /// An order has come or gone, as the venue's filters count.
+    fn count_open(&mut self, order: &Order, comes: bool) {
+        let mut counts = open_counts(order.kind, &order.terms);
+        // A list lives as long as its second leg does: the first may have filled long before.
+        counts.lists = u32::from(order.list != OrderId::FOREIGN && order.id.0 == order.list.0 + 1);
+        let inst = self.portfolio.get_mut(order.instrument).map(|inst| &mut inst.open);
+        let venue = self.venues.get_mut(order.venue.index()).map(|venue| &mut venue.open);
+        for open in [inst, venue].into_iter().flatten() {
+            if comes {
+                open.add(counts);
+            } else {
+                open.take(counts);
+            }
         }
     }
 
@@ -519,10 +579,12 @@ impl Core {
     /// An order has ended: what it held is free, and it stands in nobody's way.
     fn retire(&mut self, id: OrderId) {
         self.hold(id);
-        if let Some(order) = self.orders.get(id) {
-            self.resting.remove(order);
+        if let Some(order) = self.orders.get(id).copied() {
+            self.resting.remove(&order);
+            self.count_open(&order, false);
         }
         self.orders.retire(id);
+        self.follow_list(id);
     }
 
     fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {

@@ -9,8 +9,8 @@ use super::correlation::{Correlation, Group};
 use super::positions::Position;
 use super::risk::{Permit, Swing};
 use crate::domain::{
-    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, Price, Qty,
-    Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts,
+    Price, Qty, Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -57,6 +57,8 @@ pub struct Inst {
     pub swing: Swing,
     pub position: Position,
     pub working: Working,
+    /// Orders of ours that are open, as the venue's filters count them.
+    pub open: OpenCounts,
     pub closing: Closing,
     pub trading: TradingState,
     /// It is traded with money.
@@ -92,6 +94,7 @@ wire_struct!(Inst {
     swing,
     position,
     working,
+    open,
     closing,
     trading,
     live,

@@ -1,6 +1,6 @@
 //! What is traded: scales, filters and the assets on both sides.
 
-use super::{Abilities, AssetId, InstrumentId, OrderType, Price, Qty, Text, TimeInForce, Usd, VenueId};
+use super::{Abilities, AssetId, Filters, InstrumentId, OrderType, Price, Qty, Text, TimeInForce, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 
 /// Whether the venue takes orders for it.
@@ -79,6 +79,7 @@ pub struct Instrument {
     pub borrow: Borrow,
     /// What the venue takes of its orders.
     pub can: Abilities,
+    pub filters: Filters,
     /// The tick of prices below `fine_below`, where that is not zero (US equities below a dollar).
     pub fine_tick: Price,
     pub fine_below: Price,
@@ -112,6 +113,7 @@ wire_struct!(Instrument {
     taker_fee_ppm,
     borrow,
     can,
+    filters,
     fine_tick,
     fine_below,
     funding,

@@ -15,7 +15,11 @@ const SHORT_MARGIN_PPM: i64 = 30_000;
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let def = &c.inst.def;
-    let needed = reserve(c.order.side, c.short, c.value_px, c.order.qty, c.inst, c.order.qty.0)
+    if !scene.covered.is_zero() {
+        // It waits for an entry, and pays with what that brings.
+        return Ok(());
+    }
+    let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
         .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
     let powers = || {
         let powers = scene.account.powers(def.venue);

@@ -3,7 +3,7 @@
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
 use crate::core::standing::State;
-use crate::domain::{Ability, Dec, StrategyId, Text, Usd};
+use crate::domain::{Ability, Dec, FilterName, OrderId, StrategyId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -41,6 +41,8 @@ pub enum DenyReason {
     PriceFilter { px: Dec, min: Dec, max: Dec, tick: Dec },
     #[error("notional {notional} is outside the venue's {min} to {max}")]
     VenueNotional { notional: Usd, min: Usd, max: Usd },
+    #[error("the venue's filter {filter} allows {limit}, and this comes to {value}")]
+    VenueFilter { filter: FilterName, value: Dec, limit: Dec },
     #[error("order notional {notional} USD is above {max} USD")]
     OrderNotionalAboveMax { notional: Usd, max: Usd },
     #[error("price {px} is more than {max_pct} % away from the market's {reference}: correct the price")]
@@ -51,6 +53,8 @@ pub enum DenyReason {
     PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
     #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
     DuplicateOrder { age_ms: u64, window_ms: u64 },
+    #[error("the client order id is taken by order {order}: each order needs its own")]
+    ClientIdReused { order: OrderId },
     #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
     OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
     #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
@@ -154,6 +158,8 @@ wire_enum!(DenyReason {
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
     35 => NotLive { state },
+    36 => VenueFilter { filter, value, limit },
+    37 => ClientIdReused { order },
 });
 
 /// The rules in rank, each with its code.
@@ -192,10 +198,12 @@ ranked! {
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",
     VenueNotional => "VENUE_NOTIONAL",
+    VenueFilter => "VENUE_FILTER",
     PriceCollar => "PRICE_COLLAR",
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",
     DuplicateOrder => "DUPLICATE_ORDER",
+    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
     OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
     OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
     OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",

@@ -29,6 +29,7 @@ mod ready;
 mod runaway;
 mod self_match;
 mod state;
+mod value;
 
 pub use ability::TermFault;
 pub(crate) use balance::{purse, reserve};
@@ -48,10 +49,11 @@ use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
+use crate::core::orders::Order;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::core::standing::State;
 use crate::domain::{
-    Borrow, Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState,
+    Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
 };
 use std::ops::ControlFlow;
 
@@ -94,6 +96,14 @@ pub struct Scene<'a> {
     pub resting: &'a Resting,
     pub open_orders: usize,
     pub table_full: bool,
+    /// What is open at the venue, as its filters count it.
+    pub venue_open: &'a OpenCounts,
+    /// Signed quantity of the entry that the order waits for: it works only once that has filled.
+    pub covered: Qty,
+    /// What is sent with the order, as the venue's filters count it.
+    pub besides: OpenCounts,
+    /// The order that has the asker's own id of this one already.
+    pub namesake: Option<OrderId>,
 }
 
 /// The order under the rules, with what most of them need worked out once.
@@ -102,6 +112,8 @@ pub struct Candidate<'a> {
     pub inst: &'a Inst,
     /// Price that the order is valued at: its limit, or the touch and the configured margin beyond it.
     pub value_px: Price,
+    /// Its quantity; of an order for an amount of the quote asset, the most that it can come to.
+    pub qty: Qty,
     pub notional: Usd,
     /// It sells what would have to be borrowed; `available` is what is held, where that can be.
     pub short: bool,
@@ -113,6 +125,8 @@ pub struct Candidate<'a> {
 pub struct Verdict {
     pub order: Approved<NewOrder>,
     pub value_px: Price,
+    /// See `Candidate::qty`.
+    pub qty: Qty,
     pub notional: Usd,
     pub short: bool,
 }
@@ -125,7 +139,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         first = Some(reason);
         ControlFlow::Break(())
     });
-    let (inst, value_px, notional, short) = match (walked, first) {
+    let Valued { inst, value_px, qty, notional, short } = match (walked, first) {
         (ControlFlow::Continue(valued), None) => valued,
         (_, Some(reason)) => return Err(reason),
         // A walk breaks off only by a reason.
@@ -143,7 +157,24 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         px: order.px,
         terms: order.terms,
     });
-    Ok(Verdict { order, value_px, notional, short })
+    Ok(Verdict { order, value_px, qty, notional, short })
+}
+
+/// Whether an order may be cut to the quantity of `wanted`: what only shrinks meets the venue's filters and no more.
+pub(crate) fn amend(scene: &Scene, order: &Order, wanted: &PlaceOrder) -> Result<(), DenyReason> {
+    let Some(inst) = scene.inst else { return Err(DenyReason::UnknownInstrument) };
+    ready::check(scene, inst)?;
+    if wanted.qty >= order.qty || wanted.qty <= order.cum {
+        return Err(DenyReason::TermsInvalid(TermFault::AmendQty));
+    }
+    let max = inst.def.filters.amends_max;
+    if max > 0 && u32::from(order.amends) >= max {
+        let dec = |value: u32| Dec { value: value.into(), scale: 0 };
+        let (value, limit) = (dec(u32::from(order.amends) + 1), dec(max));
+        return Err(DenyReason::VenueFilter { filter: FilterName::MaxNumOrderAmends, value, limit });
+    }
+    let (value_px, qty, notional) = value::value(scene, inst, wanted)?;
+    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 })
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
@@ -158,7 +189,14 @@ pub fn every(scene: &Scene, order: &PlaceOrder, mut tell: impl FnMut(DenyReason)
     broken
 }
 
-type Valued<'a> = (&'a Inst, Price, Usd, bool);
+/// An order that has passed, with what it was valued at.
+struct Valued<'a> {
+    inst: &'a Inst,
+    value_px: Price,
+    qty: Qty,
+    notional: Usd,
+    short: bool,
+}
 
 /// The rules, in rank. `tell` hears of each that is broken, and says whether to go on: the gate stops at the first, and
 /// a validation hears them all, over the one list.
@@ -177,7 +215,7 @@ fn walk<'a>(
         hold(Err(DenyReason::UnknownInstrument))?;
         return ControlFlow::Break(());
     };
-    let reduces = only_reduces(inst, order);
+    let reduces = only_reduces(scene, inst, order);
     hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
     if !reduces {
@@ -186,16 +224,15 @@ fn walk<'a>(
     hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
+    if let Some(order) = scene.namesake {
+        hold(Err(DenyReason::ClientIdReused { order }))?;
+    }
     if let Err(reason) = fresh::priced(inst) {
         hold(Err(reason))?;
         return ControlFlow::Break(());
     }
     hold(fresh::young(scene, inst))?;
-    let valued = value_px(scene, inst, order).and_then(|px| {
-        let notional = inst.notional(px, order.qty, Round::Up);
-        Ok((px, notional.ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?))
-    });
-    let (value_px, notional) = match valued {
+    let (value_px, qty, notional) = match value::value(scene, inst, order) {
         Ok(valued) => valued,
         Err(reason) => {
             hold(Err(reason))?;
@@ -206,10 +243,10 @@ fn walk<'a>(
         (Side::Buy, _) | (_, Borrow::Never) => 0,
         _ => scene.account.get(inst.def.venue, inst.def.base).available().max(0),
     };
-    let short = permit::is_short(inst, order, available);
-    let candidate = Candidate { order, inst, value_px, notional, short, available };
+    let short = permit::is_short(inst, order.side, qty, available);
+    let candidate = Candidate { order, inst, value_px, qty, notional, short, available };
     hold(permit::short_sale(&candidate))?;
-    hold(filters::check(&candidate))?;
+    hold(filters::check(scene, &candidate))?;
     hold(collar::check(scene, &candidate))?;
     // What exists to stop growth; an order that only reduces does not meet it.
     if !reduces {
@@ -233,7 +270,7 @@ fn walk<'a>(
     if scene.table_full {
         hold(Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)))?;
     }
-    ControlFlow::Continue((inst, value_px, notional, short))
+    ControlFlow::Continue(Valued { inst, value_px, qty, notional, short })
 }
 
 /// A sum that did not fit once is not to be relied on.
@@ -244,28 +281,19 @@ fn broken_sums(scene: &Scene) -> Result<(), DenyReason> {
 
 /// Opposite to the position, and with the orders already working on that side not more than it.
 #[inline]
-fn only_reduces(inst: &Inst, order: &PlaceOrder) -> bool {
-    let net = inst.position.net.0;
+fn only_reduces(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> bool {
+    let net = inst.position.net.0.saturating_add(scene.covered.0);
     let (against, working) = match order.side {
         Side::Sell => (net > 0, inst.working.sell.0),
         Side::Buy => (net < 0, inst.working.buy.0),
     };
-    against && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
+    // How much an amount of the quote asset comes to is not known before it has traded.
+    against
+        && order.terms.quote_qty.is_zero()
+        && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
 }
 
 /// Parts per million as a percentage.
 fn percent(ppm: i64) -> Dec {
     Dec { value: ppm, scale: 4 }
-}
-
-/// Market orders are valued beyond the touch by the configured margin, both sides at the dearer price.
-#[inline]
-fn value_px(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> Result<Price, DenyReason> {
-    if order.kind != OrderType::Market {
-        return Ok(order.px);
-    }
-    let margin = i64::from(scene.limits.market_order_margin_ppm);
-    crate::domain::num::mul_div(inst.quote.ask_px.0, 1_000_000 + margin, 1_000_000, Round::Up)
-        .map(Price)
-        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))
 }

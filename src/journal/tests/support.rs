@@ -1,6 +1,8 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Ask, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
+use crate::core::command::{
+    Action, Ask, Command, Guard, Leg, ListOrder, PlaceOrder, Protect, Route, Scope, TradingState,
+};
 use crate::core::config::{HoursRule, Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
@@ -223,8 +225,8 @@ fn instrument() -> impl Strategy<Value = Instrument> {
     let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
     let funding = prop_oneof![Just(Funding::Balances), Just(Funding::BuyingPower), Just(Funding::CashPower)];
     let us = (px(), px(), funding);
-    (instrument_id(), venue_id(), names, numbers, prices, status, abilities(), us).prop_map(
-        |(id, venue, names, n, p, status, can, us)| Instrument {
+    (instrument_id(), venue_id(), names, numbers, prices, status, (abilities(), filters()), us).prop_map(
+        |(id, venue, names, n, p, status, (can, filters), us)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -252,6 +254,7 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             taker_fee_ppm: n.7,
             borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
+            filters,
             fine_tick: us.0,
             fine_below: us.1,
             funding: us.2,
@@ -393,6 +396,31 @@ fn protect() -> impl Strategy<Value = Protect> {
     ]
 }
 
+fn filters() -> impl Strategy<Value = Filters> {
+    any::<([i64; 5], [u32; 14], bool)>().prop_map(|(px, n, px_by_side)| Filters {
+        buy_px_up: px[0],
+        buy_px_down: px[1],
+        sell_px_up: px[2],
+        sell_px_down: px[3],
+        px_by_side,
+        trail_above_min: n[0],
+        trail_above_max: n[1],
+        trail_below_min: n[2],
+        trail_below_max: n[3],
+        iceberg_parts_max: n[4],
+        orders_max: n[5],
+        algo_orders_max: n[6],
+        iceberg_orders_max: n[7],
+        lists_max: n[8],
+        venue_orders_max: n[9],
+        venue_algo_orders_max: n[10],
+        venue_iceberg_orders_max: n[11],
+        venue_lists_max: n[12],
+        amends_max: n[13],
+        position_max: Qty(px[4]),
+    })
+}
+
 fn ability() -> impl Strategy<Value = Ability> {
     prop_oneof![
         (order_type(), time_in_force()).prop_map(|(kind, tif)| Ability::Order(kind, tif)),
@@ -524,6 +552,42 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
+fn list_kind() -> impl Strategy<Value = ListKind> + Clone {
+    prop_oneof![Just(ListKind::Oco), Just(ListKind::Oto), Just(ListKind::Otoco)]
+}
+
+fn replace_mode() -> impl Strategy<Value = ReplaceMode> + Clone {
+    prop_oneof![Just(ReplaceMode::StopOnFailure), Just(ReplaceMode::AllowFailure)]
+}
+
+fn list_order() -> impl Strategy<Value = ListOrder> {
+    let leg = || {
+        (side(), order_type(), time_in_force(), qty(), px(), terms())
+            .prop_map(|(side, kind, tif, qty, px, terms)| Leg { side, kind, tif, qty, px, terms })
+    };
+    (list_kind(), place_order(), leg(), leg()).prop_map(|(kind, first, second, third)| ListOrder {
+        kind,
+        first,
+        second,
+        third,
+    })
+}
+
+fn new_order() -> impl Strategy<Value = NewOrder> + Clone {
+    let ids = (order_id(), venue_id(), instrument_id(), any::<u8>());
+    (ids, (side(), order_type(), time_in_force(), qty(), px(), terms())).prop_map(
+        |((order, venue, instrument, strategy), (side, kind, tif, qty, px, terms))| {
+            let strategy = StrategyId(strategy);
+            NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms }
+        },
+    )
+}
+
+fn cancel_order() -> impl Strategy<Value = CancelOrder> {
+    (order_id(), venue_id(), instrument_id(), venue_order_id())
+        .prop_map(|(order, venue, instrument, venue_order_id)| CancelOrder { order, venue, instrument, venue_order_id })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
@@ -537,6 +601,9 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::Shutdown),
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
+        list_order().prop_map(Action::PlaceList),
+        (order_id(), replace_mode(), place_order()).prop_map(|(order, mode, new)| Action::Replace { order, mode, new }),
+        (order_id(), qty()).prop_map(|(order, qty)| Action::Amend { order, qty }),
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
         prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
@@ -704,6 +771,9 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(D::NotReducing),
         state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
+        order_id().prop_map(|order| D::ClientIdReused { order }),
+        (prop::sample::select(FilterName::ALL.to_vec()), dec(), dec())
+            .prop_map(|(filter, value, limit)| D::VenueFilter { filter, value, limit }),
         prop::sample::select(vec![
             TermFault::NoStopPrice,
             TermFault::StopPrice,
@@ -712,6 +782,10 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             TermFault::Trail,
             TermFault::Iceberg,
             TermFault::QuoteQty,
+            TermFault::List,
+            TermFault::ListPrices,
+            TermFault::NotReplaceable,
+            TermFault::AmendQty,
         ])
         .prop_map(D::TermsInvalid),
         what.prop_map(D::CannotEvaluate),
@@ -776,20 +850,13 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         usd().prop_map(|notional| Reply::WouldPass { notional }),
         any::<u32>().prop_map(|rules| Reply::WouldFail { rules }),
     ];
-    let new_order = (
-        (order_id(), venue_id(), instrument_id(), any::<u8>()),
-        (side(), order_type(), time_in_force(), qty(), px(), terms()),
-    );
     prop_oneof![
-        new_order.prop_map(|((order, venue, instrument, strategy), (side, kind, tif, qty, px, terms))| {
-            let strategy = StrategyId(strategy);
-            E::Place(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms })
-        }),
-        (order_id(), venue_id(), instrument_id(), venue_order_id()).prop_map(
-            |(order, venue, instrument, venue_order_id)| {
-                E::Cancel(CancelOrder { order, venue, instrument, venue_order_id })
-            }
-        ),
+        new_order().prop_map(E::Place),
+        (list_kind(), new_order(), new_order(), prop::option::of(new_order()))
+            .prop_map(|(kind, first, second, third)| E::PlaceList { kind, first, second, third }),
+        (cancel_order(), replace_mode(), new_order()).prop_map(|(cancel, mode, new)| E::Replace { cancel, mode, new }),
+        (cancel_order(), qty()).prop_map(|(order, qty)| E::Amend { order, qty }),
+        cancel_order().prop_map(E::Cancel),
         (venue_id(), instrument_id()).prop_map(|(venue, instrument)| E::CancelAll { venue, instrument }),
         (order_id(), venue_id(), instrument_id(), side())
             .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),
