@@ -36,8 +36,7 @@ fn venues(config: &Config, doc: &Doc) {
             doc.fault(&key, "\"store\" needs a [credentials] section");
         }
     }
-    let simulated =
-        |kind| config.venues.iter().filter(move |v| v.credentials == Credentials::Sim && v.kind == kind);
+    let simulated = |kind| config.venues.iter().filter(move |v| v.credentials == Credentials::Sim && v.kind == kind);
     let papers = |kind| simulated(kind).filter(|v| v.environment == Environment::Paper).count();
     let Some(sim) = &config.sim else { return };
     let (binance, alpaca) = (papers(VenueKind::Binance), papers(VenueKind::Alpaca));
