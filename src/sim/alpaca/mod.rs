@@ -65,6 +65,7 @@ use market::Market;
 use number::MONEY;
 use state::StateLog;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tape::{Shown, Tape};
 use venue::Venue;
 
@@ -177,6 +178,7 @@ pub struct AlpacaSim {
     clock_offset: Nanos,
     /// Whether this minute's late trades have been told.
     told_late: bool,
+    state: Option<StateLog>,
 }
 
 impl AlpacaSim {
@@ -240,6 +242,7 @@ impl AlpacaSim {
             minute: 0,
             clock_offset: 0,
             told_late: false,
+            state,
         };
         sim.tape.shown.clear();
         Ok(sim)
