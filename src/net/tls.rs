@@ -2,7 +2,7 @@
 //!
 //! AES suites stand first: ChaCha20 costs twice as much on a machine with AES instructions (`latency.md` §3.10).
 
-use super::ByteStream;
+use super::{ByteStream, Listener};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -57,16 +57,46 @@ impl TlsServer {
     /// From PEM files: the certificate chain, leaf first, and its private key.
     pub fn new(chain: &Path, key: &Path) -> Result<TlsServer, TlsError> {
         let pem = |source| TlsError::Pem { path: key.to_owned(), source };
+        TlsServer::of(certificates(chain)?, PrivateKeyDer::from_pem_file(key).map_err(pem)?)
+    }
+
+    /// From the certificate chain, leaf first, and its private key.
+    pub fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<TlsServer, TlsError> {
         let config = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(certificates(chain)?, PrivateKeyDer::from_pem_file(key).map_err(pem)?)?;
+            .with_single_cert(chain, key)?;
         Ok(TlsServer(Arc::new(config)))
     }
 
     /// For those who drive TLS themselves.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.0.clone()
+    }
+}
+
+impl std::fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("TlsServer")
+    }
+}
+
+/// A listener whose connections speak TLS.
+pub struct TlsListener {
+    pub inner: Box<dyn Listener>,
+    pub tls: TlsServer,
+}
+
+impl Listener for TlsListener {
+    fn accept(&mut self) -> io::Result<Option<Box<dyn ByteStream>>> {
+        match self.inner.accept()? {
+            Some(stream) => Ok(Some(Box::new(TlsStream::server(stream, &self.tls)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn local_addr(&self) -> String {
+        self.inner.local_addr()
     }
 }
 

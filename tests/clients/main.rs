@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Runs a client's script against a venue of its own, in the environment of the same name.
-fn passes(client: &str) {
+fn passes(client: &str, tls: bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/clients").join(client).join("bin/python");
     if !python.exists() {
@@ -19,11 +19,22 @@ fn passes(client: &str) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let sim = Sim::start(dir.path(), &[]);
+    let ca = dir.path().join("ca");
+    // The listen keys are for the one client that knows no other way to its own events.
+    let mut arguments = if client == "binance-connector" { vec!["--listen-key"] } else { vec![] };
+    if tls {
+        arguments.extend(["--tls", ca.to_str().unwrap()]);
+    }
+    let sim = Sim::start(dir.path(), &arguments);
     let mut command = Command::new(python);
     // What the machine has for its own Python must not be found instead of what is pinned here.
     for name in ["PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
         command.env_remove(name);
+    }
+    if tls {
+        for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"] {
+            command.env(name, ca.join("ca.pem"));
+        }
     }
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");
     let script = root.join("tests/clients").join(format!("{client}.py"));
@@ -40,21 +51,32 @@ fn passes(client: &str) {
 
 #[test]
 fn binance_sdk_spot() {
-    passes("binance-sdk-spot");
+    passes("binance-sdk-spot", false);
 }
 
 #[test]
 fn binance_connector() {
-    passes("binance-connector");
+    passes("binance-connector", false);
 }
 
 /// Not named `ccxt`: a script of that name would be found in place of the module.
 #[test]
 fn ccxt_binance() {
-    passes("ccxt-binance");
+    passes("ccxt-binance", false);
 }
 
 #[test]
 fn python_binance() {
-    passes("python-binance");
+    passes("python-binance", false);
+}
+
+/// The whole of both official clients once more, by https and wss.
+#[test]
+fn binance_sdk_spot_over_tls() {
+    passes("binance-sdk-spot", true);
+}
+
+#[test]
+fn binance_connector_over_tls() {
+    passes("binance-connector", true);
 }

@@ -17,3 +17,4 @@ mod renewal;
 mod rotation;
 mod sim;
 mod support;
+mod tls;
