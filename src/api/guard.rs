@@ -5,6 +5,7 @@ use super::answer::{Failure, envelope};
 use super::app::App;
 use super::auth::Shown;
 use super::connections::{Busy, Peer};
+use super::dashboard;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -67,7 +68,8 @@ fn admit(app: &App, request: &mut Request) -> Result<Option<Busy>, Failure> {
         return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message));
     };
     let now = app.clock.now();
-    if PUBLIC.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    if PUBLIC.contains(&path) || dashboard::paths().any(|file| file == path) {
         app.access.admit_stranger(peer.ip, now)?;
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use super::answer::{Answer, Failure, envelope};
 use super::app::{App, Call};
 use super::auth::{Caller, role_to_look};
 use super::connections::{self, ConnectionLimits};
+use super::dashboard;
 use super::events::{listen_sse, listen_ws};
 use super::guard::guard;
 use super::health::{live, metrics, ready};
@@ -102,7 +103,8 @@ pub fn serve<R: Records>(door: Door, app: Arc<App>, mut tail: Tail<R>, stop: &At
 
 /// The routes, all behind the guard.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let files = dashboard::paths().fold(Router::new(), |routes, path| routes.route(path, get(dashboard::file)));
+    files
         .route(PATH, any(handle))
         .route(EVENTS, get(listen_sse))
         .route(EVENTS_WS, get(listen_ws))

@@ -3,6 +3,7 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod browser;
 mod commands;
 mod credentials;
 mod died;
@@ -15,6 +16,8 @@ mod lifecycle;
 mod recordings;
 mod renewal;
 mod rotation;
+mod sbe;
 mod sim;
 mod support;
 mod tls;
+mod transition;
