@@ -9,8 +9,39 @@ use sim::Sim;
 use std::path::Path;
 use std::process::Command;
 
+/// For the one client that knows no other way to its own events.
+const LISTEN_KEY: &[&str] = &["--listen-key"];
+
 /// Runs a client's script against a venue of its own, in the environment of the same name.
-fn passes(client: &str, tls: bool) {
+fn passes(client: &str, arguments: &[&str]) {
+    passes_with(client, arguments, false);
+}
+
+/// As `passes`, by https and wss, with the venue's own authority believed.
+fn passes_over_tls(client: &str, arguments: &[&str]) {
+    passes_with(client, arguments, true);
+}
+
+/// As `passes`, with a simulated Alpaca beside Binance: in the core session of a Tuesday, its market and its clock in
+/// the script's hands.
+fn passes_at_alpaca(client: &str) {
+    passes_with(
+        client,
+        &[
+            "--alpaca",
+            "127.0.0.1:0",
+            "--alpaca-clock",
+            "2026-11-17T11:00:00-05:00",
+            "--alpaca-control",
+            "127.0.0.1:0",
+            "--alpaca-rate-limit",
+            "2000",
+        ],
+        false,
+    );
+}
+
+fn passes_with(client: &str, arguments: &[&str], tls: bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/clients").join(client).join("bin/python");
     if !python.exists() {
@@ -20,8 +51,7 @@ fn passes(client: &str, tls: bool) {
     }
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca");
-    // The listen keys are for the one client that knows no other way to its own events.
-    let mut arguments = if client == "binance-connector" { vec!["--listen-key"] } else { vec![] };
+    let mut arguments = arguments.to_vec();
     if tls {
         arguments.extend(["--tls", ca.to_str().unwrap()]);
     }
@@ -51,32 +81,47 @@ fn passes(client: &str, tls: bool) {
 
 #[test]
 fn binance_sdk_spot() {
-    passes("binance-sdk-spot", false);
+    passes("binance-sdk-spot", &[]);
 }
 
 #[test]
 fn binance_connector() {
-    passes("binance-connector", false);
+    passes("binance-connector", LISTEN_KEY);
 }
 
 /// Not named `ccxt`: a script of that name would be found in place of the module.
 #[test]
 fn ccxt_binance() {
-    passes("ccxt-binance", false);
+    passes("ccxt-binance", &[]);
 }
 
 #[test]
 fn python_binance() {
-    passes("python-binance", false);
+    passes("python-binance", &[]);
 }
 
 /// The whole of both official clients once more, by https and wss.
 #[test]
 fn binance_sdk_spot_over_tls() {
-    passes("binance-sdk-spot", true);
+    passes_over_tls("binance-sdk-spot", &[]);
 }
 
 #[test]
 fn binance_connector_over_tls() {
-    passes("binance-connector", true);
+    passes_over_tls("binance-connector", LISTEN_KEY);
+}
+
+#[test]
+fn alpaca_py() {
+    passes_at_alpaca("alpaca-py");
+}
+
+#[test]
+fn alpaca_trade_api() {
+    passes_at_alpaca("alpaca-trade-api");
+}
+
+#[test]
+fn ccxt_alpaca() {
+    passes_at_alpaca("ccxt-alpaca");
 }

@@ -49,14 +49,13 @@ pub use limits::LimitsConfig;
 
 use super::conn::{BadBytes, Conn, Message};
 use super::control::{self, ControlServer, Which};
-use super::decimal;
 use super::faults::Faults;
 use super::market::recording::{self, Player};
 use super::market::synthetic::Synthetic;
 use super::{MarketSource, SimError, http};
 use crate::agent::Agent;
 use crate::domain::Nanos;
-use crate::net::tls::{TlsListener, TlsServer};
+use crate::net::tls::TlsListener;
 use crate::net::{Listener, Network};
 use crate::telemetry::Clock;
 use api::Desk;
@@ -66,7 +65,6 @@ use market::Market;
 use rest::After;
 use state::StateLog;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use streams::Streams;
 use venue::Venue;
 
