@@ -7,6 +7,7 @@ use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
 use super::keys;
 use super::order_fields::read_order;
+use super::once;
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::risk_config;
 use super::transition;
@@ -86,7 +87,7 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let (order, why) = read_order(app, fields)?;
     let deadline = app.deadline();
-    let request = app.send(Action::Place(order), &why)?;
+    let request = once::send(app, app.once.as_ref(), Action::Place(order), &why)?;
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
