@@ -29,6 +29,7 @@ mod login;
 mod once;
 mod order_fields;
 mod query;
+mod replace;
 mod replies;
 mod risk_config;
 mod server;
