@@ -319,6 +319,7 @@ impl Recorder {
             | EffectOf::Accepted { .. }
             | EffectOf::Trading { .. }
             | EffectOf::Broken { .. }
+            | EffectOf::Sized { .. }
             | EffectOf::Reply { .. } => {}
         }
     }

@@ -4,7 +4,7 @@
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, unanswered};
 use super::fields::{Decimal, FieldFault, Fields};
-use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
 use super::view::{Outcome, View};
 use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
@@ -72,7 +72,8 @@ async fn place(app: &App, fields: Fields<'_>) -> Answer {
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
-        return Err(denied(&reason, request, &order));
+        let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
+        return Err(denied(&reason, request, &order, sizing));
     }
     let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
     let settled = app.until(deadline, |view| find(view, id).filter(is_settled)).await;
@@ -80,7 +81,9 @@ async fn place(app: &App, fields: Fields<'_>) -> Answer {
         let view = app.view.lock();
         let Some(order) = settled.or_else(|| find(&view, id)) else { return pending(unanswered(request)) };
         let order_reply = OrderReply::new(&view, &order);
-        (order.status, PlaceReply { request_id: request.to_string(), settled: settled.is_some(), order: order_reply })
+        let sizing = outcome.sizing.map(|sizing| SizingReply::new(&view, order.instrument, &sizing));
+        let settled = settled.is_some();
+        (order.status, PlaceReply { request_id: request.to_string(), settled, order: order_reply, sizing })
     };
     match status {
         OrdStatus::Rejected => Err(rejected(&reply)),
@@ -96,9 +99,12 @@ struct PlaceReply {
     settled: bool,
     #[serde(flatten)]
     order: OrderReply,
+    /// How the quantity came to be, where it was left to the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizing: Option<SizingReply>,
 }
 
-fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
+fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder, sizing: Option<SizingReply>) -> Failure {
     let denial = DenialReply::new(reason);
     let details = json!({
         "rule": denial.code,
@@ -107,6 +113,7 @@ fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failur
         "symbol": order.symbol.as_str(),
         "side": order.side.as_str(),
         "request_id": request.to_string(),
+        "sizing": sizing,
     });
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
 }
@@ -130,12 +137,15 @@ async fn validate(app: &App, fields: Fields<'_>) -> Answer {
     let request = app.send(Action::Validate(order), &why)?;
     let answered = |outcome: &Outcome| outcome.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
+        Some(Reply::WouldPass { notional }) => {
+            ok(json!({ "would_pass": true, "notional_usd": usd(notional), "sizing": sizing }))
+        }
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
-            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials }))
+            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials, "sizing": sizing }))
         }
     }
 }
@@ -173,7 +183,7 @@ async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
         let view = app.view.lock();
         let order = closed.or_else(|| find(&view, id)).unwrap_or(order);
         let order = OrderReply::new(&view, &order);
-        PlaceReply { request_id: request.to_string(), settled: closed.is_some(), order }
+        PlaceReply { request_id: request.to_string(), settled: closed.is_some(), order, sizing: None }
     };
     if reply.settled { ok(reply) } else { pending(reply) }
 }
@@ -392,7 +402,8 @@ fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)>
 fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
     let instrument = read_instrument(app, &fields);
     let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
-    let quantity = fields.decimal("quantity");
+    let auto_qty = !fields.has("quantity") || fields.is_word("quantity", "auto");
+    let quantity = if auto_qty { None } else { fields.decimal("quantity") };
     let kinds = [("market", OrderType::Market), ("limit", OrderType::Limit), ("limit_maker", OrderType::LimitMaker)];
     let kind = fields.word("type", &kinds);
     let price = match kind {
@@ -429,6 +440,7 @@ fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure
         qty: Qty(units("quantity", quantity.as_ref(), qty_scale)),
         px: Price(units("price", price.as_ref(), px_scale)),
         reduce_only,
+        auto_qty,
         ..PlaceOrder::default()
     };
     fields.finish().map_err(Failure::fields)?;

@@ -19,6 +19,7 @@ mod app;
 mod fields;
 mod replies;
 mod risk_config;
+mod risk_metrics;
 mod server;
 mod show;
 mod summary;

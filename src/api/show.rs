@@ -5,6 +5,7 @@ use super::answer::{Answer, Failure, ok, time};
 use super::app::App;
 use super::fields::FieldFault;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::risk_metrics::risk_metrics;
 use super::view::View;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Round, Usd, num};
@@ -12,7 +13,8 @@ use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 7] = ["status", "portfolio", "positions", "trades", "performance", "orders", "latency"];
+pub const ACTIONS: [&str; 8] =
+    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "risk-metrics"];
 
 /// Rows of a list where no `limit` is given, and the most there are.
 const LIMIT_DEFAULT: usize = 100;
@@ -33,6 +35,7 @@ pub fn show(app: &App, query: Vec<(String, String)>) -> Answer {
         "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
+        "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

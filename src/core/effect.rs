@@ -2,6 +2,7 @@
 
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
+use crate::core::sizing::Sizing;
 use crate::domain::{
     ExecId, InstrumentId, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd,
     VenueId, VenueOrderId,
@@ -196,6 +197,13 @@ pub enum EffectOf<P> {
         request: RequestId,
         reason: DenyReason,
     },
+    /// A quantity that the core worked out, before the order takes the gate.
+    Sized {
+        request: RequestId,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        sizing: Sizing,
+    },
     Accepted {
         request: RequestId,
         order: OrderId,
@@ -228,6 +236,7 @@ wire_enum!(RecordedEffect {
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
     13 => Broken { request, reason },
+    14 => Sized { request, strategy, instrument, sizing },
 });
 
 impl Effect {
@@ -247,6 +256,9 @@ impl Effect {
                 EffectOf::Denied { request, strategy, instrument, side, qty, px, reason }
             }
             EffectOf::Broken { request, reason } => EffectOf::Broken { request, reason },
+            EffectOf::Sized { request, strategy, instrument, sizing } => {
+                EffectOf::Sized { request, strategy, instrument, sizing }
+            }
             EffectOf::Accepted { request, order } => EffectOf::Accepted { request, order },
             EffectOf::Order(x) => EffectOf::Order(x),
             EffectOf::Fill(x) => EffectOf::Fill(x),

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::command::TradingState;
 use super::correlation::{Correlation, Group};
 use super::positions::Position;
-use super::risk::{Permit, Swing};
+use super::risk::{self, Permit, Swing};
 use crate::domain::{
     AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, Price, Qty,
     Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
@@ -77,6 +77,7 @@ pub struct Inst {
     exposure: Usd,
     net_up: Usd,
     net_down: Usd,
+    moving: Usd,
 }
 wire_struct!(Inst {
     defined,
@@ -101,6 +102,7 @@ wire_struct!(Inst {
     exposure,
     net_up,
     net_down,
+    moving,
 });
 
 impl Inst {
@@ -147,6 +149,8 @@ pub struct Totals {
     /// Signed exposure, where working buys fill and sells do not, and where it is the other way round.
     pub net_up: Usd,
     pub net_down: Usd,
+    /// What the exposure moves in a day, one standard deviation, each instrument against us.
+    pub moving: Usd,
     /// Balances of all venues valued at their exit prices.
     pub equity: Usd,
     /// `pnl` at the last day boundary.
@@ -155,7 +159,19 @@ pub struct Totals {
     /// A number did not fit somewhere: growth is denied until it is looked into.
     pub broken: bool,
 }
-wire_struct!(Totals { unrealised, realised, fees, exposure, net_up, net_down, equity, day_start_pnl, day, broken });
+wire_struct!(Totals {
+    unrealised,
+    realised,
+    fees,
+    exposure,
+    net_up,
+    net_down,
+    moving,
+    equity,
+    day_start_pnl,
+    day,
+    broken
+});
 
 impl Totals {
     /// Realised plus unrealised less fees, since the journal began.
@@ -193,6 +209,8 @@ pub struct Portfolio {
     /// Exposure by venue, and by group of instruments that move together.
     venues: [Usd; MAX_VENUES],
     groups: Box<[Usd]>,
+    /// `Limits::volatility_assumed_ppm`.
+    volatility_assumed_ppm: u32,
     pub totals: Totals,
 }
 
@@ -203,6 +221,7 @@ impl Portfolio {
             assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
             venues: [Usd::ZERO; MAX_VENUES],
             groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
+            volatility_assumed_ppm: 0,
             totals: Totals::default(),
         }
     }
@@ -318,13 +337,17 @@ impl Portfolio {
     }
 
     /// Takes groups and moves from the samples.
-    pub(super) fn regroup(&mut self, samples: &Correlation) {
+    pub(super) fn regroup(&mut self, samples: &Correlation, volatility_assumed_ppm: u32) {
+        self.volatility_assumed_ppm = volatility_assumed_ppm;
         self.groups.fill(Usd::ZERO);
+        self.totals.moving = Usd::ZERO;
         for inst in self.insts.iter_mut().filter(|inst| inst.defined) {
             inst.group = samples.group_of(inst.def.id);
             inst.moves_ppm = samples.moves_ppm(inst.def.id);
             let sum = &mut self.groups[inst.group.index()];
             *sum = sum.saturating_add(inst.exposure);
+            inst.moving = risk::moving(inst.exposure, inst.moves_ppm, volatility_assumed_ppm);
+            self.totals.moving = self.totals.moving.saturating_add(inst.moving);
         }
     }
 
@@ -413,11 +436,14 @@ impl Portfolio {
         (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
         let change = exposure.saturating_sub(std::mem::replace(&mut inst.exposure, exposure));
-        let (venue, base, group) = (inst.def.venue, inst.def.base, inst.group);
+        let (venue, base, group, moving) = (inst.def.venue, inst.def.base, inst.group, inst.moving);
         if !change.is_zero() {
             if let Some(group) = self.groups.get_mut(group.index()) {
                 *group = group.saturating_add(change);
             }
+            inst.moving = risk::moving(exposure, inst.moves_ppm, self.volatility_assumed_ppm);
+            let more = inst.moving.saturating_sub(moving);
+            totals.moving = totals.moving.saturating_add(more);
             self.expose(venue, base, change);
         }
         if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {

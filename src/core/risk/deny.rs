@@ -70,6 +70,8 @@ pub enum DenyReason {
     AssetExposureAboveMax { asset: Text<12>, exposure: Usd, max: Usd },
     #[error("{}", correlated(*exposure, *max, *known))]
     CorrelatedExposureAboveMax { exposure: Usd, max: Usd, known: bool },
+    #[error("the risk score would be {score}, above {max} (value at risk {value_at_risk} USD): see risk-metrics")]
+    RiskScoreAboveMax { score: u32, max: u32, value_at_risk: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
     #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
@@ -150,6 +152,7 @@ wire_enum!(DenyReason {
     32 => ShortSaleNotPermitted { why },
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
+    35 => RiskScoreAboveMax { score, max, value_at_risk },
 });
 
 /// The rules in rank, each with its code.
@@ -202,6 +205,7 @@ ranked! {
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     AssetExposureAboveMax => "ASSET_EXPOSURE_ABOVE_MAX",
     CorrelatedExposureAboveMax => "CORRELATED_EXPOSURE_ABOVE_MAX",
+    RiskScoreAboveMax => "RISK_SCORE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
     StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",
