@@ -2,7 +2,8 @@
 //! of it, as far as the journal says when the time to answer comes.
 
 use super::answer::{Answer, Failure, ok, pending};
-use super::app::{App, unanswered};
+use super::app::{App, Call, unanswered};
+use super::auth::role_to_act;
 use super::fields::{Decimal, FieldFault, Fields};
 use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
@@ -11,6 +12,7 @@ use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
+use crate::credentials::Role;
 use crate::domain::{
     InstrumentId, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
 };
@@ -34,10 +36,13 @@ pub const ACTIONS: [&str; 10] = [
 ];
 
 /// Answers a request's body.
-pub async fn act(app: &App, body: &[u8]) -> Answer {
+pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
     let invalid = |message| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", message);
     let fields = Fields::parse(body).map_err(invalid)?;
     let Some(action) = fields.text("action") else { return Err(told(fields.finish())) };
+    if ACTIONS.contains(&action.as_str()) {
+        app.caller.need(role_to_act(&action), &action)?;
+    }
     match action.as_str() {
         "place-order" => place(app, fields).await,
         "validate-order" => validate(app, fields).await,
@@ -64,7 +69,7 @@ fn told(finished: Result<(), Vec<FieldFault>>) -> Failure {
     Failure::fields(finished.err().unwrap_or_default())
 }
 
-async fn place(app: &App, fields: Fields<'_>) -> Answer {
+async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let (order, why) = read_order(app, fields)?;
     let deadline = app.deadline();
@@ -130,7 +135,7 @@ fn rejected(reply: &PlaceReply) -> Failure {
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "REJECTED_BY_VENUE", message).with(details)
 }
 
-async fn validate(app: &App, fields: Fields<'_>) -> Answer {
+async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let (order, why) = read_order(app, fields)?;
     let deadline = app.deadline();
@@ -150,7 +155,7 @@ async fn validate(app: &App, fields: Fields<'_>) -> Answer {
     }
 }
 
-async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
+async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let text = fields.id("order_id");
     let why = fields.text_opt("reason").unwrap_or_default();
@@ -188,9 +193,20 @@ async fn cancel(app: &App, fields: Fields<'_>) -> Answer {
     if reply.settled { ok(reply) } else { pending(reply) }
 }
 
-/// A person's name and reason, which must be there and are journaled as they are.
-pub(super) fn named(fields: &Fields) -> (String, String) {
-    let (who, why) = (fields.text("who").unwrap_or_default(), fields.text("why").unwrap_or_default());
+/// A person's name and reason, which must be there and are journaled as they are. A token's name is the person's: then
+/// none need be given, and no other may.
+pub(super) fn named(app: &Call<'_>, fields: &Fields) -> (String, String) {
+    let who = match app.caller.token {
+        Some(_) => {
+            let name = app.caller.who.to_string();
+            if fields.text_opt("who").is_some_and(|who| who != name) {
+                fields.fault("who", format!("is {name:?}, the token's name: leave it out"));
+            }
+            name
+        }
+        None => fields.text("who").unwrap_or_default(),
+    };
+    let why = fields.text("why").unwrap_or_default();
     for (field, text, max) in [("who", &who, 24), ("why", &why, 48)] {
         if text.len() > max {
             fields.fault(field, format!("must be at most {max} bytes long: it is kept as it stands"));
@@ -200,16 +216,20 @@ pub(super) fn named(fields: &Fields) -> (String, String) {
 }
 
 /// Sets what may be sent, for the account or a part of it; `state` is known where the action itself says it.
-async fn set_trading_state(app: &App, fields: Fields<'_>, state: Option<TradingState>) -> Answer {
+async fn set_trading_state(app: &Call<'_>, fields: Fields<'_>, state: Option<TradingState>) -> Answer {
     app.ready()?;
     let words =
         [TradingState::Active, TradingState::Reducing, TradingState::Halted].map(|state| (state.as_str(), state));
     let state = state.or_else(|| fields.word("state", &words));
     let scope = read_scope(app, &fields);
-    let (who, why) = named(&fields);
+    let (who, why) = named(app, &fields);
     fields.finish().map_err(Failure::fields)?;
     // Without a fault both are there.
     let (Some(state), Some(scope)) = (state, scope) else { return Err(Failure::field("state", "is missing")) };
+    if state != TradingState::Halted {
+        // It may let loose what somebody had stopped.
+        app.caller.need(Role::Admin, &format!("setting {state}"))?;
+    }
     let request = app.send_as(&who, Action::SetTradingState { scope, state }, &why)?;
     let Some(outcome) = outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await else {
         return pending(unanswered(request));
@@ -294,7 +314,7 @@ struct CloseReply {
     positions: Vec<PositionReply>,
 }
 
-async fn close(app: &App, fields: Fields<'_>, scope: Reach) -> Answer {
+async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
     app.ready()?;
     let why = fields.text_opt("reason").unwrap_or_default();
     let instrument = if scope == Reach::Instrument { read_instrument(app, &fields) } else { None };

@@ -1,6 +1,8 @@
 //! What every request has at hand: the view, the way to the core, and how to wait for an answer.
 
 use super::answer::Failure;
+use super::auth::{Access, Caller};
+use super::guard::Home;
 use super::tail::SharedView;
 use super::view::View;
 use crate::core::command::{Action, Command};
@@ -10,6 +12,7 @@ use crate::net::link::Tx;
 use crate::telemetry::{Clock, Counters};
 use axum::http::StatusCode;
 use serde_json::json;
+use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +28,10 @@ pub struct Info {
     pub run: u32,
     pub answer_timeout: Duration,
     pub body_max_bytes: usize,
+    /// A body that takes longer to arrive belongs to a client that is gone or means no good.
+    pub read_timeout: Duration,
+    /// Whether the API is served over TLS.
+    pub tls: bool,
 }
 
 pub struct App {
@@ -32,10 +39,13 @@ pub struct App {
     pub view: SharedView,
     pub counters: Counters,
     pub clock: Clock,
+    pub access: Access,
+    pub home: Home,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
     commands: Tx<Input>,
     requests: AtomicU64,
+    answers: AtomicU64,
     /// Changes when the view has.
     moved: watch::Sender<()>,
     /// The view has seen the journal to its end once.
@@ -45,15 +55,26 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(info: Info, view: SharedView, commands: Tx<Input>, counters: Counters, clock: Clock) -> App {
+    pub fn new(
+        info: Info,
+        access: Access,
+        home: Home,
+        view: SharedView,
+        commands: Tx<Input>,
+        counters: Counters,
+        clock: Clock,
+    ) -> App {
         App {
             info,
             view,
             counters,
             clock,
+            access,
+            home,
             limits_turn: tokio::sync::Mutex::new(()),
             commands,
             requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             moved: watch::Sender::new(()),
             level: AtomicBool::new(false),
             failed: OnceLock::new(),
@@ -100,17 +121,17 @@ impl App {
         Ok(())
     }
 
-    /// Sends a command to the core. Its id is unique over all runs of the journal.
-    pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
-        self.send_as("api", action, why)
+    /// An id for an answer, unique over all runs of the journal: `7-42` is the 42nd request of run 7.
+    pub fn request_id(&self) -> String {
+        format!("{}-{}", self.info.run, self.answers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The same in a person's name.
-    pub fn send_as(&self, who: &str, action: Action, why: &str) -> Result<RequestId, Failure> {
+    /// Sends a command to the core. Its id is unique over all runs of the journal.
+    pub fn command(&self, who: Text<24>, from: Text<40>, action: Action, why: &str) -> Result<RequestId, Failure> {
         self.ready()?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let request = RequestId(u64::from(self.info.run) << 32 | number);
-        let command = Command { request, who: Text::new(who), from: Text::default(), why: Text::new(why), action };
+        let command = Command { request, who, from, why: Text::new(why), action };
         self.commands.try_send(Input::new(Body::Command(command))).map_err(|_| {
             let message = "the queue of commands is full or the engine is going down: nothing was sent, try again";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message)
@@ -135,6 +156,35 @@ impl App {
                 return look(&self.view.lock());
             }
         }
+    }
+}
+
+/// The app as one caller has it: what is sent is sent in the caller's name.
+pub struct Call<'a> {
+    app: &'a App,
+    pub caller: &'a Caller,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(app: &'a App, caller: &'a Caller) -> Call<'a> {
+        Call { app, caller }
+    }
+
+    pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
+        self.command(self.caller.who, self.caller.from, action, why)
+    }
+
+    /// The same in the name of a person who gave it.
+    pub fn send_as(&self, who: &str, action: Action, why: &str) -> Result<RequestId, Failure> {
+        self.command(Text::new(who), self.caller.from, action, why)
+    }
+}
+
+impl Deref for Call<'_> {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        self.app
     }
 }
 

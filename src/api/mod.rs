@@ -1,6 +1,6 @@
 //! The control API: how people and programs look at the engine and steer it.
 //!
-//! Owns: the view that follows the journal (`view`, `tail`), the requests (`show` looks, `act` acts), the envelope of
+//! Owns: who may ask for what (`guard`, `auth`, `session`), the view that follows the journal (`view`, `tail`), the requests (`show` looks, `act` acts), the envelope of
 //! every answer, the HTTP server with its one asynchronous runtime, and the closing summary.
 //! Must not know: `venues`, `feed`, `gateway`, `sim`. It tails the journal and sends commands; it touches nothing else, so
 //! it cannot slow or bypass the core. Every order it asks for takes the gate like any other.
@@ -16,21 +16,31 @@
 mod act;
 mod answer;
 mod app;
+mod auth;
+mod connections;
 mod fields;
+mod guard;
+mod login;
 mod replies;
 mod risk_config;
 mod risk_metrics;
 mod server;
+mod session;
 mod show;
 mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod view;
 mod way;
 
 pub use app::{App, Info};
-pub use server::{ListenError, PATH, listen, router, serve};
+pub use auth::{Access, AccessError, Caller};
+pub use connections::ConnectionLimits;
+pub use guard::Home;
+pub use server::{Door, ListenError, PATH, listen, router, serve};
 pub use summary::Summary;
 pub use tail::{Hlog, Records, SharedView, Tail, Turn};
+pub use tls::ReloadingTls;
 pub use view::{Alarm, Denial, FillNote, Outcome, Performance, RunStart, View};

@@ -5,7 +5,7 @@
 
 use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending};
-use super::app::{App, unanswered};
+use super::app::{Call, unanswered};
 use super::fields::Fields;
 use crate::core::command::Action;
 use crate::core::config::{HoursRule, Limits};
@@ -153,7 +153,7 @@ fn shown_hours(rule: &HoursRule) -> Value {
     serde_json::json!({ "start": start, "end": end, "timezone": timezone })
 }
 
-pub(super) async fn update(app: &App, fields: Fields<'_>) -> Answer {
+pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     // One after the other: each is checked against what the one before it left.
     let _turn = app.limits_turn.lock().await;
@@ -179,7 +179,7 @@ pub(super) async fn update(app: &App, fields: Fields<'_>) -> Answer {
         let shown = serde_json::json!({ "old": shown_hours(&old.hours), "new": shown_hours(&hours) });
         changed.insert("tradingHours".to_owned(), shown);
     }
-    let (who, why) = named(&fields);
+    let (who, why) = named(app, &fields);
     let names = |limit: &'static Limit| limit.name.unwrap_or(limit.key);
     if asked == 0 {
         let known: Vec<&str> = LIMITS.iter().map(names).chain(["tradingHours"]).collect();

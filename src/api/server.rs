@@ -1,15 +1,22 @@
-//! HTTP: what a request must be before it is looked into, and the thread that serves it.
+//! HTTP: the routes, what a request must be before it is looked into, and the thread that serves it.
 
 use super::act::act;
 use super::answer::{Answer, Failure, envelope};
-use super::app::App;
+use super::app::{App, Call};
+use super::auth::Caller;
+use super::connections::{self, ConnectionLimits};
+use super::guard::guard;
+use super::login;
 use super::show::show;
 use super::tail::{Records, Tail, Turn};
-use axum::Router;
+use super::tls::ReloadingTls;
 use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use axum::routing::any;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post as posted};
+use axum::{Extension, Router};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -19,8 +26,6 @@ use std::time::Duration;
 /// Where the API is.
 pub const PATH: &str = "/api/trading/enhanced-execution";
 
-/// A body that takes longer to arrive belongs to a client that is gone or means no good.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks at the journal: short while somebody waits for an answer, as tokio's timer goes.
 const LOOK_AWAITED: Duration = Duration::from_millis(1);
 const LOOK_IDLE: Duration = Duration::from_millis(5);
@@ -49,18 +54,22 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     })
 }
 
+/// Where connections come in.
+pub struct Door {
+    pub listener: TcpListener,
+    /// `None` serves plain HTTP.
+    pub tls: Option<ReloadingTls>,
+    pub limits: ConnectionLimits,
+}
+
 /// Serves until `stop`, on the calling thread: requests, and the tail that feeds their view. When it returns, the view
 /// has seen the journal to its end.
-pub fn serve<R: Records>(listener: TcpListener, app: Arc<App>, mut tail: Tail<R>, stop: &AtomicBool) -> io::Result<()> {
+pub fn serve<R: Records>(door: Door, app: Arc<App>, mut tail: Tail<R>, stop: &AtomicBool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = axum::serve(listener, router(app.clone())).with_graceful_shutdown(async {
-            // A sender that is gone means the same as its word.
-            let _ = stopped.await;
-        });
-        let server = tokio::spawn(served.into_future());
+        let listener = tokio::net::TcpListener::from_std(door.listener)?;
+        let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let server = tokio::spawn(connections::take(listener, door.tls, router(app.clone()), door.limits, stopped));
         while !stop.load(Ordering::Acquire) {
             match tail.turn(app.clock.now()) {
                 Turn::Behind => tokio::task::yield_now().await,
@@ -76,25 +85,31 @@ pub fn serve<R: Records>(listener: TcpListener, app: Arc<App>, mut tail: Tail<R>
         }
         tail.finish(app.clock.now());
         app.on_level(true);
-        drop(stopping);
+        stopping.send_replace(true);
         // Who has not gone by then is cut off with the runtime.
         let _ = tokio::time::timeout(STOP_GRACE, server).await;
         Ok(())
     })
 }
 
-/// The routes.
+/// The routes, all behind the guard.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().route(PATH, any(handle)).fallback(nowhere).with_state(app)
+    Router::new()
+        .route(PATH, any(handle))
+        .route("/login", posted(login::login))
+        .route("/logout", posted(login::logout))
+        .route("/session", get(login::session))
+        .fallback(nowhere)
+        .layer(from_fn_with_state(app.clone(), guard))
+        .with_state(app)
 }
 
-async fn handle(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    let (get, head) = (request.method() == Method::GET, request.method() == Method::HEAD);
-    let answer = match at_home(request.headers()) {
-        Err(failure) => Err(failure),
-        Ok(()) if get || head => query(&app, &request),
-        Ok(()) if request.method() == Method::POST => post(&app, request).await,
-        Ok(()) => {
+async fn handle(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, request: Request) -> Response<Body> {
+    let call = Call::new(&app, &caller);
+    let answer = match *request.method() {
+        Method::GET | Method::HEAD => query(&call, &request),
+        Method::POST => post(&call, request).await,
+        _ => {
             let message = "this path knows GET, to look, and POST, to act";
             Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message))
         }
@@ -112,38 +127,20 @@ async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
     envelope(Err(Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)), app.clock.now())
 }
 
-/// The API has no login, so a page of somebody else's in the operator's browser must not reach it: neither by a name
-/// that it made point here (`Host`), nor across origins (`Origin`).
-fn at_home(headers: &HeaderMap) -> Result<(), Failure> {
-    let refuse = |code, message| Err(Failure::new(StatusCode::FORBIDDEN, code, message));
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    if host.is_some_and(|host| !is_this_machine(host)) {
-        return refuse("HOST_NOT_ALLOWED", "ask for this machine by localhost, 127.0.0.1 or [::1]");
-    }
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    if origin.is_some_and(|origin| origin.strip_prefix("http://") != host) {
-        return refuse("ORIGIN_NOT_ALLOWED", "a page of another origin may not use this API");
-    }
-    Ok(())
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn query(app: &App, request: &Request) -> Answer {
+fn query(call: &Call, request: &Request) -> Answer {
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
     let parameters =
         parameters.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", error.body_text()))?;
-    show(app, parameters.0)
+    show(call, parameters.0)
 }
 
-async fn post(app: &App, request: Request) -> Answer {
+async fn post(call: &Call<'_>, request: Request) -> Answer {
+    let body = json_body(call, request).await?;
+    act(call, &body).await
+}
+
+/// The body of a `POST`: JSON that says so, not too long, and here in time.
+pub(super) async fn json_body(app: &App, request: Request) -> Result<Bytes, Failure> {
     if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
         let shown: String = query.chars().take(40).collect();
         return Err(Failure::field("query", format!("{shown:?} means nothing to POST: everything stands in the body")));
@@ -152,17 +149,17 @@ async fn post(app: &App, request: Request) -> Answer {
         let message = "the body must be JSON, and said to be: Content-Type: application/json";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message));
     }
-    let max = app.info.body_max_bytes;
-    let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), max)).await;
+    let (max, patience) = (app.info.body_max_bytes, app.info.read_timeout);
+    let body = tokio::time::timeout(patience, axum::body::to_bytes(request.into_body(), max)).await;
     match body {
-        Ok(Ok(body)) => act(app, &body).await,
+        Ok(Ok(body)) => Ok(body),
         // A connection that broke hears no answer, so what is left is a body that was too long.
         Ok(Err(_)) => {
             let message = format!("the body is longer than {max} bytes");
             Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message))
         }
         Err(_) => {
-            let message = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            let message = format!("the body did not arrive within {} s", patience.as_secs_f64());
             Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", message))
         }
     }
@@ -180,38 +177,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_home() {
-        for (host, want) in [
-            ("localhost", true),
-            ("LOCALHOST:3000", true),
-            ("127.0.0.1:3000", true),
-            ("127.9.9.9", true),
-            ("[::1]:3000", true),
-            ("evil.example:3000", false),
-            ("localhost.evil.example", false),
-            ("192.168.1.7:3000", false),
-            ("", false),
-        ] {
-            assert_eq!(is_this_machine(host), want, "{host}");
-        }
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_refused() {
-        let headers = |pairs: &[(&'static str, &'static str)]| {
-            pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
-        };
-        let code = |pairs: &[(&'static str, &'static str)]| at_home(&headers(pairs)).err().map(|failure| failure.code);
-        assert_eq!(code(&[]), None);
-        assert_eq!(code(&[("host", "localhost:3000")]), None);
-        assert_eq!(code(&[("host", "localhost:3000"), ("origin", "http://localhost:3000")]), None);
-        let strange = Some("ORIGIN_NOT_ALLOWED");
-        assert_eq!(code(&[("host", "localhost:3000"), ("origin", "http://localhost:8080")]), strange);
-        assert_eq!(code(&[("host", "localhost:3000"), ("origin", "null")]), strange);
-        assert_eq!(code(&[("host", "evil.example"), ("origin", "http://evil.example")]), Some("HOST_NOT_ALLOWED"));
-    }
 
     #[test]
     fn json_must_be_said_to_be_json() {

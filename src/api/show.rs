@@ -2,7 +2,8 @@
 
 use super::act::unknown_action;
 use super::answer::{Answer, Failure, ok, time};
-use super::app::App;
+use super::app::{App, Call};
+use super::auth::role_to_look;
 use super::fields::FieldFault;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::risk_metrics::risk_metrics;
@@ -21,11 +22,12 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// Answers a request's query.
-pub fn show(app: &App, query: Vec<(String, String)>) -> Answer {
+pub fn show(app: &Call, query: Vec<(String, String)>) -> Answer {
     let query = Query::new(query);
     let Some(action) = query.get("action") else {
         return Err(Failure::field("action", format!("is missing; there are {}", ACTIONS.join(", "))));
     };
+    app.caller.need(role_to_look(&action), &action)?;
     let view = app.view.lock();
     match action.as_str() {
         "status" => query.finish().and_then(|()| ok(status(app, &view))),

@@ -1,5 +1,6 @@
 //! The API over real loopback sockets, in front of a real core and a scripted venue.
 
+use super::app::Call;
 use super::*;
 use crate::core::Core;
 use crate::core::config::Limits;
@@ -192,6 +193,17 @@ fn opening() -> VecDeque<Input> {
     bodies.into_iter().map(Input::new).collect()
 }
 
+const LONG: Duration = Duration::from_secs(20);
+const CONNECTIONS: ConnectionLimits =
+    ConnectionLimits { connections_max: 64, header_max_bytes: 16 << 10, read_timeout: LONG };
+
+/// The door of a paper engine before the first token was made. The folder may go: it is where the tokens would be.
+fn paper(address: SocketAddr) -> (Access, Home, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let access = Access::open(&dir.path().join("tokens"), None, NOON).unwrap();
+    (access, Home::new(address, Vec::new(), false), dir)
+}
+
 struct Rig {
     address: SocketAddr,
     venue: Arc<Mutex<Venue>>,
@@ -224,12 +236,23 @@ impl Rig {
         };
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let info = Info { name: "t".into(), mode: "paper", run: 1, answer_timeout, body_max_bytes: 4_096 };
-        let app = Arc::new(App::new(info, view.clone(), tx, Counters::default(), clock));
+        let info = Info {
+            name: "t".into(),
+            mode: "paper",
+            run: 1,
+            answer_timeout,
+            body_max_bytes: 4_096,
+            read_timeout: LONG,
+            tls: false,
+        };
+        let (access, home, _dir) = paper(address);
+        let app = Arc::new(App::new(info, access, home, view.clone(), tx, Counters::default(), clock));
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
         let flag = stop.clone();
-        let thread = std::thread::spawn(move || serve(listener, app, tail, &flag).unwrap());
+        let thread = std::thread::spawn(move || {
+            serve(Door { listener, tls: None, limits: CONNECTIONS }, app, tail, &flag).unwrap()
+        });
         Rig { address, venue, view, stop, thread: Some(thread) }
     }
 
@@ -695,10 +718,20 @@ fn no_command_is_taken_before_the_run_has_begun() {
 #[test]
 fn a_core_that_is_gone_or_full_is_said() {
     let (tx, rx) = link(1, &Wake::default());
-    let info = Info { name: "t".into(), mode: "paper", run: 0, answer_timeout: Duration::ZERO, body_max_bytes: 1 };
-    let app = App::new(info, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
+    let info = Info {
+        name: "t".into(),
+        mode: "paper",
+        run: 0,
+        answer_timeout: Duration::ZERO,
+        body_max_bytes: 1,
+        read_timeout: LONG,
+        tls: false,
+    };
+    let (access, home, _dir) = paper(SocketAddr::from(([127, 0, 0, 1], 3000)));
+    let app = App::new(info, access, home, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
     app.on_level(false);
-    let stop = || app.send(crate::core::command::Action::CancelAll, "");
+    let caller = Caller::local([127, 0, 0, 1].into());
+    let stop = || Call::new(&app, &caller).send(crate::core::command::Action::CancelAll, "");
     assert_eq!(stop(), Ok(RequestId(1)));
     assert_eq!(stop().unwrap_err().code, "QUEUE_FULL");
     drop(rx);

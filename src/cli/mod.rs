@@ -5,21 +5,28 @@
 //! | exit | means |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | replay found a difference |
+//! | 1 | replay found a difference; doctor found something to mend |
 //! | 2 | wrong arguments, faulty configuration, unusable input, a credential that cannot be kept or had, or the engine could not start |
 //! | 3 | stopped, but the venue did not confirm every cancel |
+//! | 4 | a running daemon refused what was asked: denied by a rule, not found, not allowed, a faulty field |
+//! | 5 | no daemon answered |
+//! | 6 | asked for, and not at its end when the time to answer came |
 //! | 70 | a trading thread died; open orders were cancelled over REST |
 //! | 130 | ended at once by a second signal |
 
+mod ask;
 mod check;
 mod credentials;
+mod doctor;
 pub mod replay;
 mod report;
 mod run;
+mod shell;
 mod sim;
 mod store;
+mod token;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,6 +59,8 @@ enum Cmd {
     Sim(sim::SimArguments),
     /// Keep venues' keys encrypted at rest. Secrets are read from standard input or the environment, never printed.
     Credentials(credentials::CredentialsArguments),
+    /// Say who may use the control API, and for what. A token is shown once; only its hash is kept.
+    Token(token::TokenArguments),
     /// Run a journal's events through a fresh core and compare every decision and the state.
     Replay {
         /// The journal's folder, such as data/journal.
@@ -61,6 +70,14 @@ enum Cmd {
     Report(report::ReportArguments),
     /// Empty the trade store and fill it anew from a journal.
     RebuildStore(store::RebuildArguments),
+    /// What this machine lacks for low latency, and what to do about it.
+    Doctor(doctor::DoctorArguments),
+    /// Completions for a shell, to standard output.
+    Completions { shell: clap_complete::Shell },
+    /// The manual page, to standard output: tollgate man | man -l -
+    Man,
+    #[command(flatten)]
+    Ask(ask::Question),
 }
 
 pub fn main() -> ExitCode {
@@ -74,8 +91,13 @@ pub fn main() -> ExitCode {
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
+        Some(Cmd::Token(arguments)) => token::token(&arguments),
         Some(Cmd::Replay { dir }) => replay::run(&dir),
         Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
+        Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),
+        Some(Cmd::Completions { shell }) => shell::completions(Arguments::command(), shell),
+        Some(Cmd::Man) => shell::manual(Arguments::command()),
+        Some(Cmd::Ask(question)) => ask::ask(question),
     }
 }

@@ -1,5 +1,7 @@
 //! `tollgate sim`: a simulated venue alone, for clients of any kind.
 
+mod fault;
+
 use super::UNUSABLE;
 use crate::net::link::Wake;
 use crate::net::tcp::Reactor;
@@ -11,7 +13,7 @@ use crate::runtime::wait::Wait;
 use crate::sim::binance::{BinanceSim, SimAccount, SimConfig};
 use crate::sim::{MarketSource, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,11 +21,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[derive(Subcommand)]
+enum Order {
+    /// Make something go wrong in a simulated venue that runs with a control port.
+    Fault(fault::FaultArguments),
+}
+
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct SimArguments {
+    #[command(subcommand)]
+    order: Option<Order>,
     /// Serve Binance Spot (REST, /ws, /stream and /ws-api/v3) on this address; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT")]
-    binance: String,
+    binance: Option<String>,
     /// Play a recording as the market, several merged by time; without one the market is made up.
     #[arg(long, value_name = "FILE")]
     recording: Vec<PathBuf>,
@@ -46,10 +57,12 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
     balance: Vec<(String, String)>,
-    /// Listen here for orders to make things go wrong: GET and POST /faults, POST /disconnect, /clock, /ban,
-    /// /drop_after_bytes.
+    /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
+    /// Close WebSocket connections at this age, in seconds; the venue's own is a day.
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    lifetime: u32,
     /// Keep the account's ledger here between two starts.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -76,6 +89,9 @@ fn balance(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
+    if let Some(Order::Fault(arguments)) = &arguments.order {
+        return fault::fault(arguments);
+    }
     match serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -91,6 +107,8 @@ pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
 }
 
 fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
+    let address =
+        arguments.binance.as_deref().ok_or("say where to serve which venue, such as --binance 127.0.0.1:7001")?;
     crate::telemetry::log::init("info", None)?;
     let signals = Signals::listen()?;
     let clock = Clock::real();
@@ -120,7 +138,8 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
         seed: arguments.seed,
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
-        ..SimConfig::new(&arguments.binance, vec![account], market)
+        connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
+        ..SimConfig::new(address, vec![account], market)
     };
     let sim = BinanceSim::new(config, Box::new(reactor.network(&TlsClient::new(None)?)?), clock.clone())?;
     println!("ready {}", sim.ready());

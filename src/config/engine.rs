@@ -166,9 +166,30 @@ impl Journal {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The certificate that the API is served with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlTls {
+    /// PEM: the certificate, then those that lead to its authority.
+    pub certificate_file: PathBuf,
+    /// PEM: its private key.
+    pub key_file: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
     pub listen: SocketAddr,
+    /// Names that requests may call this machine by, besides its own.
+    pub hosts: Vec<String>,
+    /// Hashes of the access tokens; relative to `engine.data_dir`.
+    pub tokens_file: PathBuf,
+    /// `None` serves plain HTTP, on this machine alone.
+    pub tls: Option<ControlTls>,
+    /// Connections at once; then the oldest that is not in use makes room.
+    pub connections_max: usize,
+    /// Longer heads of requests are refused.
+    pub header_max_bytes: usize,
+    /// A request whose head or body takes longer to arrive is given up.
+    pub read_timeout_ns: Nanos,
     /// How long a request waits for its order to settle before it answers with what is known.
     pub answer_timeout_ns: Nanos,
     /// Larger request bodies are refused.
@@ -183,17 +204,45 @@ impl Control {
             Err(_) if !listen.is_empty() => {
                 s.fault("listen", format!("{listen:?} is not an address and port such as \"127.0.0.1:3000\""));
             }
-            // Without a login, whoever reaches the port trades the account.
-            Ok(address) if !address.ip().is_loopback() => {
-                s.fault(
-                    "listen",
-                    format!("{address} can be reached from other machines, and the API knows no login: use 127.0.0.1"),
-                );
-            }
             _ => {}
         }
+        let (certificate, key) = (s.text_opt("tls_certificate_file"), s.text_opt("tls_key_file"));
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                Some(ControlTls { certificate_file: certificate.into(), key_file: key.into() })
+            }
+            (None, None) => {
+                // A token that crosses a network in the clear is everybody's.
+                if let Ok(address) = &parsed
+                    && !address.ip().is_loopback()
+                {
+                    s.fault(
+                        "listen",
+                        format!(
+                            "{address} can be reached from other machines: that needs tls_certificate_file and \
+                             tls_key_file, or 127.0.0.1"
+                        ),
+                    );
+                }
+                None
+            }
+            (Some(_), None) => {
+                s.fault("tls_certificate_file", "needs tls_key_file beside it");
+                None
+            }
+            (None, Some(_)) => {
+                s.fault("tls_key_file", "needs tls_certificate_file beside it");
+                None
+            }
+        };
         let control = Control {
             listen: parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
+            hosts: s.texts("hosts"),
+            tokens_file: s.text("tokens_file").into(),
+            tls,
+            connections_max: s.whole("connections_max", 8..=10_000) as usize,
+            header_max_bytes: (s.whole("header_max_kib", 8..=256) << 10) as usize,
+            read_timeout_ns: s.millis("read_timeout_ms", 100..=60_000),
             answer_timeout_ns: s.millis("answer_timeout_ms", 1..=60_000),
             body_max_bytes: (s.whole("body_max_kib", 1..=1_024) << 10) as usize,
         };

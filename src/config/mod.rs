@@ -22,12 +22,14 @@ mod venues;
 mod tests;
 
 pub use credentials::CredentialFiles;
-pub use engine::{Channels, Colour, Control, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
+pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Holidays, Risk, TradingHours};
 pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
-pub use venues::{Credentials, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind};
+pub use venues::{
+    Credentials, DataForm, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind,
+};
 
 use reader::{Doc, Section};
 use std::path::Path;

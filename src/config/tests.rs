@@ -174,7 +174,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "listen = \"127.0.0.1:3000\"",
             "listen = \"0.0.0.0:3000\"",
-            "control.listen: 0.0.0.0:3000 can be reached from other machines, and the API knows no login: use 127.0.0.1\n",
+            "control.listen: 0.0.0.0:3000 can be reached from other machines: that needs tls_certificate_file and tls_key_file, or 127.0.0.1\n",
         ),
         (
             "listen = \"127.0.0.1:3000\"",
@@ -186,6 +186,12 @@ fn a_fault_is_said_in_these_words() {
             "streams = [",
             "venues[0].streams: must contain \"quote\": without quotes every order is denied as stale\n",
         ),
+        (
+            "market_data = \"json\"",
+            "market_data = \"jsonl\"",
+            "venues[0].market_data: \"jsonl\" is none of \"json\", \"sbe\"; did you mean \"json\"?\n",
+        ),
+        ("connections = 1", "connections = 3", "venues[0].connections: 3 is outside 1 to 2\n"),
         (
             "enabled = true",
             "enabled = false",

@@ -23,6 +23,14 @@ pub enum Stream {
     Depth,
 }
 
+/// The form in which a venue sends its market data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataForm {
+    Json,
+    /// Binance's binary streams; they need an Ed25519 key.
+    Sbe,
+}
+
 /// Where one secret text is found. Its value never stands in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -91,6 +99,9 @@ pub struct Venue {
     pub kind: VenueKind,
     pub credentials: Credentials,
     pub streams: Vec<Stream>,
+    pub market_data: DataForm,
+    /// Market-data connections to the same streams.
+    pub connections: usize,
     /// Levels of a book's REST snapshot, a side.
     pub depth_snapshot_levels: u32,
     /// How long the venue may take to act on a signed request before it must refuse it.
@@ -130,6 +141,8 @@ impl Venue {
             credentials: Credentials::read(&s),
             streams: s
                 .words("streams", &[("quote", Stream::Quote), ("trade", Stream::Trade), ("depth", Stream::Depth)]),
+            market_data: DataForm::read(&s),
+            connections: s.whole_opt("connections", 1..=2).unwrap_or(1) as usize,
             depth_snapshot_levels: s.whole("depth_snapshot_levels", 5..=5_000) as u32,
             recv_window_ns: s.millis("recv_window_ms", 1..=60_000),
             connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
@@ -153,6 +166,14 @@ impl Venue {
         }
         s.finish();
         venue
+    }
+}
+
+impl DataForm {
+    fn read(s: &Section) -> DataForm {
+        let word =
+            s.has("market_data").then(|| s.word("market_data", &[("json", DataForm::Json), ("sbe", DataForm::Sbe)]));
+        word.flatten().unwrap_or(DataForm::Json)
     }
 }
 

@@ -74,6 +74,14 @@ pub enum CredentialError {
     Name { what: &'static str, text: String },
     #[error("{0:?} is not an environment: testnet (or paper), or live")]
     Environment(String),
+    #[error("{name:?} is not a token's name: 1 to {max} of a-z, 0-9, -, _ and ., and not one that the journal gives")]
+    TokenName { name: String, max: usize },
+    #[error("there are {max} tokens, the most that are kept: what ended is forgotten after 30 days")]
+    TokensFull { max: usize },
+    #[error("there is no token {0:?} that could be revoked: `tollgate token list` names them")]
+    NoToken(String),
+    #[error("several tokens are named {name:?}: say which by its id ({ids})")]
+    SeveralTokens { name: String, ids: String },
     #[error("the {what} has {len} bytes, and must have 1 to {max}")]
     SecretLength { what: &'static str, len: usize, max: usize },
     #[error("the {what} is not text without control characters")]

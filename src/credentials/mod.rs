@@ -1,7 +1,7 @@
 //! Venue keys: kept encrypted at rest, found in a fixed order, never shown.
 //!
 //! Owns: the encrypted store, the master key that opens it, Vault's conversation, the order of the sources, `Secret`,
-//! and what the process does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets: Vault is
+//! the access tokens of the control API, and what the process does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets: Vault is
 //! reached through a `VaultLink` that is handed in.
 //!
 //! Invariants:
@@ -23,6 +23,7 @@ mod master;
 mod secret;
 pub mod sources;
 mod store;
+mod tokens;
 pub mod vault;
 
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub use id::{Credential, CredentialId, Environment};
 pub use master::{KdfCost, MasterKeys, Material, Which};
 pub use secret::Secret;
 pub use store::{Access, EntryInfo, Store};
+pub use tokens::{Role, TokenInfo, TokenRefused, TokenState, Tokens, WatchedTokens, random_text};

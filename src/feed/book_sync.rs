@@ -5,8 +5,8 @@
 
 use crate::domain::{Level, Nanos};
 
-/// Diffs that are held at most while a snapshot is awaited: 50 s at one in 100 ms.
-pub const HELD_UPDATES_MAX: usize = 512;
+/// Diffs that are held at most while a snapshot is awaited: 50 s at one in 20 ms, the fastest there is.
+pub const HELD_UPDATES_MAX: usize = 2_560;
 /// Levels in them at most, both sides: eight of the largest updates that exist.
 pub const HELD_LEVELS_MAX: usize = 80_000;
 
@@ -31,6 +31,8 @@ pub enum OnUpdate {
     Stale,
     /// Something before it was lost: the book is begun again, from this diff on.
     Gap,
+    /// Something before it is still to come by another connection, and then this again: it is let go.
+    Ahead,
     /// No room to hold it: everything held is dropped, and the book is begun again with what comes next.
     Overflow,
 }
@@ -102,30 +104,39 @@ impl BookSync {
         self.held.len() < HELD_UPDATES_MAX && self.levels.len() + levels <= HELD_LEVELS_MAX
     }
 
-    /// A diff has come.
-    pub fn on_update(&mut self, head: UpdateHead, bids: &[Level], asks: &[Level]) -> OnUpdate {
+    /// The last update that is let through or held; `None` where there is none yet.
+    pub fn last_id(&self) -> Option<u64> {
+        match (self.held.last(), self.state) {
+            (_, State::Live { id }) => Some(id),
+            (Some(last), _) => Some(last.head.last_id),
+            (None, State::Draining { id }) => Some(id),
+            (None, State::Waiting) => None,
+        }
+    }
+
+    /// A diff has come. `patient`: what it may skip can still come by another connection.
+    pub fn on_update(&mut self, head: UpdateHead, bids: &[Level], asks: &[Level], patient: bool) -> OnUpdate {
         match self.state {
             State::Live { id } if head.last_id <= id => OnUpdate::Stale,
             State::Live { id } if head.first_id <= id + 1 => {
                 self.state = State::Live { id: head.last_id };
                 OnUpdate::Apply
             }
+            State::Live { .. } if patient => OnUpdate::Ahead,
             State::Live { .. } => {
                 self.reset();
                 self.hold(head, bids, asks);
                 OnUpdate::Gap
             }
             State::Waiting | State::Draining { .. } => {
-                let before = match (self.held.last(), self.state) {
-                    (Some(last), _) => Some(last.head.last_id),
-                    (None, State::Draining { id }) => Some(id),
-                    (None, _) => None,
-                };
-                let gap = match before {
+                let gap = match self.last_id() {
                     Some(id) if head.last_id <= id => return OnUpdate::Stale,
                     Some(id) => head.first_id > id + 1,
                     None => false,
                 };
+                if gap && patient {
+                    return OnUpdate::Ahead;
+                }
                 if gap {
                     self.reset();
                 }

@@ -96,7 +96,7 @@ fn the_procedure_follows_its_table() {
     for case in cases {
         let mut sync = BookSync::new();
         for (first, last, want) in case.before {
-            assert_eq!(sync.on_update(head(*first, *last), &[], &[]), *want, "{}: {first}", case.name);
+            assert_eq!(sync.on_update(head(*first, *last), &[], &[], false), *want, "{}: {first}", case.name);
         }
         assert_eq!(sync.on_snapshot(case.snapshot), case.verdict, "{}", case.name);
         let mut through = Vec::new();
@@ -106,7 +106,7 @@ fn the_procedure_follows_its_table() {
         assert_eq!(through, case.through, "{}", case.name);
         assert_eq!(sync.is_live(), case.verdict != OnSnapshot::TooOld, "{}", case.name);
         for (first, last, want) in case.after {
-            assert_eq!(sync.on_update(head(*first, *last), &[], &[]), *want, "{}: {first}", case.name);
+            assert_eq!(sync.on_update(head(*first, *last), &[], &[], false), *want, "{}: {first}", case.name);
         }
     }
 }
@@ -114,16 +114,16 @@ fn the_procedure_follows_its_table() {
 #[test]
 fn diffs_that_come_while_held_ones_go_through_go_behind_them() {
     let mut sync = BookSync::new();
-    sync.on_update(head(1, 2), &[], &[]);
-    sync.on_update(head(3, 4), &[], &[]);
+    sync.on_update(head(1, 2), &[], &[], false);
+    sync.on_update(head(3, 4), &[], &[], false);
     assert_eq!(sync.on_snapshot(0), OnSnapshot::Use { stale: 0 });
     assert_eq!(next(&mut sync).map(|head| head.last_id), Some(2));
-    assert_eq!(sync.on_update(head(5, 6), &[], &[]), OnUpdate::Held);
+    assert_eq!(sync.on_update(head(5, 6), &[], &[], false), OnUpdate::Held);
     assert_eq!(sync.on_snapshot(9), OnSnapshot::Unwanted);
     assert_eq!(next(&mut sync).map(|head| head.last_id), Some(4));
     assert_eq!(next(&mut sync).map(|head| head.last_id), Some(6));
     assert_eq!(next(&mut sync), None);
-    assert_eq!(sync.on_update(head(7, 7), &[], &[]), OnUpdate::Apply);
+    assert_eq!(sync.on_update(head(7, 7), &[], &[], false), OnUpdate::Apply);
     assert_eq!(sync.on_snapshot(9), OnSnapshot::Unwanted);
 }
 
@@ -132,18 +132,18 @@ fn a_full_buffer_says_so_before_and_begins_again_after() {
     let mut sync = BookSync::new();
     for n in 0..HELD_UPDATES_MAX as u64 {
         assert!(sync.has_room(0));
-        assert_eq!(sync.on_update(head(n, n), &[], &[]), OnUpdate::Held);
+        assert_eq!(sync.on_update(head(n, n), &[], &[], false), OnUpdate::Held);
     }
     assert!(!sync.has_room(0));
     let next = HELD_UPDATES_MAX as u64;
-    assert_eq!(sync.on_update(head(next, next), &[], &[]), OnUpdate::Overflow);
+    assert_eq!(sync.on_update(head(next, next), &[], &[], false), OnUpdate::Overflow);
     assert!(sync.has_room(HELD_LEVELS_MAX));
     let level = Level { px: Price(1), qty: Qty(1) };
     let many = vec![level; HELD_LEVELS_MAX];
-    assert_eq!(sync.on_update(head(1, 1), &many, &[]), OnUpdate::Held);
+    assert_eq!(sync.on_update(head(1, 1), &many, &[], false), OnUpdate::Held);
     assert!(!sync.has_room(1));
-    assert_eq!(sync.on_update(head(2, 2), &[level], &[]), OnUpdate::Overflow);
-    assert_eq!(sync.on_update(head(3, 3), &[level], &[]), OnUpdate::Held);
+    assert_eq!(sync.on_update(head(2, 2), &[level], &[], false), OnUpdate::Overflow);
+    assert_eq!(sync.on_update(head(3, 3), &[level], &[], false), OnUpdate::Held);
 }
 
 proptest! {
@@ -172,10 +172,11 @@ proptest! {
             let asks = [Level { px: Price(update.first_id as i64), qty: Qty(2) }];
             let times = match faults[at] { 0 => 0, 1 => 2, _ => 1 };
             for _ in 0..times {
-                match sync.on_update(update, &bids, &asks) {
+                match sync.on_update(update, &bids, &asks, false) {
                     OnUpdate::Apply => continues(&mut chain, update, &bids, &asks),
                     OnUpdate::Gap | OnUpdate::Overflow => chain = None,
                     OnUpdate::Held | OnUpdate::Stale => {}
+                    OnUpdate::Ahead => unreachable!("no other connection is waited for"),
                 }
             }
             for (_, age) in snapshots.iter().filter(|(when, _)| *when == at) {

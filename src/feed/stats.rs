@@ -19,10 +19,12 @@ pub struct FeedCounts {
     pub depth_stale: u64,
     /// Depth diffs that did not continue the book, that could not be held, or for which the channel had no room.
     pub depth_gaps: u64,
+    /// Depth diffs of one connection that came before what the other is still to bring, and will bring again.
+    pub depth_ahead: u64,
     /// Answers to control messages, good and bad, and announced shutdowns.
     pub control: u64,
     pub shutdowns: u64,
-    /// Binary frames, which this protocol does not have.
+    /// Binary frames where text was asked for.
     pub binary: u64,
     /// Frames refused, by `DecodeError::index`.
     pub errors: [u64; DecodeError::KINDS],
@@ -39,8 +41,12 @@ pub struct FeedCounts {
     pub resyncs: u64,
     /// Snapshots asked for again: too old, refused or unreadable.
     pub snapshot_retries: u64,
-    /// Quotes and trades that a new connection brought a second time.
+    /// Quotes and trades that another connection had brought before.
     pub doubled: u64,
+    /// Updates that the second connection brought first: what it is worth.
+    pub second_first: u64,
+    /// Trades beyond the first of their frame: a binary frame has all trades of one order.
+    pub trades_more: u64,
     /// Connections replaced by a new one without a break.
     pub renewals: u64,
     /// Connections tried after the first one.
@@ -54,7 +60,7 @@ pub struct FeedCounts {
 impl FeedCounts {
     /// Frames by what became of them; equals `frames`.
     pub fn accounted(&self) -> u64 {
-        let depth = self.depth_applied + self.depth_held + self.depth_stale + self.depth_gaps;
+        let depth = self.depth_applied + self.depth_held + self.depth_stale + self.depth_gaps + self.depth_ahead;
         let rest = self.control + self.shutdowns + self.binary + self.errors.iter().sum::<u64>();
         self.quotes + self.trades + depth + rest
     }
@@ -69,6 +75,7 @@ impl FeedCounts {
             ("depth_held", self.depth_held),
             ("depth_stale", self.depth_stale),
             ("depth_gaps", self.depth_gaps),
+            ("depth_ahead", self.depth_ahead),
             ("control", self.control),
             ("shutdowns", self.shutdowns),
             ("binary", self.binary),
@@ -79,6 +86,8 @@ impl FeedCounts {
             ("resyncs", self.resyncs),
             ("snapshot_retries", self.snapshot_retries),
             ("doubled", self.doubled),
+            ("second_first", self.second_first),
+            ("trades_more", self.trades_more),
             ("renewals", self.renewals),
             ("reconnects", self.reconnects),
             ("timeouts", self.timeouts),
@@ -87,7 +96,7 @@ impl FeedCounts {
     }
 }
 
-const NUMBERS: usize = 22;
+const NUMBERS: usize = 25;
 
 /// The numbers as others see them: relaxed atomics, shared by their clones.
 #[derive(Debug, Clone)]

@@ -63,6 +63,11 @@ impl TlsServer {
             .with_single_cert(certificates(chain)?, PrivateKeyDer::from_pem_file(key).map_err(pem)?)?;
         Ok(TlsServer(Arc::new(config)))
     }
+
+    /// For those who drive TLS themselves.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.0.clone()
+    }
 }
 
 /// The certificates of a PEM file, at least one.

@@ -1,13 +1,16 @@
 //! The control thread: API, view and latency log on the one thread that knows an asynchronous runtime.
 
 use super::records::JournalRecords;
-use crate::api::{App, Hlog, Info, ListenError, SharedView, Tail, serve};
-use crate::config::Config;
+use crate::api::{
+    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, ListenError, ReloadingTls, SharedView, Tail,
+    serve,
+};
+use crate::config::{Config, Mode};
 use crate::core::event::Input;
 use crate::journal::ReadError;
 use crate::net::link::Tx;
+use crate::net::tls::TlsError;
 use crate::telemetry::{Clock, Counters, HlogWriter};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +24,10 @@ pub enum ControlError {
     Listen(#[from] ListenError),
     #[error("the journal cannot be read back: {0}")]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("control.tls_certificate_file and tls_key_file cannot be used: {0}")]
+    Tls(#[from] TlsError),
     #[error("{what}: {cause}")]
     System { what: &'static str, cause: std::io::Error },
 }
@@ -36,7 +43,7 @@ pub struct Control {
 pub struct ControlParts<'a> {
     pub config: &'a Config,
     pub journal_dir: &'a Path,
-    pub listener: TcpListener,
+    pub way_in: WayIn,
     pub clock: &'a Clock,
     pub commands: Tx<Input>,
     pub counters: Counters,
@@ -45,9 +52,46 @@ pub struct ControlParts<'a> {
     pub last_seq: u64,
 }
 
+/// The API's door, found fit before anything else starts.
+pub struct WayIn {
+    door: Door,
+    access: Access,
+    tls: bool,
+}
+
+impl WayIn {
+    /// Takes the port. Whoever may come needs a token, unless it is paper that is traded and this machine alone that
+    /// can come.
+    pub fn open(config: &Config, clock: &Clock) -> Result<WayIn, ControlError> {
+        let control = &config.control;
+        // First of all: a second engine ends here, with a sentence.
+        let listener = crate::api::listen(control.listen)?;
+        let why_needed = if config.engine.mode != Mode::Paper {
+            Some("the engine does not trade on paper")
+        } else if !control.listen.ip().is_loopback() {
+            Some("control.listen can be reached from other machines")
+        } else {
+            None
+        };
+        let access = Access::open(&config.engine.data_dir.join(&control.tokens_file), why_needed, clock.now())?;
+        let tls = match &control.tls {
+            Some(tls) => Some(ReloadingTls::open(&tls.certificate_file, &tls.key_file)?),
+            None => None,
+        };
+        let limits = ConnectionLimits {
+            connections_max: control.connections_max,
+            header_max_bytes: control.header_max_bytes,
+            read_timeout: Duration::from_nanos(control.read_timeout_ns.unsigned_abs()),
+        };
+        let is_tls = tls.is_some();
+        Ok(WayIn { door: Door { listener, tls, limits }, access, tls: is_tls })
+    }
+}
+
 impl Control {
     pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
-        let ControlParts { config, journal_dir, listener, clock, commands, counters, run, last_seq } = parts;
+        let ControlParts { config, journal_dir, way_in, clock, commands, counters, run, last_seq } = parts;
+        let WayIn { door, access, tls } = way_in;
         let records = JournalRecords::open(journal_dir, last_seq)?;
         let hlog = match &config.telemetry.hlog_file {
             Some(path) => {
@@ -65,15 +109,18 @@ impl Control {
             run,
             answer_timeout: Duration::from_nanos(config.control.answer_timeout_ns.unsigned_abs()),
             body_max_bytes: config.control.body_max_bytes,
+            read_timeout: door.limits.read_timeout,
+            tls,
         };
-        let addr = listener.local_addr().map_or(config.control.listen, |addr| addr);
+        let addr = door.listener.local_addr().map_or(config.control.listen, |addr| addr);
+        let home = Home::new(config.control.listen, config.control.hosts.clone(), tls);
         let view = SharedView::default();
-        let app = Arc::new(App::new(info, view.clone(), commands, counters, clock.clone()));
+        let app = Arc::new(App::new(info, access, home, view.clone(), commands, counters, clock.clone()));
         let tail = Tail::new(records, view.clone(), hlog);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let body = move || {
-            if let Err(cause) = serve(listener, app, tail, &stopped) {
+            if let Err(cause) = serve(door, app, tail, &stopped) {
                 tracing::error!("the control API has ended: {cause}; trading goes on, signals still work");
             }
         };
@@ -81,7 +128,7 @@ impl Control {
             .name("control".to_owned())
             .spawn(body)
             .map_err(|cause| ControlError::System { what: "the control thread cannot be started", cause })?;
-        let url = format!("http://{addr}{}", crate::api::PATH);
+        let url = format!("{}://{addr}{}", if tls { "https" } else { "http" }, crate::api::PATH);
         Ok(Control { view, url, stop, join: Some(join) })
     }
 

@@ -1,6 +1,6 @@
 //! The engine put together: journal, core, agents on their threads, control API; and the order in which they start.
 
-use super::control::{Control, ControlError, ControlParts};
+use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
@@ -160,8 +160,7 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        // First of all: a second engine ends here, with a sentence.
-        let listener = crate::api::listen(config.control.listen).map_err(ControlError::from)?;
+        let way_in = WayIn::open(config, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -229,7 +228,7 @@ impl Engine {
         let control = Control::start(ControlParts {
             config,
             journal_dir: &dir,
-            listener,
+            way_in,
             clock: &clock,
             commands: commands_tx.clone(),
             counters: counters.clone(),

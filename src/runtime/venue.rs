@@ -3,11 +3,11 @@
 use super::names::Names;
 use super::rescue::Rescue;
 use crate::agent::Agent;
-use crate::config::{Config, Credentials, Stream, Venue};
+use crate::config::{Config, Credentials, DataForm, Stream, Venue};
 use crate::core::effect::Effect;
 use crate::core::event::Input;
 use crate::domain::VenueId;
-use crate::feed::{Feed, FeedConfig};
+use crate::feed::{Feed, FeedConfig, MarketData};
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::net::Network;
 use crate::net::link::{Rx, Tx, Wake};
@@ -104,6 +104,8 @@ impl VenueParts<'_> {
             venue: self.venue.name.clone(),
             stream,
             stream_path,
+            market_data: self.market_data()?,
+            connections: self.venue.connections,
             rest_url: self.keys.rest_url.clone(),
             instruments: self.instruments().map(|i| (i.id, i.symbol.clone())).collect(),
             quotes: wants(Stream::Quote),
@@ -121,6 +123,17 @@ impl VenueParts<'_> {
         let feed = Feed::new(config, network, rest, self.clock.clone(), tx, self.counters, fastrand::u64(..))
             .map_err(|cause| cause.to_string())?;
         Ok(Box::new(feed))
+    }
+
+    /// Binary streams are given to Ed25519 keys alone (§18.2): said now, and not by a venue that refuses connections.
+    fn market_data(&self) -> Result<MarketData, String> {
+        match self.venue.market_data {
+            DataForm::Json => Ok(MarketData::Json),
+            DataForm::Sbe if self.signer()?.can_log_on() => Ok(MarketData::Sbe { api_key: self.keys.api_key.clone() }),
+            DataForm::Sbe => Err("market_data = \"sbe\" needs an Ed25519 API key, and this one is of another kind: \
+                                  make an Ed25519 key at the venue, or set market_data = \"json\""
+                .to_owned()),
+        }
     }
 
     pub fn gateway(

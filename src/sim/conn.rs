@@ -4,6 +4,7 @@ use super::http::{self, HttpFault, Request};
 use super::ws::{self, Decoder, Incoming, WsFault};
 use crate::domain::Nanos;
 use crate::net::ByteStream;
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 /// Bytes read in one turn of one connection, so that a busy one does not starve the rest.
@@ -46,6 +47,11 @@ pub struct Conn {
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
+    /// Bytes of the connection's life that stood before `output`; the places below count from the first byte.
+    gone_out: u64,
+    /// What goes out late: up to which place, and when; and up to which place all may go now.
+    late: VecDeque<(u64, Nanos)>,
+    released: u64,
     wire: Wire,
     closing_since: Option<Nanos>,
     gone: bool,
@@ -63,6 +69,9 @@ impl Conn {
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
+            gone_out: 0,
+            late: VecDeque::new(),
+            released: 0,
             wire: Wire::Http,
             closing_since: None,
             gone: false,
@@ -173,11 +182,28 @@ impl Conn {
         self.output.len() - self.sent
     }
 
-    /// Writes what the client takes; gives the number of bytes.
-    pub fn flush(&mut self) -> usize {
+    /// Marks what was appended since the last call as due `late_ns` from now, and not before what came before it;
+    /// gives how much of `output` is due.
+    fn due(&mut self, late_ns: Nanos, now: Nanos) -> usize {
+        let end = self.gone_out + self.output.len() as u64;
+        let kept = self.late.back().copied();
+        if kept.map_or(self.released, |(place, _)| place) < end {
+            self.late.push_back((end, kept.map_or(0, |(_, due)| due).max(now + late_ns)));
+        }
+        while let Some((place, _)) = self.late.front().copied().filter(|(_, due)| *due <= now) {
+            self.released = place;
+            self.late.pop_front();
+        }
+        usize::try_from(self.released.saturating_sub(self.gone_out)).unwrap_or(usize::MAX).min(self.output.len())
+    }
+
+    /// Writes what the client takes of what is due; gives the number of bytes. What was appended since the last call
+    /// is due after `late_ns`.
+    pub fn flush(&mut self, late_ns: Nanos, now: Nanos) -> usize {
         let mut total = 0;
-        while !self.gone && self.sent < self.output.len() {
-            let mut end = self.output.len();
+        let due = self.due(late_ns, now);
+        while !self.gone && self.sent < due {
+            let mut end = due;
             if let Some(left) = self.cut_after {
                 end = end.min(self.sent + usize::try_from(left).unwrap_or(usize::MAX));
                 if end == self.sent {
@@ -197,10 +223,8 @@ impl Conn {
                 Err(_) => self.gone = true,
             }
         }
-        if self.sent == self.output.len() {
-            self.output.clear();
-            self.sent = 0;
-        } else if self.sent > 1 << 20 {
+        if self.sent == self.output.len() || self.sent > 1 << 20 {
+            self.gone_out += self.sent as u64;
             self.output.drain(..self.sent);
             self.sent = 0;
         }
@@ -220,9 +244,10 @@ impl Conn {
         self.close(now);
     }
 
-    /// Cuts the connection once this many more bytes have gone out, wherever in a frame that is.
+    /// Cuts the connection once this many more bytes have gone out, wherever in a frame that is, and no later than a
+    /// cut that is set already.
     pub fn cut_after(&mut self, bytes: u64) {
-        self.cut_after = Some(bytes);
+        self.cut_after = Some(self.cut_after.map_or(bytes, |set| set.min(bytes)));
     }
 
     /// Ends at once; what was not taken is lost, as with a reset.
@@ -234,8 +259,8 @@ impl Conn {
 
     /// Whether there is nothing left to do; the stream is closed.
     pub fn finished(&mut self, now: Nanos) -> bool {
-        let done =
-            self.gone || self.closing_since.is_some_and(|since| self.backlog() == 0 || now - since > CLOSE_GRACE_NS);
+        let waited = |since| self.late.is_empty() && now - since > CLOSE_GRACE_NS;
+        let done = self.gone || self.closing_since.is_some_and(|since| self.backlog() == 0 || waited(since));
         if done {
             self.stream.close();
         }

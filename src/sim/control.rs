@@ -1,7 +1,32 @@
 //! The control port of a simulated venue: a small HTTP server on loopback that changes what goes wrong while it runs.
 //!
-//! `GET /faults`, `POST /faults {switch: value}`, `POST /disconnect`, `POST /clock {offset_ms}`, `POST /ban {seconds}`,
-//! `POST /drop_after_bytes {n}`. Answers are JSON; a request that is wrong changes nothing and says why.
+//! Answers are JSON; a request that is wrong changes nothing and says why. `tollgate sim fault` sends the same.
+//!
+//! | request | body | does |
+//! |---|---|---|
+//! | `GET /faults` | | shows every switch |
+//! | `POST /faults` | `{switch: value}` | sets switches, all or none |
+//! | `POST /clear` | | sets every switch back, ends a ban, a rate limit and a clock offset |
+//! | `POST /disconnect` | `{"only": "streams"}` or `"api"`, may be left out | resets connections of that kind, or all |
+//! | `POST /server_shutdown` | `{"seconds": n}` | tells WebSocket clients `serverShutdown` and closes them after that time |
+//! | `POST /clock` | `{"offset_ms": n}` | the venue's clock runs ahead by this |
+//! | `POST /ban` | `{"seconds": n}` | 418 at once, WebSocket API connections closed |
+//! | `POST /rate_limit` | `{"seconds": n}`, with `"refusals"` and `"ban_seconds"` if wanted | 429 for that time; after that many refusals 418 |
+//! | `POST /drop_after_bytes` | `{"n": n}` | cuts every open connection after so many more bytes |
+//!
+//! | switch | value | goes wrong |
+//! |---|---|---|
+//! | `delay_ms`, `jitter_ms` | ms | everything that goes out is late; on one connection nothing overtakes |
+//! | `answer_unknown_before`, `answer_unknown_after` | 0..=1 | an order request is answered "execution status unknown", before or after it took effect |
+//! | `answer_unknown_code` | -1006, -1007 | the code of that answer |
+//! | `answer_5xx_before`, `answer_5xx_after` | 0..=1 | a plain 502 page (WebSocket API: status 500, -1000), before or after it took effect |
+//! | `answer_reset` | 0..=1 | it took effect, and the connection is reset without an answer |
+//! | `answer_cut`, `answer_cut_bytes` | 0..=1, bytes | it took effect, and the connection is cut in the middle of the answer |
+//! | `report_drop`, `report_double` | 0..=1 | an execution report is lost, or comes twice |
+//! | `report_delay`, `report_delay_ms` | 0..=1, [least, most] | it is late |
+//! | `report_reorder`, `reorder_wait_ms` | 0..=1, ms | it comes after the one that follows it |
+//! | `market_frozen` | true, false | market streams are silent |
+//! | `depth_skip` | 0..=1 | a depth event is left out: a gap in the book |
 
 use super::conn::{Conn, Message};
 use super::faults::Faults;
@@ -15,17 +40,37 @@ const CONNECTIONS_MAX: usize = 16;
 /// Without a request for this long a connection is closed.
 const IDLE_NS: Nanos = 60_000_000_000;
 
+const PATHS: [&str; 8] =
+    ["/faults", "/clear", "/disconnect", "/server_shutdown", "/clock", "/ban", "/rate_limit", "/drop_after_bytes"];
+
 /// What the venue is asked to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     Show,
     Faults(Box<Faults>),
-    Disconnect,
+    Clear,
+    Disconnect(Which),
+    /// A notice to WebSocket clients, who are closed so many seconds later.
+    ServerShutdown(u32),
     /// The venue's clock runs this many milliseconds ahead.
     Clock(i64),
     Ban(u32),
+    RateLimit {
+        seconds: u32,
+        /// Refused requests before a ban, and its length, where they are not to be as configured.
+        refusals: Option<u32>,
+        ban_seconds: Option<u32>,
+    },
     /// Every open connection is cut once this many more bytes have gone out on it.
     DropAfter(u64),
+}
+
+/// Connections of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    All,
+    Streams,
+    Api,
 }
 
 pub struct ControlServer {
@@ -70,7 +115,7 @@ impl ControlServer {
     /// Writes what is due and drops what is done.
     pub fn tend(&mut self, now: Nanos) {
         self.conns.retain_mut(|conn| {
-            conn.flush();
+            conn.flush(0, now);
             if now - conn.heard_ns > IDLE_NS {
                 conn.close(now);
             }
@@ -88,17 +133,25 @@ pub fn parse(request: &Request, faults: &Faults) -> Result<Order, (u16, String)>
             _ => Err(bad("the body must be a JSON object".into())),
         }
     };
-    let number = |key: &str| -> Result<i64, (u16, String)> {
-        let members = body()?;
-        if let Some(other) = members.keys().find(|name| *name != key) {
-            return Err(bad(format!("{other:?} is unknown here, only {key:?} is known")));
+    // The body's members, which must all be among `known`; an empty body has none.
+    let members = |known: &[&str]| -> Result<Map<String, Value>, (u16, String)> {
+        let members = if request.body.is_empty() { Map::new() } else { body()? };
+        match members.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(other) => Err(bad(format!("{other:?} is unknown here, known: {}", known.join(", ")))),
+            None => Ok(members),
         }
-        members.get(key).and_then(Value::as_i64).ok_or_else(|| bad(format!("{key:?} must be a whole number")))
     };
-    let count = |key: &str| -> Result<u32, (u16, String)> {
-        let value = number(key)?;
-        u32::try_from(value).map_err(|_| bad(format!("{key:?} = {value} is outside 0..={}", u32::MAX)))
+    let whole = |members: &Map<String, Value>, key: &str| -> Result<Option<i64>, (u16, String)> {
+        let fault = || bad(format!("{key:?} must be a whole number"));
+        members.get(key).map(|value| value.as_i64().ok_or_else(fault)).transpose()
     };
+    let count = |members: &Map<String, Value>, key: &str| -> Result<Option<u32>, (u16, String)> {
+        let fits =
+            |value| u32::try_from(value).map_err(|_| bad(format!("{key:?} = {value} is outside 0..={}", u32::MAX)));
+        whole(members, key)?.map(fits).transpose()
+    };
+    let given = |key: &str| bad(format!("{key:?} must be given"));
+    let one = |key: &'static str| count(&members(&[key])?, key)?.ok_or_else(|| given(key));
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/faults") => Ok(Order::Show),
         ("POST", "/faults") => {
@@ -108,23 +161,32 @@ pub fn parse(request: &Request, faults: &Faults) -> Result<Order, (u16, String)>
             }
             Ok(Order::Faults(Box::new(changed)))
         }
-        ("POST", "/disconnect") => Ok(Order::Disconnect),
+        ("POST", "/clear") => members(&[]).map(|_| Order::Clear),
+        ("POST", "/disconnect") => match members(&["only"])?.get("only").map(|only| only.as_str().unwrap_or("")) {
+            None => Ok(Order::Disconnect(Which::All)),
+            Some("streams") => Ok(Order::Disconnect(Which::Streams)),
+            Some("api") => Ok(Order::Disconnect(Which::Api)),
+            Some(_) => Err(bad("\"only\" must be \"streams\" or \"api\"".into())),
+        },
+        ("POST", "/server_shutdown") => one("seconds").map(Order::ServerShutdown),
         ("POST", "/clock") => {
-            let offset_ms = number("offset_ms")?;
+            let offset_ms = whole(&members(&["offset_ms"])?, "offset_ms")?.ok_or_else(|| given("offset_ms"))?;
             // A year: beyond it no client's clock is merely wrong.
             if offset_ms.unsigned_abs() > 31_536_000_000 {
                 return Err(bad(format!("\"offset_ms\" = {offset_ms} is more than a year")));
             }
             Ok(Order::Clock(offset_ms))
         }
-        ("POST", "/ban") => Ok(Order::Ban(count("seconds")?)),
-        ("POST", "/drop_after_bytes") => Ok(Order::DropAfter(count("n")?.into())),
-        (_, "/faults" | "/disconnect" | "/clock" | "/ban" | "/drop_after_bytes") => {
-            Err((405, format!("{} is not for {}", request.method, request.path)))
+        ("POST", "/ban") => one("seconds").map(Order::Ban),
+        ("POST", "/rate_limit") => {
+            let members = members(&["seconds", "refusals", "ban_seconds"])?;
+            let seconds = count(&members, "seconds")?.ok_or_else(|| given("seconds"))?;
+            let (refusals, ban_seconds) = (count(&members, "refusals")?, count(&members, "ban_seconds")?);
+            Ok(Order::RateLimit { seconds, refusals, ban_seconds })
         }
-        (_, path) => {
-            Err((404, format!("{path} is unknown; there are /faults, /disconnect, /clock, /ban and /drop_after_bytes")))
-        }
+        ("POST", "/drop_after_bytes") => one("n").map(|n| Order::DropAfter(n.into())),
+        (_, path) if PATHS.contains(&path) => Err((405, format!("{} is not for {path}", request.method))),
+        (_, path) => Err((404, format!("{path} is unknown; there are {}", PATHS.join(", ")))),
     }
 }
 

@@ -17,10 +17,23 @@ pub struct Faults {
     pub reorder_wait_ns: i64,
     /// The connection is reset after an order request took effect and before its answer was sent.
     pub answer_reset: f64,
+    /// The connection is cut after the first `answer_cut_bytes` of the answer to an order request that took effect.
+    pub answer_cut: f64,
+    pub answer_cut_bytes: u64,
     /// An order request is answered "execution status unknown" without having had an effect.
     pub answer_unknown_before: f64,
     /// The same, after it took effect.
     pub answer_unknown_after: f64,
+    /// The code of such an answer: -1007 (a time-out) or -1006 (an unexpected response).
+    pub answer_unknown_code: i32,
+    /// An order request is answered with a plain 5xx, without having had an effect.
+    pub answer_5xx_before: f64,
+    /// The same, after it took effect.
+    pub answer_5xx_after: f64,
+    /// Everything that goes out is late by this and by a time drawn up to the jitter; what is sent on one connection
+    /// keeps its order.
+    pub delay_ns: i64,
+    pub jitter_ns: i64,
     /// Market streams are silent. What would have been sent is lost, so depth goes on with a gap; only a recording at
     /// full speed waits.
     pub market_frozen: bool,
@@ -40,8 +53,15 @@ impl Faults {
             report_reorder: 0.0,
             reorder_wait_ns: 20_000_000,
             answer_reset: 0.0,
+            answer_cut: 0.0,
+            answer_cut_bytes: 20,
             answer_unknown_before: 0.0,
             answer_unknown_after: 0.0,
+            answer_unknown_code: -1007,
+            answer_5xx_before: 0.0,
+            answer_5xx_after: 0.0,
+            delay_ns: 0,
+            jitter_ns: 0,
             market_frozen: false,
             depth_skip: 0.0,
             rng: fastrand::Rng::with_seed(seed),
@@ -56,6 +76,9 @@ impl Faults {
             "report_double" => &mut self.report_double,
             "report_reorder" => &mut self.report_reorder,
             "answer_reset" => &mut self.answer_reset,
+            "answer_cut" => &mut self.answer_cut,
+            "answer_5xx_before" => &mut self.answer_5xx_before,
+            "answer_5xx_after" => &mut self.answer_5xx_after,
             "answer_unknown_before" => &mut self.answer_unknown_before,
             "answer_unknown_after" => &mut self.answer_unknown_after,
             "depth_skip" => &mut self.depth_skip,
@@ -83,8 +106,24 @@ impl Faults {
                 let (least, most) = range.filter(|(least, most)| least <= most).ok_or_else(fault)?;
                 self.report_delay_ns = least..=most;
             }
-            "reorder_wait_ms" => {
-                self.reorder_wait_ns = ms(value).ok_or_else(|| format!("{name:?} = {value} is not within an hour"))?;
+            "reorder_wait_ms" | "delay_ms" | "jitter_ms" => {
+                let time = match name {
+                    "delay_ms" => &mut self.delay_ns,
+                    "jitter_ms" => &mut self.jitter_ns,
+                    _ => &mut self.reorder_wait_ns,
+                };
+                *time = ms(value).ok_or_else(|| format!("{name:?} = {value} is not within an hour"))?;
+            }
+            "answer_cut_bytes" => {
+                let fault = || format!("{name:?} = {value} is not a whole number from 0");
+                self.answer_cut_bytes = value.as_u64().ok_or_else(fault)?;
+            }
+            "answer_unknown_code" => {
+                self.answer_unknown_code = match value.as_i64() {
+                    Some(-1006) => -1006,
+                    Some(-1007) => -1007,
+                    _ => return Err(format!("{name:?} = {value} is neither -1006 nor -1007")),
+                };
             }
             _ => return Err(format!("{name:?} is no switch")),
         }
@@ -102,11 +141,24 @@ impl Faults {
             "report_reorder": self.report_reorder,
             "reorder_wait_ms": ms(&self.reorder_wait_ns),
             "answer_reset": self.answer_reset,
+            "answer_cut": self.answer_cut,
+            "answer_cut_bytes": self.answer_cut_bytes,
             "answer_unknown_before": self.answer_unknown_before,
             "answer_unknown_after": self.answer_unknown_after,
+            "answer_unknown_code": self.answer_unknown_code,
+            "answer_5xx_before": self.answer_5xx_before,
+            "answer_5xx_after": self.answer_5xx_after,
+            "delay_ms": ms(&self.delay_ns),
+            "jitter_ms": ms(&self.jitter_ns),
             "market_frozen": self.market_frozen,
             "depth_skip": self.depth_skip,
         })
+    }
+
+    /// Sets every switch back; the seed goes on from where it is.
+    pub fn clear(&mut self) {
+        let rng = self.rng.clone();
+        *self = Faults { rng, ..Faults::new(0) };
     }
 
     /// Resets every connection at the next turn.
@@ -140,14 +192,25 @@ impl Faults {
     /// What happens to the next order request.
     pub(in crate::sim) fn of_request(&mut self) -> RequestFault {
         if self.happens(self.answer_unknown_before) {
-            RequestFault::UnknownBefore
+            RequestFault::Before(BadAnswer::Unknown(self.answer_unknown_code))
         } else if self.happens(self.answer_unknown_after) {
-            RequestFault::UnknownAfter
+            RequestFault::After(BadAnswer::Unknown(self.answer_unknown_code))
+        } else if self.happens(self.answer_5xx_before) {
+            RequestFault::Before(BadAnswer::Plain5xx)
+        } else if self.happens(self.answer_5xx_after) {
+            RequestFault::After(BadAnswer::Plain5xx)
         } else if self.happens(self.answer_reset) {
             RequestFault::Reset
+        } else if self.happens(self.answer_cut) {
+            RequestFault::Cut(self.answer_cut_bytes)
         } else {
             RequestFault::None
         }
+    }
+
+    /// How late the next bytes of a connection go out.
+    pub(in crate::sim) fn lateness_ns(&mut self) -> i64 {
+        if self.jitter_ns == 0 { self.delay_ns } else { self.delay_ns + self.rng.i64(0..=self.jitter_ns) }
     }
 
     pub(in crate::sim) fn skips_depth(&mut self) -> bool {
@@ -167,9 +230,23 @@ pub(in crate::sim) enum ReportFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sim) enum RequestFault {
     None,
-    UnknownBefore,
-    UnknownAfter,
+    /// Answered so, without an effect.
+    Before(BadAnswer),
+    /// Answered so, after it took effect.
+    After(BadAnswer),
+    /// Not answered: the connection is reset.
     Reset,
+    /// The connection is cut after this much of the answer.
+    Cut(u64),
+}
+
+/// An answer that says nothing about what became of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sim) enum BadAnswer {
+    /// The venue's own "execution status unknown", by its code.
+    Unknown(i32),
+    /// A server's page, not the venue's JSON.
+    Plain5xx,
 }
 
 #[cfg(test)]

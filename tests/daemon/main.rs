@@ -2,6 +2,8 @@
 //!
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
+mod access;
+mod commands;
 mod credentials;
 mod died;
 mod kill9;

@@ -9,7 +9,7 @@ use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
 use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
 use tollgate::domain::*;
-use tollgate::feed::{Feed, FeedConfig};
+use tollgate::feed::{Feed, FeedConfig, MarketData};
 use tollgate::gateway::{Gateway, GatewayConfig};
 use tollgate::net::Endpoint;
 use tollgate::net::link::{Tx, Wake, link};
@@ -350,6 +350,8 @@ fn feed_config() -> FeedConfig {
         venue: "binance".to_owned(),
         stream: Endpoint { host: "venue".to_owned(), port: 9000, tls: false },
         stream_path: String::new(),
+        market_data: MarketData::Json,
+        connections: 1,
         rest_url: format!("http://{ADDR}"),
         instruments: INSTRUMENTS.iter().map(|(id, symbol, _)| (*id, (*symbol).to_owned())).collect(),
         quotes: true,

@@ -7,3 +7,4 @@ mod sources;
 mod store;
 mod support;
 mod tamper;
+mod tokens;

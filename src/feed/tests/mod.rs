@@ -4,12 +4,15 @@ mod agent;
 mod faults;
 mod recorded;
 mod renewal;
+mod sbe;
+mod second;
 
 use super::*;
 use crate::core::event::Body;
 use crate::domain::{FeedState, Level, Side};
 use crate::net::link::{Rx, Wake, link};
 use crate::net::mem::MemHub;
+use crate::net::ws::WebSocket;
 use crate::net::{ByteStream, Listener, RestRequest, RestResponse};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -81,6 +84,8 @@ pub fn config(symbols: &[&str]) -> FeedConfig {
         venue: "test".to_owned(),
         stream: Endpoint { host: "stream.test".to_owned(), port: 9443, tls: false },
         stream_path: String::new(),
+        market_data: MarketData::Json,
+        connections: 1,
         rest_url: "http://rest.test".to_owned(),
         instruments: symbols.iter().enumerate().map(|(i, s)| (InstrumentId(i as u16), s.to_string())).collect(),
         quotes: true,

@@ -81,11 +81,11 @@ fn play(name: &str, lines: &[Recorded]) -> (Tally, Vec<(String, Seen)>) {
                 let seen = &mut seen[update.instrument.index()];
                 let head =
                     UpdateHead { first_id: update.first_id, last_id: update.last_id, ts_event_ns: update.ts_event_ns };
-                match seen.sync.on_update(head, &update.bids, &update.asks) {
+                match seen.sync.on_update(head, &update.bids, &update.asks, false) {
                     OnUpdate::Apply => seen.apply(update.last_id, &update.bids, &update.asks, &mut tally, name),
                     OnUpdate::Held => {}
                     OnUpdate::Stale => tally.stale += 1,
-                    OnUpdate::Gap | OnUpdate::Overflow => tally.gaps += 1,
+                    OnUpdate::Gap | OnUpdate::Overflow | OnUpdate::Ahead => tally.gaps += 1,
                 }
             }
             Err(DecodeError::UnknownType) => tally.other += 1,

@@ -211,7 +211,7 @@ impl Gateway {
             endpoint,
             // Others may use the account and the address: only the answers know what is left of the limits.
             target: format!("{path}?returnRateLimits=true"),
-            ws: WebSocket::new(ws_config, config.seed),
+            ws: WebSocket::new(ws_config, config.seed).stamped_by(clock),
             ws_config,
             next: None,
             old: None,

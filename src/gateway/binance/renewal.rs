@@ -98,7 +98,7 @@ impl Gateway {
             return 0;
         }
         self.twice.clear();
-        let mut ws = WebSocket::new(self.ws_config, self.config.seed ^ now.unsigned_abs());
+        let mut ws = WebSocket::new(self.ws_config, self.config.seed ^ now.unsigned_abs()).stamped_by(&self.desk.clock);
         match ws.connect(&mut *self.network, &self.endpoint, &self.target, &[], now) {
             Ok(()) => self.next = Some(NextLink { ws, phase: Phase::Connecting, session: false }),
             Err(error) => self.renewal_failed(&error.to_string(), now),
@@ -110,7 +110,7 @@ impl Gateway {
         let mut work = 0;
         while work < FRAMES_MAX && self.desk.reports.has_room() {
             let heard = match next.ws.poll(now) {
-                Ok(Some(message)) => self.desk.on_frame(message.payload, self.desk.clock.now()),
+                Ok(Some(message)) => self.desk.on_frame(message.payload, message.recv_ns),
                 Ok(None) => break,
                 Err(error) => {
                     self.renewal_failed(&error.to_string(), now);
@@ -213,7 +213,7 @@ impl Gateway {
                     if self.twice.is_told(&self.desk.counters, By::Old, message.payload) {
                         Heard::Nothing
                     } else {
-                        self.desk.on_frame(message.payload, self.desk.clock.now())
+                        self.desk.on_frame(message.payload, message.recv_ns)
                     }
                 }
                 Ok(None) => break,

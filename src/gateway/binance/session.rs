@@ -130,7 +130,7 @@ impl Gateway {
                 Ok(Some(message)) if by.is_some_and(|by| twice.is_told(&desk.counters, by, message.payload)) => {
                     Heard::Nothing
                 }
-                Ok(Some(message)) => desk.on_frame(message.payload, desk.clock.now()),
+                Ok(Some(message)) => desk.on_frame(message.payload, message.recv_ns),
                 Ok(None) => break,
                 Err(error) => {
                     self.on_link_error(&error, now);

@@ -18,6 +18,7 @@ use self::frame::{CONTROL_MAX, Fault, HEADER_MAX, Opcode, Role};
 use self::handshake::Verdict;
 use super::{ByteStream, Endpoint, Network};
 use crate::domain::Nanos;
+use crate::telemetry::clock::Clock;
 use std::io;
 use std::ops::Range;
 
@@ -67,6 +68,8 @@ pub enum WsState {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     pub binary: bool,
+    /// When the read that completed it returned.
+    pub recv_ns: Nanos,
     pub payload: &'a mut [u8],
 }
 
@@ -156,6 +159,9 @@ pub struct WebSocket {
     deadline: Nanos,
     last_recv: Nanos,
     last_pong: Nanos,
+    /// Stamps each read; without it a read has the time of the `poll` that made it.
+    clock: Option<Clock>,
+    read_ns: Nanos,
     counters: WsCounters,
 }
 
@@ -182,8 +188,16 @@ impl WebSocket {
             deadline: 0,
             last_recv: 0,
             last_pong: 0,
+            clock: None,
+            read_ns: 0,
             counters: WsCounters::default(),
         }
+    }
+
+    /// Stamps messages with this clock at each read, and not with the time that `poll` is told: a turn reads many times.
+    pub fn stamped_by(mut self, clock: &Clock) -> WebSocket {
+        self.clock = Some(clock.clone());
+        self
     }
 
     /// Starts a client connection to `target` (path and query) at `to`. `poll` carries it on.
@@ -222,6 +236,7 @@ impl WebSocket {
     pub fn upgrade(&mut self, stream: Box<dyn ByteStream>, peer: &str, key: &str, rest: &[u8], now: Nanos) {
         self.start(stream, Role::Server, peer.to_owned(), now);
         self.recv.append(rest);
+        self.read_ns = now;
         self.send.extend_from_slice(&handshake::response(key));
         self.open(now);
     }
@@ -291,18 +306,18 @@ impl WebSocket {
     }
 
     /// Carries the connection on and hands out the next message, or `None` where none has come whole. It has then
-    /// read until the socket had nothing more, so a thread may sleep on the socket's readiness. The stamp of a
-    /// message's arrival is taken by the caller, right after this returns.
+    /// read until the socket had nothing more, so a thread may sleep on the socket's readiness. Messages that one read
+    /// brought have one stamp, however late the last of them is handed out.
     #[inline]
     pub fn poll(&mut self, now: Nanos) -> Result<Option<Message<'_>>, WsError> {
         match self.advance(now) {
             Ok(Some((binary, Located::Received(range)))) => {
                 self.counters.messages += 1;
-                Ok(Some(Message { binary, payload: &mut self.recv.unread_mut()[range] }))
+                Ok(Some(Message { binary, recv_ns: self.read_ns, payload: &mut self.recv.unread_mut()[range] }))
             }
             Ok(Some((binary, Located::Assembled))) => {
                 self.counters.messages += 1;
-                Ok(Some(Message { binary, payload: &mut self.assembled }))
+                Ok(Some(Message { binary, recv_ns: self.read_ns, payload: &mut self.assembled }))
             }
             Ok(None) => Ok(None),
             Err(error) => {
@@ -400,6 +415,7 @@ impl WebSocket {
             }
             Ok(0) => Err(WsError::Ended { peer: self.peer.clone() }),
             Ok(n) => {
+                self.read_ns = self.clock.as_ref().map_or(now, Clock::now);
                 self.recv.filled(n);
                 self.last_recv = now;
                 self.counters.bytes_read += n as u64;

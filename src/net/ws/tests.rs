@@ -449,3 +449,46 @@ fn liveness_is_told_by_bytes_and_pongs() {
     assert!(ws.poll(quiet).unwrap().is_none());
     assert_eq!(ws.last_recv(), now);
 }
+
+/// A socket whose first read brings two messages, and whose clock runs on between any two calls.
+struct Burst {
+    clock: Clock,
+    chunks: std::collections::VecDeque<Vec<u8>>,
+}
+
+impl ByteStream for Burst {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.clock.set(self.clock.now() + STEP);
+        let chunk = self.chunks.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        buf[..chunk.len()].copy_from_slice(&chunk);
+        Ok(chunk.len())
+    }
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+    fn close(&mut self) {}
+}
+
+#[test]
+fn a_message_has_the_stamp_of_the_read_that_completed_it() {
+    let clock = Clock::virtual_at(0);
+    // Two whole messages and the beginning of a third; then its rest; then one in two fragments, a read apart.
+    let frame = |first: u8, text: &[u8]| [&[first, 0x80 | text.len() as u8, 0, 0, 0, 0][..], text].concat();
+    let chunks = [
+        [frame(0x81, b"a"), frame(0x81, b"b"), frame(0x81, b"cc")[..7].to_vec()].concat(),
+        frame(0x81, b"cc")[7..].to_vec(),
+        frame(0x01, b"d"),
+        frame(0x80, b"e"),
+    ];
+    let stream = Burst { clock: clock.clone(), chunks: chunks.into() };
+    let mut ws = WebSocket::new(WsConfig::default(), 1).stamped_by(&clock);
+    ws.upgrade(Box::new(stream), "client", "dGhlIHNhbXBsZSBub25jZQ==", &[], 0);
+    let mut seen = Vec::new();
+    while let Some(message) = ws.poll(0).unwrap() {
+        seen.push((String::from_utf8_lossy(message.payload).into_owned(), message.recv_ns / STEP));
+        // Decoding takes a while.
+        clock.set(clock.now() + 100 * STEP);
+    }
+    let want = [("a", 1), ("b", 1), ("cc", 202), ("de", 304)];
+    assert_eq!(seen, want.map(|(text, at)| (text.to_owned(), at)));
+}

@@ -1,5 +1,6 @@
 //! The venue's refusals: HTTP status, code and text as the venue words them (reference §13, `errors.json`).
 
+use crate::sim::faults::BadAnswer;
 use std::borrow::Cow;
 
 /// A refusal, the same over REST and the WebSocket API.
@@ -105,12 +106,28 @@ impl ApiError {
         ApiError::new(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
     }
 
-    /// -1007: the request may or may not have had an effect.
-    pub fn unknown_outcome() -> ApiError {
-        ApiError::with_status(
-            504,
-            -1007,
-            "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
-        )
+    /// The request may or may not have had an effect: -1007, or -1006.
+    pub fn unknown_outcome(code: i32) -> ApiError {
+        if code == -1006 {
+            let msg = "An unexpected response was received from the message bus. Execution status unknown.";
+            return ApiError::with_status(500, code, msg);
+        }
+        let msg = "Timeout waiting for response from backend server. Send status unknown; execution status unknown.";
+        ApiError::with_status(504, code, msg)
+    }
+
+    pub fn bad_answer(bad: BadAnswer) -> ApiError {
+        match bad {
+            BadAnswer::Unknown(code) => ApiError::unknown_outcome(code),
+            BadAnswer::Plain5xx => ApiError::plain_5xx(),
+        }
+    }
+
+    /// What a server in front of the venue answers; over REST its page stands in place of code and text.
+    pub fn plain_5xx() -> ApiError {
+        ApiError::with_status(PLAIN_5XX, -1000, "An unknown error occurred while processing the request.")
     }
 }
+
+/// The status of such an answer.
+pub const PLAIN_5XX: u16 = 502;

@@ -44,6 +44,8 @@ pub enum Role {
 pub struct Slot {
     pub conn: Conn,
     pub role: Role,
+    /// When a shutdown that was announced closes it.
+    pub shut_at: Option<Nanos>,
 }
 
 /// A frame for the subscribers of one stream.
@@ -156,7 +158,7 @@ impl Hub {
         let mut written: [Option<Vec<u8>>; 2] = [None, None];
         let mut sent = 0;
         for &slot in subscribers {
-            let Some(Slot { conn, role: Role::Streams(session) }) = self.slots[slot].as_mut() else { continue };
+            let Some(Slot { conn, role: Role::Streams(session), .. }) = self.slots[slot].as_mut() else { continue };
             let data: &[u8] = match frame {
                 Outgoing::Verbatim { frame, .. } if session.combined => {
                     conn.send_text(&[frame]);
@@ -192,7 +194,7 @@ impl Hub {
     /// Sends an account's event to every connection that subscribed to the account, through the faults.
     fn tell(&mut self, venue: &Venue, event: &UserEvent) {
         for slot in 0..self.slots.len() {
-            let Some(Slot { conn, role: Role::Api(session) }) = &self.slots[slot] else { continue };
+            let Some(Slot { conn, role: Role::Api(session), .. }) = &self.slots[slot] else { continue };
             let Some((subscription, _)) = session.subscriptions.iter().find(|(_, a)| *a == event.account) else {
                 continue;
             };
@@ -248,9 +250,31 @@ impl Hub {
         self.release(|held| held.due_ns <= now)
     }
 
+    /// Tells every WebSocket client that the server shuts down (reference §14.1, §16.1), and closes it at `at`.
+    pub fn shut_down(&mut self, at: Nanos) {
+        let now_us = self.now / 1_000;
+        for Slot { conn, role, shut_at } in self.slots.iter_mut().flatten() {
+            let (unit, wrap) = match role {
+                Role::Http => continue,
+                Role::Streams(session) if session.combined => {
+                    (session.unit, ("{\"stream\":\"!serverShutdown\",\"data\":", "}"))
+                }
+                Role::Streams(session) => (session.unit, ("", "")),
+                Role::Api(session) => (session.unit, ("{\"event\":", "}")),
+            };
+            let mut j = Json::new(unit);
+            j.object("", |j| {
+                j.str("e", "serverShutdown");
+                j.time("E", now_us);
+            });
+            conn.send_text(&[wrap.0.as_bytes(), j.bytes(), wrap.1.as_bytes()]);
+            *shut_at = Some(at);
+        }
+    }
+
     /// Takes a connection into a free slot.
     pub fn accept(&mut self, conn: Conn) {
-        let slot = Slot { conn, role: Role::Http };
+        let slot = Slot { conn, role: Role::Http, shut_at: None };
         match self.slots.iter_mut().find(|s| s.is_none()) {
             Some(free) => *free = Some(slot),
             None => self.slots.push(Some(slot)),

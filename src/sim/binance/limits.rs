@@ -95,18 +95,44 @@ pub struct Limits {
     refusals: Window,
     banned_until_us: i64,
     next_ban_us: i64,
+    forced: Option<Forced>,
+}
+
+/// A limit that a fault says is used up.
+#[derive(Debug, Clone, Copy)]
+struct Forced {
+    until_us: i64,
+    refusals_left: u32,
+    ban_us: i64,
 }
 
 impl Limits {
     pub fn new(config: LimitsConfig) -> Limits {
         let next_ban_us = i64::from(config.ban_seconds) * US;
-        Limits { config, weight: Window::new(MINUTE), refusals: Window::new(MINUTE), banned_until_us: 0, next_ban_us }
+        Limits {
+            config,
+            weight: Window::new(MINUTE),
+            refusals: Window::new(MINUTE),
+            banned_until_us: 0,
+            next_ban_us,
+            forced: None,
+        }
     }
 
     /// Refuses a caller who is banned or has no weight left. Called before a request is looked at.
     pub fn admit(&mut self, now_us: i64) -> Result<(), ApiError> {
         if now_us < self.banned_until_us {
             return Err(self.banned());
+        }
+        if let Some(forced) = self.forced.as_mut().filter(|forced| now_us < forced.until_us) {
+            if forced.refusals_left == 0 {
+                self.banned_until_us = now_us + forced.ban_us;
+                self.forced = None;
+                return Err(self.banned());
+            }
+            forced.refusals_left -= 1;
+            let until_us = forced.until_us;
+            return Err(self.too_much(until_us));
         }
         let weight = *self.weight.at(now_us);
         if weight.count < self.config.weight_per_minute {
@@ -120,12 +146,29 @@ impl Limits {
             self.next_ban_us = (self.next_ban_us * 2).min(BAN_MAX_US);
             return Err(self.banned());
         }
+        Err(self.too_much(weight.end_us()))
+    }
+
+    fn too_much(&self, until_us: i64) -> ApiError {
         let limit = self.config.weight_per_minute;
         let msg = format!(
             "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. \
              Please use WebSocket Streams for live updates to avoid polling the API."
         );
-        Err(ApiError { status: 429, code: -1003, msg: msg.into(), retry_at_us: Some(weight.end_us()), data: None })
+        ApiError { status: 429, code: -1003, msg: msg.into(), retry_at_us: Some(until_us), data: None }
+    }
+
+    /// Refuses everything for a time, and bans who goes on asking: after so many refusals, for so long.
+    pub fn exhaust(&mut self, seconds: u32, refusals: Option<u32>, ban_seconds: Option<u32>, now_us: i64) {
+        let ban_us = i64::from(ban_seconds.unwrap_or(self.config.ban_seconds)) * US;
+        let refusals_left = refusals.unwrap_or(self.config.refusals_before_ban);
+        self.forced = Some(Forced { until_us: now_us + i64::from(seconds) * US, refusals_left, ban_us });
+    }
+
+    /// Ends a ban and what a fault has used up.
+    pub fn pardon(&mut self) {
+        self.banned_until_us = 0;
+        self.forced = None;
     }
 
     /// Bans the caller from now on.

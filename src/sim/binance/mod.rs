@@ -37,7 +37,7 @@ pub use hub::ClientCounts;
 pub use limits::LimitsConfig;
 
 use super::conn::{BadBytes, Conn, Message};
-use super::control::{self, ControlServer};
+use super::control::{self, ControlServer, Which};
 use super::decimal;
 use super::faults::Faults;
 use super::market::recording::{self, Player};
@@ -325,9 +325,31 @@ impl BinanceSim {
         match order {
             control::Order::Show => {}
             control::Order::Faults(faults) => self.hub.faults = *faults,
-            control::Order::Disconnect => self.hub.faults.disconnect_all(),
+            control::Order::Clear => {
+                self.hub.faults.clear();
+                self.desk.limits.pardon();
+                self.desk.clock_offset_us = 0;
+            }
+            control::Order::Disconnect(Which::All) => self.hub.faults.disconnect_all(),
+            control::Order::Disconnect(which) => {
+                let meant = |role: &Role| match role {
+                    Role::Http => false,
+                    Role::Streams(_) => which == Which::Streams,
+                    Role::Api(_) => which == Which::Api,
+                };
+                self.hub.slots.iter_mut().flatten().filter(|s| meant(&s.role)).for_each(|s| s.conn.reset());
+            }
+            control::Order::ServerShutdown(seconds) => self.hub.shut_down(now + i64::from(seconds) * 1_000_000_000),
             control::Order::Clock(offset_ms) => self.desk.clock_offset_us = offset_ms * 1_000,
-            control::Order::Ban(seconds) => self.desk.limits.ban(seconds, now / 1_000),
+            control::Order::Ban(seconds) => {
+                self.desk.limits.ban(seconds, now / 1_000);
+                for slot in self.hub.slots.iter_mut().flatten().filter(|s| matches!(s.role, Role::Api(_))) {
+                    slot.conn.close_ws(now, 1008, "banned");
+                }
+            }
+            control::Order::RateLimit { seconds, refusals, ban_seconds } => {
+                self.desk.limits.exhaust(seconds, refusals, ban_seconds, now / 1_000);
+            }
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
             }
@@ -391,16 +413,18 @@ impl BinanceSim {
     }
 
     fn on_message(&mut self, slot: usize, message: Message, now: Nanos) {
-        let Some(Slot { conn, role }) = &mut self.hub.slots[slot] else { return };
+        let Some(Slot { conn, role, .. }) = &mut self.hub.slots[slot] else { return };
         let now_us = now / 1_000;
         match (message, &mut *role) {
             (Message::Http(request), _) => {
+                let before = conn.backlog() as u64;
                 let mut out = std::mem::take(conn.out());
                 let after = rest::handle(&mut self.desk, &mut self.hub.faults, &request, &mut out, now_us);
                 *conn.out() = out;
                 match after {
                     After::Answered { keep_alive: true } => {}
                     After::Answered { keep_alive: false } => conn.close(now),
+                    After::Cut(bytes) => conn.cut_after(before + bytes),
                     After::Reset => conn.reset(),
                     After::Upgraded(mut new_role, names) => {
                         conn.upgrade(now);
@@ -432,6 +456,9 @@ impl BinanceSim {
             }
             (Message::Text(text), Role::Api(session)) => {
                 let reply = wsapi::handle(&mut self.desk, &mut self.hub.faults, session, &text, now_us);
+                if let Some(bytes) = reply.cut {
+                    conn.cut_after(conn.backlog() as u64 + bytes);
+                }
                 match reply.text {
                     Some(text) => conn.send_text(&[&text]),
                     None => conn.reset(),
@@ -453,9 +480,9 @@ impl BinanceSim {
     /// Pings, ages, bounds and writes every connection; drops those that are done.
     fn tend(&mut self, now: Nanos) -> usize {
         let mut work = 0;
-        let Hub { slots, streams, counts, backlog_max, .. } = &mut self.hub;
+        let Hub { slots, streams, counts, backlog_max, faults, .. } = &mut self.hub;
         for (index, entry) in slots.iter_mut().enumerate() {
-            let Some(Slot { conn, .. }) = entry else { continue };
+            let Some(Slot { conn, shut_at, .. }) = entry else { continue };
             if conn.open() && !conn.keep_alive(now) {
                 counts.silent_clients += 1;
                 tracing::warn!(conn = conn.id, "a client that answered no ping was closed");
@@ -467,7 +494,10 @@ impl BinanceSim {
             if conn.is_ws() && now - conn.opened_ns >= self.config.connection_lifetime_ns {
                 conn.close_ws(now, 1001, "the connection has reached its age limit");
             }
-            work += usize::from(conn.flush() > 0);
+            if shut_at.is_some_and(|at| now >= at) {
+                conn.close_ws(now, 1001, "the server shuts down");
+            }
+            work += usize::from(conn.flush(faults.lateness_ns(), now) > 0);
             if conn.backlog() > *backlog_max {
                 counts.slow_clients += 1;
                 tracing::warn!(conn = conn.id, backlog = conn.backlog(), "a client that reads too slowly was closed");

@@ -1,7 +1,7 @@
 //! REST (reference §6): HTTP requests to calls, results to responses; and the upgrades to WebSocket.
 
 use super::api::{Call, Desk, ROUTES, Signed};
-use super::errors::ApiError;
+use super::errors::{ApiError, PLAIN_5XX};
 use super::hub::{ApiSession, Role};
 use super::limits::Limits;
 use super::params::Params;
@@ -18,6 +18,8 @@ const WS_API_CONNECT_WEIGHT: u32 = 2;
 pub enum After {
     /// The response is written.
     Answered { keep_alive: bool },
+    /// As above; a fault lets only so much of it out.
+    Cut(u64),
     /// The handshake is written; the connection goes on as this.
     Upgraded(Role, Vec<String>),
     /// A fault cuts the connection before the response.
@@ -58,6 +60,10 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, request: &Request, out: &mut
             }
             http::respond(out, 200, JSON, &headers, json.bytes(), keep_alive);
         }
+        Err(error) if error.status == PLAIN_5XX => {
+            let page = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
+            http::respond(out, PLAIN_5XX, "text/html", &[], page, keep_alive);
+        }
         Err(error) => {
             if let Some(at) = error.retry_at_us {
                 let seconds = (at - now_us + 999_999) / 1_000_000;
@@ -65,6 +71,9 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, request: &Request, out: &mut
             }
             http::respond(out, error.status, JSON, &headers, &error_body(&error), keep_alive);
         }
+    }
+    if let RequestFault::Cut(bytes) = fault {
+        return After::Cut(bytes);
     }
     After::Answered { keep_alive }
 }
@@ -97,11 +106,11 @@ fn call(
             let signed = Signed::Rest { query: &request.query, body };
             account = Some(desk.authenticate(request.header("x-mbx-apikey"), &params, &signed, now_us)?);
         }
-        if fault == RequestFault::UnknownBefore {
-            return Err(ApiError::unknown_outcome());
+        if let RequestFault::Before(bad) = fault {
+            return Err(ApiError::bad_answer(bad));
         }
         let answer = desk.answer(route, account.unwrap_or(0), &params, unit, now_us)?;
-        if fault == RequestFault::UnknownAfter { Err(ApiError::unknown_outcome()) } else { Ok(answer) }
+        if let RequestFault::After(bad) = fault { Err(ApiError::bad_answer(bad)) } else { Ok(answer) }
     };
     let result = run();
     desk.limits.add_weight(route.weight(&params, result.is_err()), now_us);

@@ -32,6 +32,8 @@ pub struct Reply {
     pub events: Vec<Vec<u8>>,
     /// The caller is banned: the connection is closed after the answer.
     pub close: bool,
+    /// A fault lets only so much of the answer out.
+    pub cut: Option<u64>,
 }
 
 /// Carries out one request.
@@ -42,7 +44,7 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
             desk.limits.add_weight(1, now_us);
             let error = ApiError::new(-1135, "Invalid JSON Request");
             let text = answer(desk, session, "null", &Err(error), None, None, now_us);
-            return Reply { text: Some(text), events: Vec::new(), close: false };
+            return Reply { text: Some(text), events: Vec::new(), close: false, cut: None };
         }
     };
     let raw_id = request.id.map_or("null", RawValue::get);
@@ -78,14 +80,15 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
         result
     });
     if fault == RequestFault::Reset {
-        return Reply { text: None, events: Vec::new(), close: true };
+        return Reply { text: None, events: Vec::new(), close: true, cut: None };
     }
     let close = matches!(&result, Err(error) if error.status == 418);
+    let cut = if let RequestFault::Cut(bytes) = fault { Some(bytes) } else { None };
     let orders = account.filter(|_| call.is_some_and(Call::places_orders));
     let wanted = params.boolean("returnRateLimits").ok().flatten();
     let ended = subscribed.iter().filter(|s| !session.subscriptions.contains(s));
     let events = ended.map(|(id, _)| terminated(*id, session, now_us)).collect();
-    Reply { text: Some(answer(desk, session, id, &result, orders, wanted, now_us)), events, close }
+    Reply { text: Some(answer(desk, session, id, &result, orders, wanted, now_us)), events, close, cut }
 }
 
 /// The last event of a subscription.
@@ -116,12 +119,12 @@ fn run(
         Some(Ok(account)) => Some(account),
         Some(Err(error)) => return (Err(error), None),
     };
-    if fault == RequestFault::UnknownBefore {
-        return (Err(ApiError::unknown_outcome()), account);
+    if let RequestFault::Before(bad) = fault {
+        return (Err(ApiError::bad_answer(bad)), account);
     }
     let mut result = desk.answer(call, account.unwrap_or(0), params, session.unit, now_us);
-    if fault == RequestFault::UnknownAfter && result.is_ok() {
-        result = Err(ApiError::unknown_outcome());
+    if let (RequestFault::After(bad), Ok(_)) = (fault, &result) {
+        result = Err(ApiError::bad_answer(bad));
     }
     (result, account)
 }

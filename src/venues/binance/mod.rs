@@ -31,6 +31,7 @@ pub mod user;
 
 pub use decode::DecodeError;
 pub use market::{Market, MarketDecoder};
+pub use sbe::SbeDecoder;
 pub use symbols::SymbolTable;
 
 /// Decimal places of every price and quantity of this venue, in every instrument.

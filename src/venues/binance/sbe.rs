@@ -6,7 +6,7 @@
 
 use super::SCALE;
 use super::decode::DecodeError;
-use super::market::{DepthUpdate, MAX_UPDATE_LEVELS};
+use super::market::{DepthUpdate, MAX_UPDATE_LEVELS, Suspect};
 use super::symbols::SymbolTable;
 use crate::domain::{ExecId, InstrumentId, Level, Price, Qty, Quote, Side, TradeTick};
 
@@ -87,6 +87,27 @@ impl SbeDecoder {
                 self.on_depth((id, id), time_at(root, 0)?, (root[16], root[17]), rest).map(|()| SbeMarket::Snapshot)
             }
             _ => Err(DecodeError::UnknownType),
+        }
+    }
+
+    /// Which book is in doubt after a frame that `decode` refused.
+    pub fn suspect(&self, frame: &[u8]) -> Suspect {
+        let Some((header, body)) = frame.split_at_checked(HEADER_LEN) else { return Suspect::All };
+        if u16_at(header, 4) != SCHEMA {
+            return Suspect::All;
+        }
+        match u16_at(header, 2) {
+            TRADES | BEST_BID_ASK => Suspect::None,
+            DEPTH_DIFF => {
+                let after = body.get(usize::from(u16_at(header, 0))..).and_then(side_end).and_then(side_end);
+                match after.map(|rest| self.symbol(rest)) {
+                    Some(Ok(id)) => Suspect::One(id),
+                    // A book that is nobody's here.
+                    Some(Err(DecodeError::UnknownSymbol)) => Suspect::None,
+                    _ => Suspect::All,
+                }
+            }
+            _ => Suspect::All,
         }
     }
 
@@ -211,6 +232,12 @@ fn levels<'a>(rest: &'a [u8], scales: (Scale, Scale), side: &mut Vec<Level>) -> 
         side.push(Level { px, qty: Qty(scales.1.apply(i64_at(entry, 8), "qty")?) });
     }
     Ok(group.rest)
+}
+
+/// What stands behind one side of a book, whatever its levels say.
+fn side_end(rest: &[u8]) -> Option<&[u8]> {
+    let dimension = rest.get(..4)?;
+    rest.get(4 + usize::from(u16_at(dimension, 0)) * usize::from(u16_at(dimension, 2))..)
 }
 
 /// From a frame's exponent to this venue's scale.

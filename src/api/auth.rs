@@ -1,0 +1,245 @@
+//! Who asks, and what each may ask for: bearer tokens, the dashboard's sessions, roles.
+//!
+//! Invariants:
+//! - Once a token has been made, nobody gets in without one, whatever becomes of the file of tokens.
+//! - An action that no table here names needs the role admin.
+//! - A session ends with the token that began it.
+
+use super::answer::Failure;
+use super::session::{Sessions, cookie};
+use crate::credentials::{CredentialError, Role, TokenInfo, TokenRefused, WatchedTokens};
+use crate::domain::{Nanos, Text};
+use axum::http::{HeaderMap, StatusCode, header};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Who sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// As the journal keeps it: the token's name, or `api` where no token is needed.
+    pub who: Text<24>,
+    pub role: Role,
+    /// The address that the request came from.
+    pub from: Text<40>,
+    /// `None` where no token is needed.
+    pub token: Option<Text<8>>,
+}
+
+impl Caller {
+    /// Whoever reaches a paper engine on its own machine, before any token was made.
+    pub fn local(from: IpAddr) -> Caller {
+        Caller { who: Text::new("api"), role: Role::Admin, from: Text::new(&from.to_string()), token: None }
+    }
+
+    fn of(token: &TokenInfo, from: IpAddr) -> Caller {
+        Caller {
+            who: Text::new(&token.name),
+            role: token.role,
+            from: Text::new(&from.to_string()),
+            token: Some(Text::new(&token.id)),
+        }
+    }
+
+    /// Refuses what the caller's role does not allow.
+    pub fn need(&self, role: Role, what: &str) -> Result<(), Failure> {
+        if self.role >= role {
+            return Ok(());
+        }
+        let message = format!("{what} needs the role {role}, and {} is a {}", self.who, self.role);
+        Err(Failure::new(StatusCode::FORBIDDEN, "ROLE_NOT_ENOUGH", message))
+    }
+}
+
+/// The role that a `POST` action needs. What only takes risk away needs no more than what adds it.
+pub fn role_to_act(action: &str) -> Role {
+    match action {
+        "place-order"
+        | "validate-order"
+        | "cancel-order"
+        | "cancel-all-orders"
+        | "close-position"
+        | "close-all-positions"
+        | "emergency-stop"
+        | "acknowledge" => Role::Trader,
+        // A trader may halt; the action itself asks for more where something is let loose.
+        "set-trading-state" => Role::Trader,
+        _ => Role::Admin,
+    }
+}
+
+/// The role that a `GET` action needs.
+pub fn role_to_look(action: &str) -> Role {
+    match action {
+        "credentials-status" | "tokens" => Role::Admin,
+        _ => Role::Viewer,
+    }
+}
+
+/// Why the API does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error(transparent)]
+    Tokens(#[from] CredentialError),
+    #[error(
+        "{why}, so its API needs a token, and no token that is good is in {file}: `tollgate token create --name NAME \
+         --role admin` makes one"
+    )]
+    NoToken { why: &'static str, file: String },
+}
+
+/// How a request shows who it is from.
+pub enum Shown<'a> {
+    Bearer(&'a [u8]),
+    /// A session's cookie, and the token against forgery where the request has one.
+    Cookie {
+        session: &'a str,
+        csrf: Option<&'a [u8]>,
+    },
+    Nothing,
+}
+
+/// The header that a request with a session's cookie proves itself by.
+pub const CSRF_HEADER: &str = "x-csrf-token";
+
+impl Shown<'_> {
+    /// A bearer token stands before a cookie, which a browser sends unasked.
+    pub fn in_headers(headers: &HeaderMap) -> Shown<'_> {
+        let authorization = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        if let Some(value) = authorization {
+            let bearer = value.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+            return Shown::Bearer(bearer.map_or(b"", |(_, token)| token.trim_ascii()));
+        }
+        match cookie(headers) {
+            Some(session) => Shown::Cookie { session, csrf: headers.get(CSRF_HEADER).map(|value| value.as_bytes()) },
+            None => Shown::Nothing,
+        }
+    }
+}
+
+/// The door: tokens and sessions.
+pub struct Access {
+    tokens: Mutex<WatchedTokens>,
+    pub(super) sessions: Mutex<Sessions>,
+    /// Nobody needs a token before the first was made: paper trading, on this machine alone.
+    open: bool,
+}
+
+impl Access {
+    /// Opens the door. `why_needed` says why a token is needed even before the first was made; without one that is good
+    /// the engine then does not start.
+    pub fn open(tokens: &Path, why_needed: Option<&'static str>, now: Nanos) -> Result<Access, AccessError> {
+        let mut watched = WatchedTokens::open(tokens)?;
+        if let Some(why) = why_needed {
+            let good = watched.now().is_ok_and(|tokens| tokens.any_good(seconds(now)));
+            if !good {
+                return Err(AccessError::NoToken { why, file: tokens.display().to_string() });
+            }
+        }
+        let sessions = Mutex::new(Sessions::default());
+        Ok(Access { tokens: Mutex::new(watched), sessions, open: why_needed.is_none() })
+    }
+
+    /// Who sent a request with these headers. `changes` where it asks for more than to look.
+    pub fn caller(&self, shown: &Shown, changes: bool, from: IpAddr, now: Nanos) -> Result<Caller, Failure> {
+        let mut tokens = lock(&self.tokens);
+        let known = tokens.now().map_err(unreadable)?;
+        match shown {
+            Shown::Bearer(text) => match known.check(text, seconds(now)) {
+                Ok(token) => Ok(Caller::of(token, from)),
+                Err(refused) => Err(unauthorized(refused)),
+            },
+            Shown::Cookie { session, csrf } => {
+                let mut sessions = lock(&self.sessions);
+                let ended = || refuse("SESSION_ENDED", "this session has ended: log in again");
+                let session = sessions.find(session, now).ok_or_else(ended)?;
+                // Revoked or expired since.
+                let token = known.good(session.token.as_str(), seconds(now)).ok_or_else(ended)?;
+                if changes && !csrf.is_some_and(|csrf| session.proves(csrf)) {
+                    let message = "a request with a session's cookie that changes something must prove by the header \
+                                   X-CSRF-Token that it comes from the page that logged in";
+                    return Err(Failure::new(StatusCode::FORBIDDEN, "CSRF_TOKEN_WRONG", message));
+                }
+                Ok(Caller::of(token, from))
+            }
+            Shown::Nothing if self.open && !tokens.needed() => Ok(Caller::local(from)),
+            Shown::Nothing => {
+                Err(refuse("TOKEN_MISSING", "say who asks: Authorization: Bearer TOKEN (`tollgate token create`)"))
+            }
+        }
+    }
+
+    /// The token of that text, for a login.
+    pub fn token(&self, text: &[u8], now: Nanos) -> Result<TokenInfo, Failure> {
+        let mut tokens = lock(&self.tokens);
+        let known = tokens.now().map_err(unreadable)?;
+        known.check(text, seconds(now)).cloned().map_err(unauthorized)
+    }
+
+    /// Whether a request without a token is let in.
+    pub fn is_open(&self) -> bool {
+        let mut tokens = lock(&self.tokens);
+        // What is in it is asked for by each request; here it is only looked whether something is.
+        let _ = tokens.now();
+        self.open && !tokens.needed()
+    }
+}
+
+/// What is behind these locks is changed in one step, so a panic of another holder did no harm.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn seconds(now: Nanos) -> i64 {
+    now.div_euclid(1_000_000_000)
+}
+
+fn refuse(code: &'static str, message: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, code, message)
+}
+
+fn unauthorized(refused: TokenRefused) -> Failure {
+    match refused {
+        TokenRefused::Unknown => refuse("TOKEN_UNKNOWN", "this token is not known here"),
+        TokenRefused::Expired => {
+            refuse("TOKEN_EXPIRED", "this token has expired: `tollgate token create` makes another")
+        }
+        TokenRefused::Revoked => refuse("TOKEN_REVOKED", "this token was revoked"),
+    }
+}
+
+/// The file's fault is the operator's to hear, and not of one who has not shown who they are.
+fn unreadable(why: &str) -> Failure {
+    tracing::error!("nobody is let in: {why}");
+    let message = "the tokens cannot be read, so nobody is let in: the log says why";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "TOKENS_UNREADABLE", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::act::ACTIONS;
+
+    /// Every action with the role it needs. A new one is added here with its role.
+    const ROLES: &[(&str, Role)] = &[
+        ("place-order", Role::Trader),
+        ("validate-order", Role::Trader),
+        ("cancel-order", Role::Trader),
+        ("cancel-all-orders", Role::Trader),
+        ("close-position", Role::Trader),
+        ("close-all-positions", Role::Trader),
+        ("emergency-stop", Role::Trader),
+        ("set-trading-state", Role::Trader),
+        ("resume", Role::Admin),
+        ("update-risk-config", Role::Admin),
+    ];
+
+    #[test]
+    fn every_action_has_a_role() {
+        for action in ACTIONS {
+            let row = ROLES.iter().find(|(name, _)| *name == action);
+            assert_eq!(row.map(|(_, role)| *role), Some(role_to_act(action)), "{action} needs a row in ROLES");
+        }
+        assert_eq!(role_to_act("no-such-action"), Role::Admin);
+    }
+}

@@ -1,0 +1,111 @@
+//! The commands for a running daemon, as a person and as a script use them.
+
+use super::support::{Daemon, config, free_port, tollgate};
+use serde_json::Value;
+
+struct Desk {
+    url: String,
+}
+
+impl Desk {
+    /// Exit code, standard output, standard error.
+    fn say(&self, words: &str) -> (i32, String, String) {
+        let words = words.split(' ').map(|word| word.replace('_', " "));
+        let done = tollgate().args(words).args(["--url", &self.url]).env_remove("TOLLGATE_TOKEN").output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (done.status.code().unwrap(), text(&done.stdout), text(&done.stderr))
+    }
+
+    fn json(&self, words: &str) -> Value {
+        let (code, out, err) = self.say(&format!("{words} --json"));
+        assert_eq!(code, 0, "{words}: {out}{err}");
+        serde_json::from_str(&out).unwrap()
+    }
+}
+
+#[test]
+fn a_person_trades_by_commands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut daemon = Daemon::start(&config(dir.path(), port, &[]), port, &[]);
+    daemon.ready();
+    let desk = Desk { url: format!("http://127.0.0.1:{port}") };
+
+    let (code, out, _) = desk.say("status");
+    assert!(code == 0 && out.contains("on paper: trading active") && out.contains("binance  ready"), "{out}");
+
+    let (code, out, err) = desk.say("order place buy 0.002 BTCUSDT");
+    assert!(code == 0 && out.contains("filled"), "{out}{err}");
+    let bid: f64 = desk.json("status")["instruments"][0]["bid"].as_str().unwrap().parse().unwrap();
+    let resting = format!("order place buy 0.001 BTCUSDT --type limit --price {}", (bid * 0.97).floor());
+    let placed = desk.json(&resting);
+    assert_eq!((placed["status"].as_str(), placed["symbol"].as_str()), (Some("new"), Some("BTCUSDT")), "{placed}");
+    let id = placed["order_id"].as_str().unwrap();
+    let (code, out, _) = desk.say("orders");
+    assert!(code == 0 && out.contains(id), "{out}");
+
+    let (code, out, err) = desk.say(&format!("order cancel {id}"));
+    assert!(code == 0 && out.contains("canceled"), "{out}{err}");
+    let (code, _, err) = desk.say(&format!("order cancel {id}"));
+    assert!(code == 4 && err.contains("ORDER_CLOSED"), "{err}");
+
+    // Both a denial and a faulty field are a refusal, in words.
+    let (code, _, err) = desk.say("order place buy 5 BTCUSDT");
+    assert!(code == 4 && err.contains("ORDER_NOTIONAL_ABOVE_MAX"), "{err}");
+    let (code, out, _) = desk.say("order validate buy 5 BTCUSDT");
+    assert!(code == 0 && out.starts_with("it would be denied") && out.contains("ORDER_NOTIONAL_ABOVE_MAX"), "{out}");
+    let (code, _, err) = desk.say("order place purchase 1e400 BTCUSDT");
+    assert!(code == 4 && err.contains("side") && err.contains("quantity"), "{err}");
+
+    assert!(desk.json("positions")["positions"][0]["quantity"].is_string());
+    let (code, out, _) = desk.say("trades --limit 1");
+    assert!(code == 0 && out.contains("BTCUSDT"), "{out}");
+    let (code, out, _) = desk.say("latency");
+    assert!(code == 0 && out.contains("received_to_written"), "{out}");
+
+    let (code, out, err) = desk.say("halt --flatten --reason drill");
+    assert!(code == 0 && out.starts_with("trading is halted"), "{out}{err}");
+    let (code, _, err) = desk.say("order place buy 0.001 BTCUSDT");
+    assert!(code == 4 && err.contains("TRADING_NOT_ACTIVE"), "{err}");
+    let (code, _, err) = desk.say("resume --who Ada");
+    assert!(code == 2 && err.contains("--why"), "{err}");
+    let (code, out, err) = desk.say("resume --who Ada --why drill_over");
+    assert!(code == 0 && out.contains("active"), "{out}{err}");
+
+    daemon.process.signal("TERM");
+    assert_eq!(daemon.process.wait().code(), Some(0));
+    let (code, _, err) = desk.say("status");
+    assert!(code == 5 && err.contains("no daemon answers") && err.contains("tollgate run"), "{err}");
+}
+
+#[test]
+fn a_shell_and_man_are_served() {
+    for shell in ["bash", "zsh", "fish"] {
+        let done = tollgate().args(["completions", shell]).output().unwrap();
+        let text = String::from_utf8(done.stdout).unwrap();
+        assert!(
+            done.status.success() && text.contains("tollgate") && text.contains("test-connections"),
+            "{shell}: {text}"
+        );
+    }
+    let done = tollgate().arg("man").output().unwrap();
+    let page = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success() && page.contains(".TH tollgate"), "{page}");
+    for words in ["tollgate order place", "\\-\\-stop\\-price", "tollgate doctor"] {
+        assert!(page.contains(words), "the manual page has no {words:?}");
+    }
+}
+
+#[test]
+fn doctor_says_what_to_do_in_both_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), free_port(), &[]);
+    let run = |form: &[&str]| tollgate().arg("doctor").args(form).arg("--config").arg(&path).output().unwrap();
+    let told = run(&[]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("threads pinned") && text.contains("config/dedicated.toml"), "{text}");
+    let told = run(&["--json"]);
+    let json: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let bad = json["findings"].as_array().unwrap().iter().filter(|finding| finding["state"] == "bad").count();
+    assert_eq!((json["bad"].as_u64(), told.status.code()), (Some(bad as u64), Some(i32::from(bad > 0))));
+}
