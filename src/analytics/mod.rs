@@ -14,6 +14,7 @@
 //! - Rows follow from the journal alone: the same records give the same rows.
 
 mod curve;
+mod prices;
 mod record;
 pub mod stats;
 mod summary;
@@ -21,7 +22,8 @@ mod summary;
 pub(crate) mod testing;
 mod trades;
 
-pub use curve::{CurveStats, Day, Drawdown, Sample, daily, drawdown, returns};
-pub use record::{CommandRow, DenialRow, FillRow, OrderRow, Recorder, Row, SAMPLE_NS};
+pub use curve::{CurveStats, DAY_NS, Day, Drawdown, Sample, daily, drawdown, returns};
+pub use prices::{PRICE_INTERVAL_NS, PRICES_MAX, Prices};
+pub use record::{CommandRow, DenialRow, FillRow, MovedRow, OrderRow, Recorder, Row, SAMPLE_NS};
 pub use summary::{TradeStats, by};
 pub use trades::{Book, ClosedTrade, LOTS_MAX, Part};

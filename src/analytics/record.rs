@@ -4,14 +4,15 @@
 
 use super::curve::Sample;
 use super::trades::{Book, ClosedTrade, Part};
-use crate::core::command::Action;
+use crate::core::command::{Action, Ask};
 use crate::core::effect::{EffectOf, Fill, RecordedEffect};
 use crate::core::event::{Body, Event};
+use crate::core::standing::{Measured, Moved};
 use crate::domain::{
-    Balance, ExecId, ExecType, Instrument, InstrumentId, Liquidity, MAX_INSTRUMENTS, Nanos, NewOrder, OrderId, Price,
-    Qty, Quote, Round, Side, StrategyId, Text, Usd, VenueId, VenueState, num,
+    Balance, ExecId, ExecType, Instrument, InstrumentId, Liquidity, MAX_INSTRUMENTS, Mode, Nanos, NewOrder, OrderId,
+    Price, Qty, Quote, Round, Side, StrategyId, Text, Usd, VenueId, VenueState, num,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Time between two samples of the equity curve.
 pub const SAMPLE_NS: Nanos = 60_000_000_000;
@@ -22,6 +23,7 @@ const DECISIONS_MAX: usize = 65_536;
 /// An order's placing, or a later state of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderRow {
+    pub mode: Mode,
     pub order: OrderId,
     pub seq: u64,
     pub ts_ns: Nanos,
@@ -42,6 +44,7 @@ pub struct OrderRow {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillRow {
+    pub mode: Mode,
     pub seq: u64,
     pub ts_ns: Nanos,
     pub order: OrderId,
@@ -62,6 +65,7 @@ pub struct FillRow {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DenialRow {
+    pub mode: Mode,
     pub seq: u64,
     pub ts_ns: Nanos,
     pub request: u64,
@@ -90,6 +94,15 @@ pub struct CommandRow {
     pub done: bool,
 }
 
+/// A change between paper and live, with the evidence that it was judged on where there was a judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovedRow {
+    pub seq: u64,
+    pub ts_ns: Nanos,
+    pub moved: Moved,
+    pub evidence: Option<Measured>,
+}
+
 /// What a record gave. `seq` orders them and makes them unique within their kind, with their place in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
@@ -98,11 +111,12 @@ pub enum Row {
     Instrument { instrument: InstrumentId, venue: VenueId, symbol: Text<24>, px_scale: u8, qty_scale: u8 },
     Order(OrderRow),
     Fill(FillRow),
-    Trade(ClosedTrade),
-    Equity(Sample),
+    Trade(Mode, ClosedTrade),
+    Equity(Mode, Sample),
     Denial(DenialRow),
     Alarm { seq: u64, ts_ns: Nanos, kind: String, instrument: InstrumentId, order: OrderId },
     Command(CommandRow),
+    Moved(MovedRow),
 }
 
 struct Desk {
@@ -113,6 +127,16 @@ struct Desk {
     closed: Usd,
 }
 
+/// What is added up of one mode.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    /// Equity when its account was first valued.
+    capital: Option<Usd>,
+    sample: Sample,
+    /// Instruments with a position.
+    open: usize,
+}
+
 /// See the module. Memory is bounded by instruments, open entries and `DECISIONS_MAX`.
 #[derive(Default)]
 pub struct Recorder {
@@ -121,11 +145,11 @@ pub struct Recorder {
     /// Per venue and asset, until the capital is known.
     balances: BTreeMap<(VenueId, u16), Balance>,
     decisions: BTreeMap<OrderId, Price>,
-    capital: Option<Usd>,
-    sums: Sample,
+    live_venues: BTreeSet<VenueId>,
+    /// Of paper and of live.
+    sums: [Sums; 2],
     next_sample_ns: Nanos,
     last_ns: Nanos,
-    open: usize,
     /// Fills of orders that the journal never placed, and events whose time went back: evidence that cannot be.
     pub fills_without_order: u64,
     pub time_went_back: u64,
@@ -141,8 +165,11 @@ impl Recorder {
         if event.ts_ns < self.last_ns {
             self.time_went_back += 1;
         }
-        if self.open > 0 && self.last_ns != 0 {
-            self.sums.exposed_ns += (event.ts_ns - self.last_ns).max(0);
+        if self.last_ns != 0 {
+            let passed = (event.ts_ns - self.last_ns).max(0);
+            for sums in self.sums.iter_mut().filter(|sums| sums.open > 0) {
+                sums.sample.exposed_ns += passed;
+            }
         }
         self.last_ns = self.last_ns.max(event.ts_ns);
         let shutdown = self.on_body(event, rows);
@@ -156,15 +183,25 @@ impl Recorder {
     }
 
     /// Equity at the last event; `None` before the account could be valued.
-    pub fn now(&self, seq: u64) -> Option<Sample> {
-        let capital = self.capital?;
-        let (mut equity, mut exposure) = (capital.saturating_sub(self.sums.fees), Usd::ZERO);
-        for desk in self.desks.values() {
+    pub fn now(&self, mode: Mode, seq: u64) -> Option<Sample> {
+        let sums = &self.sums[mode as usize];
+        let capital = sums.capital?;
+        let (mut equity, mut exposure) = (capital.saturating_sub(sums.sample.fees), Usd::ZERO);
+        for desk in self.desks.values().filter(|desk| self.mode(desk.def.venue) == mode) {
             let (bid, ask) = (desk.quote.bid_px, desk.quote.ask_px);
             equity = equity.saturating_add(desk.closed).saturating_add(desk.book.unrealised(bid, ask));
             exposure = exposure.saturating_add(desk.book.exposure(ask));
         }
-        Some(Sample { seq, ts_ns: self.last_ns, equity, exposure, ..self.sums })
+        Some(Sample { seq, ts_ns: self.last_ns, equity, exposure, ..sums.sample })
+    }
+
+    /// What is traded at a venue.
+    pub fn mode(&self, venue: VenueId) -> Mode {
+        if self.live_venues.contains(&venue) { Mode::Live } else { Mode::Paper }
+    }
+
+    pub fn mode_of(&self, instrument: InstrumentId) -> Mode {
+        self.desks.get(&instrument).map_or(Mode::Paper, |desk| self.mode(desk.def.venue))
     }
 
     pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
@@ -172,27 +209,30 @@ impl Recorder {
     }
 
     fn sample(&mut self, seq: u64, rows: &mut Vec<Row>) {
-        if self.capital.is_none() {
-            self.capital = self.value_account();
-        }
-        if let Some(sample) = self.now(seq) {
-            rows.push(Row::Equity(sample));
-            self.next_sample_ns = (self.last_ns.div_euclid(SAMPLE_NS) + 1).saturating_mul(SAMPLE_NS);
+        for mode in Mode::ALL {
+            if self.sums[mode as usize].capital.is_none() {
+                self.sums[mode as usize].capital = self.value_account(mode);
+            }
+            if let Some(sample) = self.now(mode, seq) {
+                rows.push(Row::Equity(mode, sample));
+                self.next_sample_ns = (self.last_ns.div_euclid(SAMPLE_NS) + 1).saturating_mul(SAMPLE_NS);
+            }
         }
     }
 
-    /// The account at its exit prices, once every venue is ready and every instrument quoted.
-    fn value_account(&self) -> Option<Usd> {
-        let ready = self.venues.values().all(|state| *state == VenueState::Ready);
-        if self.desks.is_empty() || !ready || self.desks.values().any(|desk| desk.quote.bid_px.is_zero()) {
+    /// The mode's account at its exit prices, once each of its venues is ready and each of its instruments quoted.
+    fn value_account(&self, mode: Mode) -> Option<Usd> {
+        let ready = self.venues.iter().all(|(id, state)| self.mode(*id) != mode || *state == VenueState::Ready);
+        let desks = || self.desks.values().filter(|desk| self.mode(desk.def.venue) == mode);
+        if desks().next().is_none() || !ready || desks().any(|desk| desk.quote.bid_px.is_zero()) {
             return None;
         }
         let mut sum = Usd::ZERO;
-        for balance in self.balances.values() {
+        for balance in self.balances.values().filter(|balance| self.mode(balance.venue) == mode) {
             let total = balance.free.checked_add(balance.locked)?;
-            if self.desks.values().any(|desk| desk.def.quote_is_usd && desk.def.quote == balance.asset) {
+            if desks().any(|desk| desk.def.quote_is_usd && desk.def.quote == balance.asset) {
                 sum = sum.checked_add(Usd(total))?;
-            } else if let Some(by) = self.desks.values().find(|d| d.def.quote_is_usd && d.def.base == balance.asset) {
+            } else if let Some(by) = desks().find(|d| d.def.quote_is_usd && d.def.base == balance.asset) {
                 let value = i128::from(total) * i128::from(by.quote.bid_px.0);
                 sum = sum.checked_add(Usd(num::rescale(value, 8 + by.def.px_scale, Usd::SCALE, Round::Down)?))?;
             }
@@ -219,7 +259,10 @@ impl Recorder {
                     desk.book.mark(quote.bid_px, quote.ask_px);
                 }
             }
-            Body::Balance(balance) if self.capital.is_none() => {
+            Body::LiveVenue { venue, .. } => {
+                self.live_venues.insert(*venue);
+            }
+            Body::Balance(balance) if self.sums[self.mode(balance.venue) as usize].capital.is_none() => {
                 self.balances.insert((balance.venue, balance.asset.0), *balance);
             }
             Body::Command(command) => {
@@ -275,6 +318,7 @@ impl Recorder {
         match *effect {
             EffectOf::Place(order) => self.on_place(seq, ts_ns, &order, rows),
             EffectOf::Order(update) => rows.push(Row::Order(OrderRow {
+                mode: self.mode(update.venue),
                 order: update.order,
                 seq,
                 ts_ns,
@@ -296,6 +340,7 @@ impl Recorder {
                 let (rule, reason) = (reason.code(), reason.to_string());
                 let request = request.0;
                 rows.push(Row::Denial(DenialRow {
+                    mode: self.mode_of(instrument),
                     seq,
                     ts_ns,
                     request,
@@ -311,7 +356,15 @@ impl Recorder {
             EffectOf::Alarm { kind, instrument, order } => {
                 rows.push(Row::Alarm { seq, ts_ns, kind: format!("{kind:?}"), instrument, order });
             }
+            EffectOf::Moved(moved) => {
+                let evidence = match &event.body {
+                    Body::Step(step) => Some(step.evidence),
+                    _ => None,
+                };
+                rows.push(Row::Moved(MovedRow { seq, ts_ns, moved, evidence }));
+            }
             EffectOf::Cancel(_)
+            | EffectOf::StepRefused { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
@@ -334,6 +387,7 @@ impl Recorder {
         }
         self.decisions.insert(order.order, touch);
         rows.push(Row::Order(OrderRow {
+            mode: self.mode(order.venue),
             order: order.order,
             seq,
             ts_ns,
@@ -353,6 +407,8 @@ impl Recorder {
     }
 
     fn on_fill(&mut self, event: &Event, fill: &Fill, rows: &mut Vec<Row>) {
+        let mode = self.mode_of(fill.instrument);
+        let sums = &mut self.sums[mode as usize];
         let Some(desk) = self.desks.get_mut(&fill.instrument) else {
             self.fills_without_order += 1;
             return;
@@ -371,13 +427,14 @@ impl Recorder {
             }
         };
         let notional = value(fill.px.0, Round::Down).unwrap_or(Usd(i64::MAX));
-        self.sums.turnover = self.sums.turnover.saturating_add(notional);
-        self.sums.fees = self.sums.fees.saturating_add(fill.fee);
+        sums.sample.turnover = sums.sample.turnover.saturating_add(notional);
+        sums.sample.fees = sums.sample.fees.saturating_add(fill.fee);
         let liquidity = match &event.body {
             Body::Exec(report) if report.exec == ExecType::Trade => report.liquidity,
             _ => Liquidity::None,
         };
         rows.push(Row::Fill(FillRow {
+            mode,
             seq: event.seq,
             ts_ns: event.ts_ns,
             order: fill.order,
@@ -410,11 +467,11 @@ impl Recorder {
         let (was_open, closed) = (desk.book.open() > 0, &mut desk.closed);
         desk.book.apply(&part, |trade| {
             *closed = closed.saturating_add(trade.gross);
-            rows.push(Row::Trade(trade));
+            rows.push(Row::Trade(mode, trade));
         });
         match (was_open, desk.book.open() > 0) {
-            (false, true) => self.open += 1,
-            (true, false) => self.open -= 1,
+            (false, true) => sums.open += 1,
+            (true, false) => sums.open -= 1,
             _ => {}
         }
     }
@@ -435,6 +492,10 @@ fn action(action: &Action) -> &'static str {
         Action::SetLimits(_) => "set-limits",
         Action::Reconcile(_) => "reconcile",
         Action::SetCaps(_) => "set-caps",
+        Action::Transition(Ask::Initiate) => "initiate-transition",
+        Action::Transition(Ask::Approve) => "approve-transition",
+        Action::Transition(Ask::Reject) => "reject-transition",
+        Action::Transition(Ask::Revert) => "revert-to-paper",
     }
 }
 

@@ -29,9 +29,9 @@ fn what_is_recorded_is_what_the_core_knows() {
 
     let fills: Vec<&FillRow> = rows.iter().filter_map(|r| if let Row::Fill(f) = r { Some(f) } else { None }).collect();
     let trades: Vec<ClosedTrade> =
-        rows.iter().filter_map(|r| if let Row::Trade(t) = r { Some(*t) } else { None }).collect();
+        rows.iter().filter_map(|r| if let Row::Trade(_, t) = r { Some(*t) } else { None }).collect();
     let samples: Vec<Sample> =
-        rows.iter().filter_map(|r| if let Row::Equity(s) = r { Some(*s) } else { None }).collect();
+        rows.iter().filter_map(|r| if let Row::Equity(_, s) = r { Some(*s) } else { None }).collect();
     let denials = rows.iter().filter(|r| matches!(r, Row::Denial(_))).count() as u64;
     let (counters, totals) = (market.core.counters(), &market.core.portfolio().totals);
     assert!(counters.fills >= 400 && denials > 0);

@@ -2,19 +2,20 @@
 
 use super::answer::Failure;
 use super::auth::{Access, Caller};
+use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
 use super::tail::SharedView;
 use super::view::View;
 use crate::core::command::{Action, Command};
 use crate::core::event::{Body, Input};
-use crate::domain::{RequestId, Text};
+use crate::domain::{Nanos, RequestId, Text};
 use crate::net::link::Tx;
 use crate::telemetry::{Clock, Counters};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::ops::Deref;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -52,7 +53,45 @@ pub struct App {
     level: AtomicBool,
     /// Why the journal cannot be followed any more.
     failed: OnceLock<String>,
+    /// Those who hear the events.
+    pub listeners: Listeners,
+    /// Changes when there are events to hear.
+    events_moved: watch::Sender<()>,
+    pulse: Mutex<Pulse>,
+    history: Option<OpenHistory>,
 }
+
+/// How many listen.
+#[derive(Debug, Default)]
+pub struct Listeners(AtomicUsize);
+
+impl Listeners {
+    /// One more; how many they are then.
+    pub fn add(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+    pub fn remove(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+struct Pulse {
+    end: u64,
+    told_ns: Nanos,
+    pnl_ns: Nanos,
+    performance_ns: Nanos,
+}
+
+/// Listeners are woken together and no more often: a thousand of them are one thread's work.
+const EVENTS_GAP_NS: Nanos = 20_000_000;
+/// How often profit and loss, and performance, are told while somebody listens.
+const PNL_GAP_NS: Nanos = 1_000_000_000;
+const PERFORMANCE_GAP_NS: Nanos = 10_000_000_000;
 
 impl App {
     pub fn new(
@@ -78,6 +117,54 @@ impl App {
             moved: watch::Sender::new(()),
             level: AtomicBool::new(false),
             failed: OnceLock::new(),
+            listeners: Listeners::default(),
+            events_moved: watch::Sender::new(()),
+            pulse: Mutex::default(),
+            history: None,
+        }
+    }
+
+    /// How events are found that are no longer in memory.
+    pub fn set_history(&mut self, open: OpenHistory) {
+        self.history = Some(open);
+    }
+
+    /// The journal from a sequence on.
+    pub fn history(&self, seq: u64) -> Result<Box<dyn History>, String> {
+        match &self.history {
+            Some(open) => open(seq),
+            None => Err("there is no journal to read old events from".to_owned()),
+        }
+    }
+
+    pub fn events_moved(&self) -> watch::Receiver<()> {
+        self.events_moved.subscribe()
+    }
+
+    /// Wakes the listeners where there is something new, and tells them how things stand.
+    pub fn pulse(&self, now: Nanos) {
+        // One thread calls this; a panic in it has ended the process by then.
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        if now - pulse.told_ns < EVENTS_GAP_NS {
+            return;
+        }
+        pulse.told_ns = now;
+        let mut view = self.view.lock();
+        if self.listeners.count() > 0 && self.ready_with(&view).is_ok() {
+            if now - pulse.pnl_ns >= PNL_GAP_NS {
+                pulse.pnl_ns = now;
+                let data = super::show::pnl(&view);
+                view.push_event(passing(Kind::Pnl, now, data));
+            }
+            if now - pulse.performance_ns >= PERFORMANCE_GAP_NS {
+                pulse.performance_ns = now;
+                let data = super::show::performance(self, &view);
+                view.push_event(passing(Kind::Performance, now, data));
+            }
+        }
+        let end = view.events().end();
+        if end != std::mem::replace(&mut pulse.end, end) {
+            self.events_moved.send_replace(());
         }
     }
 

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Paths that are answered to those who have not said who they are.
-const PUBLIC: [&str; 1] = ["/login"];
+const PUBLIC: [&str; 3] = ["/login", "/health/live", "/health/ready"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A page may load from here and from nowhere else, and stand in no other page's frame.

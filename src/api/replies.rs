@@ -233,6 +233,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
+        | DenyReason::NotLive { .. }
         | DenyReason::InstrumentRestricted
         | DenyReason::NotReducing
         | DenyReason::InstrumentNotTrading
@@ -356,15 +357,15 @@ impl From<StageRow> for LatencyReply {
 }
 
 /// An instrument's words and scales; of one that nobody knows, neutral ones.
-struct Names {
-    symbol: String,
-    exchange: String,
+pub struct Names {
+    pub symbol: String,
+    pub exchange: String,
     px_scale: u8,
     qty_scale: u8,
 }
 
 impl Names {
-    fn of(view: &View, id: InstrumentId) -> Names {
+    pub fn of(view: &View, id: InstrumentId) -> Names {
         match view.core().portfolio().get(id) {
             Some(inst) => Names {
                 symbol: inst.def.symbol.as_str().to_owned(),
@@ -376,11 +377,11 @@ impl Names {
         }
     }
 
-    fn px(&self, px: Price) -> String {
+    pub fn px(&self, px: Price) -> String {
         Dec { value: px.0, scale: self.px_scale }.to_string()
     }
 
-    fn qty(&self, qty: Qty) -> String {
+    pub fn qty(&self, qty: Qty) -> String {
         Dec { value: qty.0, scale: self.qty_scale }.to_string()
     }
 }
@@ -398,7 +399,7 @@ fn strategy(id: StrategyId) -> Option<u8> {
 }
 
 /// A number, or a UUID where the venue has such.
-fn venue_order_id(id: VenueOrderId) -> Option<String> {
+pub fn venue_order_id(id: VenueOrderId) -> Option<String> {
     match (id.hi, id.lo) {
         (0, 0) => None,
         (0, number) => Some(number.to_string()),

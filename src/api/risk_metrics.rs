@@ -14,6 +14,7 @@ pub fn risk_metrics(view: &View) -> Value {
     let core = view.core();
     let (portfolio, limits) = (core.portfolio(), core.limits());
     let totals = &portfolio.totals;
+    let live = portfolio.is_live();
     let score = Score::of(totals, core.losses(), limits, Usd::ZERO, Usd::ZERO);
     let parts = PARTS.iter().zip(score.parts).map(|((name, weight), used)| {
         json!({ "part": name, "weight": weight, "used_pct": Dec { value: used.into(), scale: 1 }.to_string() })
@@ -23,9 +24,9 @@ pub fn risk_metrics(view: &View) -> Value {
         let exposure = used(portfolio.venue_exposure(id), limits.exposure_venue_max);
         json!({ "exchange": name, "exposure": exposure })
     });
-    let assets = core.assets().filter(|(id, _)| portfolio.asset_exposure(*id) > Usd::ZERO);
+    let assets = core.assets().filter(|(id, _)| portfolio.asset_exposure(*id, live) > Usd::ZERO);
     let assets = assets.map(|(id, name)| {
-        json!({ "asset": name, "exposure": used(portfolio.asset_exposure(id), limits.exposure_asset_max) })
+        json!({ "asset": name, "exposure": used(portfolio.asset_exposure(id, live), limits.exposure_asset_max) })
     });
     let defined: Vec<&Inst> = portfolio.defined().collect();
     let instruments = defined.iter().map(|inst| {

@@ -5,14 +5,17 @@ use super::answer::{Answer, Failure, envelope};
 use super::app::{App, Call};
 use super::auth::Caller;
 use super::connections::{self, ConnectionLimits};
+use super::events::{listen_sse, listen_ws};
 use super::guard::guard;
+use super::health::{live, metrics, ready};
 use super::login;
+use super::query::Query;
 use super::show::show;
 use super::tail::{Records, Tail, Turn};
 use super::tls::ReloadingTls;
 use axum::body::Body;
 use axum::body::Bytes;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post as posted};
@@ -25,6 +28,9 @@ use std::time::Duration;
 
 /// Where the API is.
 pub const PATH: &str = "/api/trading/enhanced-execution";
+/// Where it tells what happens: server-sent events, and the same over WebSocket.
+const EVENTS: &str = "/api/trading/enhanced-execution/events";
+const EVENTS_WS: &str = "/api/trading/enhanced-execution/events/ws";
 
 /// Between two looks at the journal: short while somebody waits for an answer, as tokio's timer goes.
 const LOOK_AWAITED: Duration = Duration::from_millis(1);
@@ -71,6 +77,7 @@ pub fn serve<R: Records>(door: Door, app: Arc<App>, mut tail: Tail<R>, stop: &At
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let server = tokio::spawn(connections::take(listener, door.tls, router(app.clone()), door.limits, stopped));
         while !stop.load(Ordering::Acquire) {
+            app.pulse(app.clock.now());
             match tail.turn(app.clock.now()) {
                 Turn::Behind => tokio::task::yield_now().await,
                 Turn::Level { moved } => {
@@ -96,9 +103,14 @@ pub fn serve<R: Records>(door: Door, app: Arc<App>, mut tail: Tail<R>, stop: &At
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(PATH, any(handle))
+        .route(EVENTS, get(listen_sse))
+        .route(EVENTS_WS, get(listen_ws))
         .route("/login", posted(login::login))
         .route("/logout", posted(login::logout))
         .route("/session", get(login::session))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
         .fallback(nowhere)
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
@@ -128,10 +140,7 @@ async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
 }
 
 fn query(call: &Call, request: &Request) -> Answer {
-    let parameters = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    let parameters =
-        parameters.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", error.body_text()))?;
-    show(call, parameters.0)
+    show(call, Query::of(request.uri())?)
 }
 
 async fn post(call: &Call<'_>, request: Request) -> Answer {

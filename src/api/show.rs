@@ -4,26 +4,22 @@ use super::act::unknown_action;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
-use super::fields::FieldFault;
+use super::events::{EventId, read_filter};
+use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::risk_metrics::risk_metrics;
 use super::view::View;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Round, Usd, num};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::cell::RefCell;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 8] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "risk-metrics"];
-
-/// Rows of a list where no `limit` is given, and the most there are.
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
+pub const ACTIONS: [&str; 9] =
+    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events", "risk-metrics"];
 
 /// Answers a request's query.
-pub fn show(app: &Call, query: Vec<(String, String)>) -> Answer {
-    let query = Query::new(query);
+pub fn show(app: &Call, query: Query) -> Answer {
     let Some(action) = query.get("action") else {
         return Err(Failure::field("action", format!("is missing; there are {}", ACTIONS.join(", "))));
     };
@@ -37,6 +33,7 @@ pub fn show(app: &Call, query: Vec<(String, String)>) -> Answer {
         "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
+        "events" => events(&view, query),
         "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         other => Err(unknown_action(other, &ACTIONS)),
     }
@@ -141,6 +138,20 @@ fn portfolio(view: &View) -> Value {
     })
 }
 
+/// Profit and loss as it stands, for the event stream.
+pub(super) fn pnl(view: &View) -> Value {
+    let totals = &view.core().portfolio().totals;
+    json!({
+        "equity_usd": usd(totals.equity),
+        "exposure_usd": usd(totals.exposure),
+        "unrealised_usd": usd(totals.unrealised),
+        "realised_usd": usd(totals.realised),
+        "fees_usd": usd(totals.fees),
+        "pnl_usd": usd(totals.pnl()),
+        "day_pnl_usd": usd(totals.day_pnl()),
+    })
+}
+
 fn held(view: &View) -> impl Iterator<Item = PositionReply> {
     let open = view.core().portfolio().defined().filter(|inst| !inst.position.net.is_zero());
     open.map(|inst| PositionReply::new(view, inst))
@@ -175,6 +186,29 @@ fn trades(view: &View, query: Query) -> Answer {
     ok(json!({ "trades": page.0, "next_cursor": page.1 }))
 }
 
+/// The latest events, newest first; `types` and `symbol` as the stream knows them. What is older than the memory is in
+/// the stream, `from` any sequence of the journal.
+fn events(view: &View, query: Query) -> Answer {
+    let limit = query.limit();
+    let filter = read_filter(&query);
+    let before = query.get("cursor").and_then(|text| {
+        let id = EventId::exact(&text);
+        if id.is_none() {
+            query.fault("cursor", format!("must be the id of an event, is {text:?}"));
+        }
+        id
+    });
+    query.finish()?;
+    let mut rows = view.events().back_from(before, &filter);
+    let (mut taken, mut last) = (Vec::new(), None);
+    for (id, text) in rows.by_ref().take(limit) {
+        last = Some(id.to_string());
+        taken.push(RawValue::from_string(text.to_owned()).ok());
+    }
+    let next = rows.next().and(last);
+    ok(json!({ "events": taken, "next_cursor": next }))
+}
+
 /// At most `limit` of the rows, and the cursor where there are more.
 fn page<'a, N: 'a, T>(
     notes: impl Iterator<Item = &'a N>,
@@ -193,7 +227,7 @@ fn page<'a, N: 'a, T>(
     (taken, more.then(|| last.to_string()))
 }
 
-fn performance(app: &App, view: &View) -> Value {
+pub(super) fn performance(app: &App, view: &View) -> Value {
     let (sums, totals, run) = (view.performance(), &view.core().portfolio().totals, view.run_start());
     let closed = sums.wins + sums.losses;
     json!({
@@ -240,57 +274,4 @@ fn orders(view: &View, query: Query) -> Answer {
 
 fn latency(view: &View) -> Vec<LatencyReply> {
     view.stages().rows().map(LatencyReply::from).collect()
-}
-
-/// The query's parameters; each is read once, and what nobody read is unknown.
-struct Query {
-    parameters: Vec<(String, String)>,
-    read: RefCell<Vec<&'static str>>,
-    faults: RefCell<Vec<FieldFault>>,
-}
-
-impl Query {
-    fn new(parameters: Vec<(String, String)>) -> Query {
-        let query = Query { parameters, read: RefCell::default(), faults: RefCell::default() };
-        for (i, (name, _)) in query.parameters.iter().enumerate() {
-            if query.parameters[..i].iter().any(|(other, _)| other == name) {
-                query.fault(name, "stands twice");
-            }
-        }
-        query
-    }
-
-    fn fault(&self, name: &str, message: impl Into<String>) {
-        self.faults.borrow_mut().push(FieldFault::new(name, message));
-    }
-
-    fn get(&self, name: &'static str) -> Option<String> {
-        self.read.borrow_mut().push(name);
-        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-    }
-
-    fn whole(&self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.get(name) else { return default };
-        text.parse().unwrap_or_else(|_| {
-            self.fault(name, format!("must be a whole number, is {text:?}"));
-            default
-        })
-    }
-
-    fn limit(&self) -> usize {
-        let limit = self.whole("limit", LIMIT_DEFAULT as u64);
-        if !(1..=LIMIT_MAX as u64).contains(&limit) {
-            self.fault("limit", format!("{limit} is outside 1 to {LIMIT_MAX}"));
-        }
-        limit as usize
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        let (read, mut faults) = (self.read.into_inner(), self.faults.into_inner());
-        for (name, _) in self.parameters.iter().filter(|(name, _)| !read.contains(&name.as_str())) {
-            let shown: String = name.chars().take(40).collect();
-            faults.push(FieldFault::new(&shown, format!("is not a parameter of this action ({})", read.join(", "))));
-        }
-        if faults.is_empty() { Ok(()) } else { Err(Failure::fields(faults)) }
-    }
 }

@@ -3,6 +3,7 @@
 //! Fed with every event of the journal and the decisions kept with it, so what is shown is what was kept. The API, the
 //! closing summary and the latency log read the same `View`. Everything in it is bounded; the oldest goes first.
 
+use super::events::{Item, Ring, items};
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
@@ -109,6 +110,9 @@ pub struct View {
     run_start: RunStart,
     ways: Ways,
     stages: Stages,
+    events: Ring,
+    /// Records from here on are told as events.
+    events_from: u64,
 }
 
 impl Default for View {
@@ -133,6 +137,8 @@ impl View {
             run_start: RunStart::default(),
             ways: Ways::default(),
             stages: Stages::default(),
+            events: Ring::new(),
+            events_from: u64::MAX,
         }
     }
 
@@ -144,10 +150,39 @@ impl View {
             self.on_start(event);
         }
         self.ways.on_event(event, &mut self.stages);
-        for effect in effects {
-            self.on_effect(event, decided_ns, &effect);
+        if event.seq < self.events_from {
+            for effect in effects {
+                self.on_effect(event, decided_ns, &effect);
+            }
+        } else {
+            let effects: Vec<RecordedEffect> = effects.collect();
+            for effect in &effects {
+                self.on_effect(event, decided_ns, effect);
+            }
+            let quotes = match &event.body {
+                Body::Quote(quote) => self.events.takes_quote(quote.instrument, event.ts_ns),
+                _ => false,
+            };
+            for item in items(self, event, &effects, quotes) {
+                self.events.push(item);
+            }
         }
         self.watch_equity(event);
+    }
+
+    /// From this record on, what happens is told as events.
+    pub fn begin_events(&mut self, seq: u64) {
+        self.events_from = seq;
+        self.events.begin(seq);
+    }
+
+    pub(super) fn events(&self) -> &Ring {
+        &self.events
+    }
+
+    /// Tells what is in no journal.
+    pub(super) fn push_event(&mut self, item: Item) {
+        self.events.push(item);
     }
 
     fn on_start(&mut self, event: &Event) {
@@ -208,6 +243,8 @@ impl View {
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
+            | EffectOf::Moved(_)
+            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }

@@ -6,7 +6,7 @@ mod sheet;
 mod text;
 
 use super::UNUSABLE;
-use crate::domain::Nanos;
+use crate::domain::{Mode, Nanos};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sheet::Sheet;
@@ -18,6 +18,9 @@ pub(super) struct ReportArguments {
     /// The journal's folder, which an engine may be writing.
     #[arg(default_value = "data/journal")]
     dir: PathBuf,
+    /// Whose trading: with paper, or with money. The two never mix.
+    #[arg(long, value_enum, default_value_t = ModeArgument::Paper)]
+    mode: ModeArgument,
     /// First day, such as 2026-01-31, UTC.
     #[arg(long)]
     from: Option<Date>,
@@ -33,6 +36,12 @@ pub(super) struct ReportArguments {
     /// The closed trades, a line each.
     #[arg(long, group = "form")]
     csv: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModeArgument {
+    Paper,
+    Live,
 }
 
 /// The time that a report covers: from, inclusive, to, exclusive.
@@ -77,7 +86,11 @@ pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
 
 fn run(arguments: &ReportArguments) -> Result<String, String> {
     let span = Span::of(arguments.from, arguments.to)?;
-    let sheet = Sheet::gather(&arguments.dir, span).map_err(|error| error.to_string())?;
+    let mode = match arguments.mode {
+        ModeArgument::Paper => Mode::Paper,
+        ModeArgument::Live => Mode::Live,
+    };
+    let sheet = Sheet::gather(&arguments.dir, span, mode).map_err(|error| error.to_string())?;
     Ok(if arguments.html {
         html::page(&sheet)
     } else if arguments.json {
@@ -94,8 +107,15 @@ mod tests {
     use super::*;
     use crate::analytics::testing::journal;
 
-    const EMPTY: ReportArguments =
-        ReportArguments { dir: PathBuf::new(), from: None, to: None, html: false, json: false, csv: false };
+    const EMPTY: ReportArguments = ReportArguments {
+        dir: PathBuf::new(),
+        mode: ModeArgument::Paper,
+        from: None,
+        to: None,
+        html: false,
+        json: false,
+        csv: false,
+    };
 
     #[test]
     fn every_form_tells_the_same_trades() {
@@ -145,7 +165,8 @@ mod tests {
         assert!(!nowhere.is_empty());
         assert!(
             !html::page(
-                &Sheet::gather(dir.path(), Span::of(None, Some("2020-01-01".parse().unwrap())).unwrap()).unwrap()
+                &Sheet::gather(dir.path(), Span::of(None, Some("2020-01-01".parse().unwrap())).unwrap(), Mode::Paper)
+                    .unwrap()
             )
             .contains("NaN")
         );

@@ -164,6 +164,8 @@ pub enum Action {
     Reconcile(VenueId),
     /// The caps of a stage between paper and live; `Caps::NONE` lifts them.
     SetCaps(Caps),
+    /// The way between paper and live: answered by a `Step` of whoever judges it.
+    Transition(Ask),
     /// Something was changed outside of the core (a credential stored, a token revoked): kept beside the commands, so
     /// that the journal tells of every change, whoever made it. Changes nothing here.
     Note {
@@ -177,7 +179,20 @@ wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
     9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
+    13 => Transition(ask),
 });
+
+/// What a person asks for between paper and live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    Initiate,
+    /// Of the request to go live, or of the next stage.
+    Approve,
+    Reject,
+    /// Back to paper, from any live state.
+    Revert,
+}
+wire_enum!(Ask { 0 => Initiate, 1 => Approve, 2 => Reject, 3 => Revert });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Command {

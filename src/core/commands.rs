@@ -1,8 +1,9 @@
 //! What people and programs ask. Every command is answered, every order among them takes the gate.
 
-use super::command::{Action, Command, PlaceOrder, TradingState};
+use super::command::{Action, Ask, Command, PlaceOrder, TradingState};
 use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
 use super::orders::Order;
+use super::standing::Cause;
 use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
@@ -59,10 +60,22 @@ impl Core {
                 self.set_limits(&limits);
                 Reply::Done
             }
+            // Live, the stage's own hold.
+            Action::SetCaps(_) if self.road.is_live() => Reply::NotFound,
             Action::SetCaps(caps) => {
                 self.caps = caps;
                 Reply::Done
             }
+            Action::Transition(Ask::Revert) => {
+                if self.road.standing().state.is_live() {
+                    self.revert_by(command, out);
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
+            }
+            // Judged on the journal; the answer is the step that comes of it.
+            Action::Transition(_) => return,
             // The journal has it; that is all that was wanted.
             Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
@@ -74,6 +87,9 @@ impl Core {
                 }
             }
         };
+        if matches!(command.action, Action::EmergencyStop { .. }) {
+            self.take_back(Cause::EmergencyStop, out);
+        }
         out.push(EffectOf::Reply { request, reply });
         // What has nothing to wait for goes on at once.
         self.go_on_closing(out);

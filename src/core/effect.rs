@@ -3,6 +3,7 @@
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
 use crate::core::sizing::Sizing;
+use crate::core::standing::{Change, Moved, StepRefusal};
 use crate::domain::{
     ExecId, InstrumentId, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd,
     VenueId, VenueOrderId,
@@ -223,6 +224,14 @@ pub enum EffectOf<P> {
         request: RequestId,
         reply: Reply,
     },
+    /// A change between paper and live.
+    Moved(Moved),
+    /// A step that the core did not take.
+    StepRefused {
+        request: RequestId,
+        change: Change,
+        refusal: StepRefusal,
+    },
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -236,7 +245,8 @@ wire_enum!(RecordedEffect {
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
     11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
     13 => Broken { request, reason },
-    14 => Sized { request, strategy, instrument, sizing },
+    14 => Moved(moved), 15 => StepRefused { request, change, refusal },
+    16 => Sized { request, strategy, instrument, sizing },
 });
 
 impl Effect {
@@ -265,6 +275,8 @@ impl Effect {
             EffectOf::Trading { scope, state } => EffectOf::Trading { scope, state },
             EffectOf::Alarm { kind, instrument, order } => EffectOf::Alarm { kind, instrument, order },
             EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
+            EffectOf::Moved(x) => EffectOf::Moved(x),
+            EffectOf::StepRefused { request, change, refusal } => EffectOf::StepRefused { request, change, refusal },
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
+use crate::core::standing::{Policy, Step};
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, StrategyId,
     Text, TradeTick, VenueId, VenueState,
@@ -92,6 +93,15 @@ pub enum Body {
     },
     Command(Command),
     Tick,
+    /// What going live takes, in this run's configuration.
+    Policy(Policy),
+    /// The venue trades money, and `paper` plays its paper.
+    LiveVenue {
+        venue: VenueId,
+        paper: VenueId,
+    },
+    /// A step between paper and live, judged on the journal.
+    Step(Step),
     /// What the configuration lets be done with an instrument, and what a source of orders may trade.
     Permit {
         instrument: InstrumentId,
@@ -130,4 +140,7 @@ wire_enum!(Body {
     18 => Permit { instrument, permit },
     19 => Allow { strategy, allowed },
     20 => Calendar { instrument, source, calendar },
+    21 => Policy(policy),
+    22 => LiveVenue { venue, paper },
+    23 => Step(step),
 });

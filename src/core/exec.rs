@@ -178,6 +178,7 @@ impl Core {
         if self.venues.get(venue.index()).map(|v| v.state) != Some(VenueState::Ready) {
             return;
         }
+        let live = self.road.is_live_venue(venue);
         let Some(inst) = self.portfolio.get(report.instrument) else { return };
         let (base, quote) = (inst.def.base, inst.def.quote);
         let Some((bought, paid)) = amounts(&self.portfolio, report) else {
@@ -188,16 +189,19 @@ impl Core {
             Side::Buy => (bought, -paid),
             Side::Sell => (-bought, paid),
         };
-        self.portfolio.shift(&mut self.account, venue, base, base_change);
-        self.portfolio.shift(&mut self.account, venue, quote, quote_change);
+        self.portfolio.shift(&mut self.account, live, venue, base, base_change);
+        self.portfolio.shift(&mut self.account, live, venue, quote, quote_change);
         if report.fee != 0 {
-            self.portfolio.shift(&mut self.account, venue, report.fee_asset, -report.fee);
+            self.portfolio.shift(&mut self.account, live, venue, report.fee_asset, -report.fee);
         }
     }
 
     pub(super) fn on_balance(&mut self, balance: &Balance) {
         match self.account.state(balance) {
-            Some(change) => self.portfolio.shift_asset(balance.asset, change),
+            Some(change) => {
+                let live = self.road.is_live_venue(balance.venue);
+                self.portfolio.shift_asset(balance.asset, change, live);
+            }
             None => self.portfolio.totals.broken = true,
         }
     }

@@ -36,6 +36,8 @@ impl Core {
         h.add(&self.limits);
         h.add(&self.limits_set);
         h.add(&self.caps);
+        h.add(&self.road);
+        self.shadows.all().for_each(|shadow| h.add(shadow));
         h.add(&self.trading);
         h.add(&self.shutting_down);
         h.add(&self.halt_when_flat);
@@ -50,6 +52,7 @@ impl Core {
             h.add(&venue.marked_fills);
         }
         h.add(&self.portfolio.totals);
+        h.add(self.portfolio.other_totals());
         for inst in self.portfolio.defined() {
             h.add(inst);
         }

@@ -21,11 +21,13 @@ pub mod portfolio;
 pub mod positions;
 pub mod risk;
 pub mod sizing;
+pub mod standing;
 pub mod strategy;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod transition;
 mod venue;
 mod window;
 
@@ -41,8 +43,10 @@ use losses::Losses;
 use orders::{Order, Orders};
 use portfolio::Portfolio;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use standing::Road;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
+use transition::Shadows;
 
 use crate::domain::{
     AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
@@ -135,6 +139,9 @@ pub struct Core {
     limits_set: bool,
     /// Of the stage between paper and live.
     caps: Caps,
+    /// Between paper and live.
+    road: Road,
+    shadows: Shadows,
     /// A second over `orders_per_second_max`.
     rate_interval_ns: Nanos,
     trading: TradingState,
@@ -173,6 +180,8 @@ impl Core {
             limits: Limits::default(),
             limits_set: false,
             caps: Caps::NONE,
+            road: Road::default(),
+            shadows: Shadows::new(),
             rate_interval_ns: 0,
             trading: TradingState::Active,
             shutting_down: false,
@@ -226,6 +235,9 @@ impl Core {
             Body::Venue { venue, name } => self.on_venue(*venue, *name),
             Body::Instrument(def) => self.on_instrument(def, out),
             Body::Asset { asset, name } => self.portfolio.name_asset(*asset, *name),
+            Body::Policy(policy) => self.set_policy(policy),
+            Body::LiveVenue { venue, paper } => self.set_live_venue(*venue, *paper),
+            Body::Step(step) => self.on_step(step, out),
             Body::Permit { instrument, permit } => {
                 if let Some(inst) = self.portfolio.slot_mut(*instrument) {
                     inst.permit = *permit;
@@ -234,6 +246,7 @@ impl Core {
             Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
         }
+        self.watch_difference(out);
     }
 
     fn on_quote(&mut self, quote: &Quote, out: &mut Outbox) {
@@ -245,6 +258,7 @@ impl Core {
         self.counters.quotes += 1;
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
+        self.watch_road(out);
         self.run_strategies(quote.instrument, out);
     }
 
@@ -280,8 +294,12 @@ impl Core {
             return;
         }
         let Some(inst) = self.portfolio.get(instrument) else { return };
+        let (live, on_live) = (self.road.is_live(), self.road.is_live_venue(inst.def.venue));
+        if on_live && !live {
+            return;
+        }
         self.intents.clear();
-        self.strategies.on_quote(self.now, inst, &self.orders, &mut self.intents);
+        self.strategies.on_quote(self.now, inst, &self.orders, live && !on_live, &mut self.intents);
         for n in 0..self.intents.len() {
             let Some((strategy, intent)) = self.intents.get(n) else { break };
             match intent {
@@ -291,9 +309,15 @@ impl Core {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
                     self.strategies.on_answer(strategy, order.side, placed, self.now);
+                    if let Some(live) = placed.filter(|_| on_live) {
+                        self.shadow(live, &order, strategy, out);
+                    }
                 }
                 Intent::Cancel(order) => {
                     self.cancel(order, out);
+                    if on_live {
+                        self.cancel_shadow(order, out);
+                    }
                 }
             }
         }
@@ -344,17 +368,21 @@ impl Core {
         let venue = inst.map(|i| i.def.venue).unwrap_or_default();
         let desk = self.desks.get(strategy);
         let (scope, trading) = self.strictest(inst, strategy);
+        let on_live = inst.is_some() && self.road.is_live_venue(venue);
+        let barred = on_live && !self.road.is_live();
         Scene {
             now: self.now,
             limits: &self.limits,
-            caps: &self.caps,
+            // Live, a stage holds what trades money, and not its shadows.
+            caps: if on_live || !self.road.is_live() { &self.caps } else { &Caps::NONE },
+            barred_from_live: barred.then(|| self.road.standing().state),
             scope,
             trading,
             inst,
             venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
             account: &self.account,
             portfolio: &self.portfolio,
-            totals: &self.portfolio.totals,
+            totals: self.portfolio.totals_of(on_live),
             hours: &self.hours,
             losses: &self.losses,
             open_orders: self.orders.live_count(),
@@ -544,6 +572,10 @@ impl Core {
     }
     pub fn caps(&self) -> &Caps {
         &self.caps
+    }
+    /// Where the engine stands between paper and live.
+    pub fn road(&self) -> &Road {
+        &self.road
     }
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio

@@ -57,6 +57,8 @@ pub struct Inst {
     pub working: Working,
     pub closing: Closing,
     pub trading: TradingState,
+    /// It is traded with money.
+    pub live: bool,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
     /// The greatest exec id of a fill of ours.
@@ -90,6 +92,7 @@ wire_struct!(Inst {
     working,
     closing,
     trading,
+    live,
     traded,
     last_exec,
     marked_exec,
@@ -195,23 +198,37 @@ pub struct AssetValue {
     /// The instrument whose bid values it; `InstrumentId::UNKNOWN` where `is_usd`, or where there is none.
     pub priced_by: InstrumentId,
     pub priced: bool,
-    /// Over all venues, units of 10^-8.
-    total: i64,
-    value: Usd,
-    /// Of the instruments that trade it, over all venues.
-    exposure: Usd,
+    /// Over all paper venues and over all live ones, units of 10^-8.
+    total: [i64; 2],
+    value: [Usd; 2],
+    /// Of the instruments that trade it, over all venues of a mode: paper, live.
+    exposure: [Usd; 2],
 }
 wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value, exposure });
+
+/// Groups there can be in a mode, the one of what is not known included.
+const GROUPS: usize = MAX_INSTRUMENTS + 1;
+
+/// Where the exposure of a group stands.
+#[inline]
+fn group_at(group: Group, live: bool) -> usize {
+    group.index() + usize::from(live) * GROUPS
+}
 
 pub struct Portfolio {
     insts: Box<[Inst]>,
     assets: Box<[AssetValue]>,
-    /// Exposure by venue, and by group of instruments that move together.
+    /// Exposure by venue, and by group of instruments that move together: those on paper, then those live.
     venues: [Usd; MAX_VENUES],
     groups: Box<[Usd]>,
     /// `Limits::volatility_assumed_ppm`.
     volatility_assumed_ppm: u32,
+    /// Of the mode that trades: what limits are held against.
     pub totals: Totals,
+    /// Of the other one: live's while on paper, the shadows' while live.
+    other: Totals,
+    /// `totals` are of the live venues.
+    live: bool,
 }
 
 impl Portfolio {
@@ -220,9 +237,46 @@ impl Portfolio {
             insts: vec![Inst::default(); MAX_INSTRUMENTS].into_boxed_slice(),
             assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
             venues: [Usd::ZERO; MAX_VENUES],
-            groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
+            groups: vec![Usd::ZERO; 2 * GROUPS].into_boxed_slice(),
             volatility_assumed_ppm: 0,
             totals: Totals::default(),
+            other: Totals::default(),
+            live: false,
+        }
+    }
+
+    /// The mode that trades is the live one.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// The totals of the live venues, or of the paper ones.
+    #[inline]
+    pub fn totals_of(&self, live: bool) -> &Totals {
+        if live == self.live { &self.totals } else { &self.other }
+    }
+
+    pub(super) fn other_totals(&self) -> &Totals {
+        &self.other
+    }
+
+    #[inline]
+    fn totals_mut(&mut self, live: bool) -> &mut Totals {
+        if live == self.live { &mut self.totals } else { &mut self.other }
+    }
+
+    /// Money is traded from now on, or paper is.
+    pub(super) fn trade_live(&mut self, live: bool) {
+        if live != self.live {
+            self.live = live;
+            std::mem::swap(&mut self.totals, &mut self.other);
+        }
+    }
+
+    pub(super) fn turn_day(&mut self, day: i64) {
+        for totals in [&mut self.totals, &mut self.other] {
+            totals.day = day;
+            totals.day_start_pnl = totals.pnl();
         }
     }
 
@@ -267,7 +321,7 @@ impl Portfolio {
 
     /// Takes a definition. False where it came back with other scales while a position or order hangs on the old
     /// ones: the old definition stays, halted.
-    pub fn define(&mut self, def: &Instrument) -> bool {
+    pub fn define(&mut self, def: &Instrument, live: bool) -> bool {
         let Some(inst) = self.insts.get_mut(def.id.index()) else { return false };
         let rescaled = inst.defined && (inst.def.px_scale, inst.def.qty_scale) != (def.px_scale, def.qty_scale);
         let hanging = inst.position != Position::default() || inst.working != Working::default();
@@ -281,11 +335,12 @@ impl Portfolio {
             inst.swing = Swing::default();
         }
         inst.defined = true;
+        let was_live = std::mem::replace(&mut inst.live, live);
         let old = std::mem::replace(&mut inst.def, *def);
         if (old.venue, old.base) != (def.venue, def.base) {
             let share = inst.exposure;
-            self.expose(old.venue, old.base, Usd(share.0.saturating_neg()));
-            self.expose(def.venue, def.base, share);
+            self.expose(old.venue, old.base, was_live, Usd(share.0.saturating_neg()));
+            self.expose(def.venue, def.base, live, share);
         }
         if def.quote_is_usd {
             if let Some(quote) = self.assets.get_mut(def.quote.index()) {
@@ -306,33 +361,36 @@ impl Portfolio {
 
     /// Moves the exposure of a venue and of an asset.
     #[inline]
-    fn expose(&mut self, venue: VenueId, asset: AssetId, change: Usd) {
+    fn expose(&mut self, venue: VenueId, asset: AssetId, live: bool, change: Usd) {
         if let Some(venue) = self.venues.get_mut(venue.index()) {
             *venue = venue.saturating_add(change);
         }
         if let Some(asset) = self.assets.get_mut(asset.index()) {
-            asset.exposure = asset.exposure.saturating_add(change);
+            let exposure = &mut asset.exposure[usize::from(live)];
+            *exposure = exposure.saturating_add(change);
         }
     }
 
-    /// Exposure at a venue, and in an asset over all venues.
+    /// Exposure at a venue, and in an asset over all venues of the mode.
     #[inline]
     pub fn venue_exposure(&self, venue: VenueId) -> Usd {
         self.venues.get(venue.index()).copied().unwrap_or(self.totals.exposure)
     }
 
     #[inline]
-    pub fn asset_exposure(&self, asset: AssetId) -> Usd {
-        self.assets.get(asset.index()).map_or(self.totals.exposure, |asset| asset.exposure)
+    pub fn asset_exposure(&self, asset: AssetId, live: bool) -> Usd {
+        let known = self.assets.get(asset.index());
+        known.map_or(self.totals_of(live).exposure, |asset| asset.exposure[usize::from(live)])
     }
 
     /// Exposure in what moves with the instrument, itself included: its group and whatever is of no known group; of an
     /// instrument of no known group, everything.
     #[inline]
     pub fn moving_with(&self, inst: &Inst) -> Usd {
-        match self.groups.get(inst.group.index()) {
-            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[0]),
-            _ => self.totals.exposure,
+        let unknown = group_at(Group::default(), inst.live);
+        match self.groups.get(group_at(inst.group, inst.live)) {
+            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[unknown]),
+            _ => self.totals_of(inst.live).exposure,
         }
     }
 
@@ -340,22 +398,23 @@ impl Portfolio {
     pub(super) fn regroup(&mut self, samples: &Correlation, volatility_assumed_ppm: u32) {
         self.volatility_assumed_ppm = volatility_assumed_ppm;
         self.groups.fill(Usd::ZERO);
-        self.totals.moving = Usd::ZERO;
+        (self.totals.moving, self.other.moving) = (Usd::ZERO, Usd::ZERO);
         for inst in self.insts.iter_mut().filter(|inst| inst.defined) {
             inst.group = samples.group_of(inst.def.id);
             inst.moves_ppm = samples.moves_ppm(inst.def.id);
-            let sum = &mut self.groups[inst.group.index()];
+            let sum = &mut self.groups[group_at(inst.group, inst.live)];
             *sum = sum.saturating_add(inst.exposure);
             inst.moving = risk::moving(inst.exposure, inst.moves_ppm, volatility_assumed_ppm);
-            self.totals.moving = self.totals.moving.saturating_add(inst.moving);
+            let totals = if inst.live == self.live { &mut self.totals } else { &mut self.other };
+            totals.moving = totals.moving.saturating_add(inst.moving);
         }
     }
 
     /// Takes a change of an asset's balance over all venues.
-    pub fn shift_asset(&mut self, asset: AssetId, change: i64) {
+    pub fn shift_asset(&mut self, asset: AssetId, change: i64, live: bool) {
         match self.assets.get_mut(asset.index()) {
-            Some(value) => match value.total.checked_add(change) {
-                Some(total) => value.total = total,
+            Some(value) => match value.total[usize::from(live)].checked_add(change) {
+                Some(total) => value.total[usize::from(live)] = total,
                 None => self.totals.broken = true,
             },
             None => return,
@@ -369,13 +428,21 @@ impl Portfolio {
 
     #[inline]
     fn revalue_asset(&mut self, id: AssetId) {
+        self.revalue_asset_of(id, false);
+        self.revalue_asset_of(id, true);
+    }
+
+    #[inline]
+    fn revalue_asset_of(&mut self, id: AssetId, live: bool) {
+        let at = usize::from(live);
         let Some(asset) = self.assets.get(id.index()) else { return };
+        let total = asset.total[at];
         let value = if asset.is_usd {
-            Some(Usd(asset.total))
-        } else if asset.priced && asset.total != 0 {
+            Some(Usd(total))
+        } else if asset.priced && total != 0 {
             let inst = &self.insts[asset.priced_by.index()];
             num::rescale(
-                i128::from(asset.total) * i128::from(inst.quote.bid_px.0),
+                i128::from(total) * i128::from(inst.quote.bid_px.0),
                 8 + inst.def.px_scale,
                 Usd::SCALE,
                 Round::Down,
@@ -388,8 +455,9 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let old = std::mem::replace(&mut self.assets[id.index()].value, value);
-        self.totals.equity = self.totals.equity.saturating_add(value).saturating_sub(old);
+        let old = std::mem::replace(&mut self.assets[id.index()].value[at], value);
+        let totals = self.totals_mut(live);
+        totals.equity = totals.equity.saturating_add(value).saturating_sub(old);
     }
 
     /// Brings the sums up to the instrument's quote, position and working orders.
@@ -428,7 +496,7 @@ impl Portfolio {
             self.totals.broken = true;
             return;
         };
-        let totals = &mut self.totals;
+        let totals = if inst.live == self.live { &mut self.totals } else { &mut self.other };
         totals.unrealised = totals.unrealised.saturating_add(unrealised).saturating_sub(inst.unrealised);
         totals.exposure = totals.exposure.saturating_add(exposure).saturating_sub(inst.exposure);
         totals.net_up = totals.net_up.saturating_add(up).saturating_sub(inst.net_up);
@@ -436,17 +504,17 @@ impl Portfolio {
         (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
         let change = exposure.saturating_sub(std::mem::replace(&mut inst.exposure, exposure));
-        let (venue, base, group, moving) = (inst.def.venue, inst.def.base, inst.group, inst.moving);
+        let (venue, base, moving, live) = (inst.def.venue, inst.def.base, inst.moving, inst.live);
         if !change.is_zero() {
-            if let Some(group) = self.groups.get_mut(group.index()) {
+            if let Some(group) = self.groups.get_mut(group_at(inst.group, live)) {
                 *group = group.saturating_add(change);
             }
             inst.moving = risk::moving(exposure, inst.moves_ppm, self.volatility_assumed_ppm);
             let more = inst.moving.saturating_sub(moving);
             totals.moving = totals.moving.saturating_add(more);
-            self.expose(venue, base, change);
+            self.expose(venue, base, live, change);
         }
-        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != 0) {
+        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != [0; 2]) {
             self.revalue_asset(base);
         }
     }
@@ -465,8 +533,10 @@ impl Portfolio {
         let change = realised.checked_sub(inst.realised)?;
         inst.position = position;
         inst.realised = realised;
-        self.totals.realised = self.totals.realised.saturating_add(change);
-        self.totals.fees = self.totals.fees.saturating_add(fee);
+        let live = inst.live;
+        let totals = self.totals_mut(live);
+        totals.realised = totals.realised.saturating_add(change);
+        totals.fees = totals.fees.saturating_add(fee);
         Some(change)
     }
 
@@ -506,12 +576,12 @@ impl Portfolio {
     }
 
     /// The balance of an asset at a venue moved by a fill.
-    pub fn shift(&mut self, account: &mut Account, venue: VenueId, asset: AssetId, change: i64) {
+    pub fn shift(&mut self, account: &mut Account, live: bool, venue: VenueId, asset: AssetId, change: i64) {
         if account.shift(venue, asset, change).is_none() {
             self.totals.broken = true;
             return;
         }
-        self.shift_asset(asset, change);
+        self.shift_asset(asset, change, live);
     }
 }
 

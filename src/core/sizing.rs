@@ -126,7 +126,7 @@ impl Core {
         let inst = self.portfolio.get(order.instrument)?;
         let scene = self.scene(order, strategy);
         let px = risk::valued_at(&scene, order).filter(|px| px.0 > 0)?;
-        let (limits, equity) = (&self.limits, self.portfolio.totals.equity);
+        let (limits, equity) = (&self.limits, self.portfolio.totals_of(inst.live).equity);
         let stop_ppm = stop_distance(order, px, limits.stop_loss_ppm)?;
         let moves_ppm = if inst.moves_ppm == 0 { limits.volatility_assumed_ppm } else { inst.moves_ppm };
         let target = limits.sizing_volatility_ppm;
@@ -166,7 +166,7 @@ impl Core {
         mut each: impl FnMut(SizedBy, i64),
     ) -> Option<()> {
         let (limits, caps, def) = (&self.limits, &self.caps, &inst.def);
-        let (portfolio, totals) = (&self.portfolio, &self.portfolio.totals);
+        let (portfolio, totals) = (&self.portfolio, self.portfolio.totals_of(inst.live));
         let left = |max: Usd, used: Usd| max.saturating_sub(used);
         let buys = order.side == Side::Buy;
         let lever = i128::from(totals.equity.0.max(0)) * i128::from(limits.leverage_max_ppm) / ONE;
@@ -178,7 +178,7 @@ impl Core {
             (SizedBy::GrossExposure, left(limits.exposure_gross_max, totals.exposure)),
             (SizedBy::NetExposure, left(limits.exposure_net_max, net)),
             (SizedBy::VenueExposure, left(limits.exposure_venue_max, portfolio.venue_exposure(def.venue))),
-            (SizedBy::AssetExposure, left(limits.exposure_asset_max, portfolio.asset_exposure(def.base))),
+            (SizedBy::AssetExposure, left(limits.exposure_asset_max, portfolio.asset_exposure(def.base, inst.live))),
             (SizedBy::CorrelatedExposure, left(limits.correlated_exposure_max, portfolio.moving_with(inst))),
             (SizedBy::StageCap, caps.order_notional_max),
             (SizedBy::StageCap, left(caps.exposure_gross_max, totals.exposure)),

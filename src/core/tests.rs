@@ -1,6 +1,7 @@
 //! Claims about the core, each a short story of events.
 
 mod gate;
+mod live;
 mod oracle;
 mod order_types;
 mod storm;

@@ -29,14 +29,15 @@ impl Core {
             }
         }
         self.watch_loss(out);
+        self.watch_configuration(out);
+        self.watch_left(out);
+        self.watch_road(out);
     }
 
     fn turn_day(&mut self) {
         let day = (self.now - self.limits.day_offset_ns).div_euclid(DAY_NS);
-        let totals = &mut self.portfolio.totals;
-        if day > totals.day {
-            totals.day = day;
-            totals.day_start_pnl = totals.pnl();
+        if day > self.portfolio.totals.day {
+            self.portfolio.turn_day(day);
             self.desks.day = Default::default();
             self.losses.on_day();
         }

@@ -13,6 +13,8 @@ impl Core {
         self.epoch = epoch;
         self.run = run;
         self.shutting_down = false;
+        self.road.on_start();
+        self.caps = self.road.caps();
         for venue in &mut self.venues {
             venue.state = VenueState::Down;
             venue.reconcile_due = false;
@@ -64,6 +66,9 @@ impl Core {
 
     pub(super) fn on_venue(&mut self, venue: VenueId, name: Text<16>) {
         if let Some(slot) = self.venues.get_mut(venue.index()) {
+            if slot.name != name {
+                self.road.forget_venue(venue);
+            }
             slot.name = name;
         }
     }
@@ -74,9 +79,10 @@ impl Core {
         }
         self.make_books(def.id);
         self.resting.define(def.id);
-        if !self.portfolio.define(def) {
+        if !self.portfolio.define(def, self.road.is_live_venue(def.venue)) {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
         }
+        self.watch_filters(def.id, out);
     }
 
     pub(super) fn on_feed(&mut self, instrument: InstrumentId, state: FeedState) {

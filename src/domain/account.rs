@@ -59,3 +59,22 @@ impl FeedState {
         }
     }
 }
+
+/// What is traded with: money, or what looks like it. Records of the two never mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Mode {
+    #[default]
+    Paper,
+    Live,
+}
+
+impl Mode {
+    pub const ALL: [Mode; 2] = [Mode::Paper, Mode::Live];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Paper => "paper",
+            Mode::Live => "live",
+        }
+    }
+}

@@ -66,6 +66,25 @@ impl InstrumentId {
     }
 }
 
+impl StrategyId {
+    /// Ids from here on are twins that trade live, of the strategies with so much less.
+    const LIVE: u8 = 128;
+
+    /// The twin that trades live for this strategy; `None` for a twin, and for people and programs.
+    pub fn live(self) -> Option<StrategyId> {
+        (self.0 != 0 && !self.is_live()).then(|| StrategyId(self.0 + StrategyId::LIVE))
+    }
+
+    /// The strategy on paper whose twin this is.
+    pub fn paper(self) -> Option<StrategyId> {
+        self.is_live().then(|| StrategyId(self.0 - StrategyId::LIVE))
+    }
+
+    pub fn is_live(self) -> bool {
+        self.0 > StrategyId::LIVE
+    }
+}
+
 impl VenueId {
     #[inline]
     pub fn index(self) -> usize {

@@ -17,7 +17,7 @@ pub mod report;
 pub mod wire;
 
 pub use ability::{Abilities, Ability, Feature};
-pub use account::{Balance, FeedState, VenueState};
+pub use account::{Balance, FeedState, Mode, VenueState};
 pub use decimal::Dec;
 pub use ids::{
     AssetId, ExecId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrderId, RequestId, StrategyId,

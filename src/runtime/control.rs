@@ -1,6 +1,6 @@
 //! The control thread: API, view and latency log on the one thread that knows an asynchronous runtime.
 
-use super::records::JournalRecords;
+use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
     Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, ListenError, ReloadingTls, SharedView, Tail,
     serve,
@@ -115,7 +115,11 @@ impl Control {
         let addr = door.listener.local_addr().map_or(config.control.listen, |addr| addr);
         let home = Home::new(config.control.listen, config.control.hosts.clone(), tls);
         let view = SharedView::default();
-        let app = Arc::new(App::new(info, access, home, view.clone(), commands, counters, clock.clone()));
+        view.lock().begin_events(last_seq + 1);
+        let mut app = App::new(info, access, home, view.clone(), commands, counters, clock.clone());
+        let dir = journal_dir.to_owned();
+        app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
+        let app = Arc::new(app);
         let tail = Tail::new(records, view.clone(), hlog);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -1,7 +1,9 @@
 //! The journal as the view's tail reads it, with what is worth telling told on the way.
 
 use super::narrate::Narrator;
-use crate::api::{Records, View};
+use crate::api::{History, Records, View};
+use crate::core::effect::RecordedEffect;
+use crate::core::event::Event;
 use crate::journal::{ReadError, Reader};
 use std::path::Path;
 
@@ -26,5 +28,21 @@ impl Records for JournalRecords {
             self.narrator.tell(view, &record.event, record.effects());
         }
         Ok(true)
+    }
+}
+
+/// The journal read again, for those who come back for old events.
+pub struct JournalHistory(Reader);
+
+impl JournalHistory {
+    pub fn open(dir: &Path, from: u64) -> Result<JournalHistory, String> {
+        Reader::open(dir, from.max(1)).map(JournalHistory).map_err(|error| error.to_string())
+    }
+}
+
+impl History for JournalHistory {
+    fn next(&mut self) -> Result<Option<(Event, Vec<RecordedEffect>)>, String> {
+        let record = self.0.next().map_err(|error| error.to_string())?;
+        Ok(record.map(|record| (record.event, record.effects().collect())))
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// What each version added; a file's version is `PRAGMA user_version`. A published step is never changed.
-pub(super) const STEPS: [&str; 3] = [
+pub(super) const STEPS: [&str; 4] = [
     // 1: the tables.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
      CREATE TABLE runs (run INTEGER PRIMARY KEY, seq INTEGER NOT NULL, ts_ns INTEGER NOT NULL);
@@ -52,13 +52,36 @@ pub(super) const STEPS: [&str; 3] = [
     "ALTER TABLE commands ADD COLUMN came_from TEXT NOT NULL DEFAULT '';
      ALTER TABLE commands ADD COLUMN about TEXT NOT NULL DEFAULT '';
      ALTER TABLE commands ADD COLUMN done INTEGER NOT NULL DEFAULT 1;",
+    // 4: what was traded with, so that paper and live never mix; and the changes between the two.
+    "ALTER TABLE orders ADD COLUMN mode TEXT NOT NULL DEFAULT 'paper';
+     ALTER TABLE fills ADD COLUMN mode TEXT NOT NULL DEFAULT 'paper';
+     ALTER TABLE trades ADD COLUMN mode TEXT NOT NULL DEFAULT 'paper';
+     ALTER TABLE denials ADD COLUMN mode TEXT NOT NULL DEFAULT 'paper';
+     ALTER TABLE equity RENAME TO equity_before;
+     CREATE TABLE equity (
+       seq INTEGER NOT NULL, mode TEXT NOT NULL, ts_ns INTEGER NOT NULL, equity TEXT NOT NULL, exposure TEXT NOT NULL,
+       exposed_ns INTEGER NOT NULL, turnover TEXT NOT NULL, fees TEXT NOT NULL, PRIMARY KEY (seq, mode)) WITHOUT ROWID;
+     INSERT INTO equity SELECT seq, 'paper', ts_ns, equity, exposure, exposed_ns, turnover, fees FROM equity_before;
+     DROP TABLE equity_before;
+     ALTER TABLE daily RENAME TO daily_before;
+     CREATE TABLE daily (
+       day TEXT NOT NULL, mode TEXT NOT NULL, seq INTEGER NOT NULL, equity TEXT NOT NULL,
+       PRIMARY KEY (day, mode)) WITHOUT ROWID;
+     INSERT INTO daily SELECT day, 'paper', seq, equity FROM daily_before;
+     DROP TABLE daily_before;
+     CREATE TABLE transitions (
+       seq INTEGER NOT NULL, n INTEGER NOT NULL, ts_ns INTEGER NOT NULL, request INTEGER NOT NULL, who TEXT NOT NULL,
+       why TEXT NOT NULL, change TEXT NOT NULL, cause TEXT NOT NULL, from_state TEXT NOT NULL, from_stage INTEGER NOT NULL,
+       to_state TEXT NOT NULL, to_stage INTEGER NOT NULL, approvals INTEGER NOT NULL, trades INTEGER, wins INTEGER,
+       losses INTEGER, profit_factor_ppm INTEGER, sharpe_ppm INTEGER, drawdown_ppm INTEGER, observed_ns INTEGER,
+       configuration INTEGER, PRIMARY KEY (seq, n)) WITHOUT ROWID;",
 ];
 
 /// The version that this program writes.
 pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// All tables with rows of the journal.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "meta",
     "runs",
     "venues",
@@ -71,6 +94,7 @@ pub(super) const TABLES: [&str; 12] = [
     "denials",
     "alarms",
     "commands",
+    "transitions",
 ];
 
 pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {

@@ -2,8 +2,8 @@
 
 use super::error::StoreError;
 use super::schema::{SCHEMA_VERSION, TABLES, migrate, version};
-use crate::analytics::{ClosedTrade, CommandRow, DenialRow, FillRow, OrderRow, Row, Sample};
-use crate::domain::{Dec, InstrumentId, Price, Qty, Usd};
+use crate::analytics::{ClosedTrade, CommandRow, DenialRow, FillRow, MovedRow, OrderRow, Row, Sample};
+use crate::domain::{Dec, InstrumentId, Mode, Price, Qty, Usd};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -147,8 +147,9 @@ impl Tables<'_> {
             ),
             Row::Order(order) => self.put_order(order),
             Row::Fill(fill) => self.put_fill(n, fill),
-            Row::Trade(trade) => self.put_trade(n, trade),
-            Row::Equity(sample) => self.put_equity(sample),
+            Row::Trade(mode, trade) => self.put_trade(n, *mode, trade),
+            Row::Equity(mode, sample) => self.put_equity(*mode, sample),
+            Row::Moved(row) => self.put_moved(n, row),
             Row::Denial(denial) => self.put_denial(n, denial),
             Row::Alarm { seq, ts_ns, kind, instrument, order } => self.run(
                 "INSERT OR REPLACE INTO alarms VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -176,7 +177,7 @@ impl Tables<'_> {
         match row.placed {
             Some((kind, tif, decided)) => self.run(
                 "INSERT OR REPLACE INTO orders
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, '', ?3)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, '', ?3, ?16)",
                 params![
                     row.order.0 as i64,
                     row.seq as i64,
@@ -193,6 +194,7 @@ impl Tables<'_> {
                     self.px(at, decided),
                     row.status,
                     self.qty(at, row.cum_qty),
+                    row.mode.as_str(),
                 ],
             ),
             None => self.run(
@@ -221,7 +223,8 @@ impl Tables<'_> {
             format!("{:016x}{:016x}", row.exec_id.hi, row.exec_id.lo)
         };
         self.run(
-            "INSERT OR REPLACE INTO fills VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "INSERT OR REPLACE INTO fills
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             params![
                 row.seq as i64,
                 n,
@@ -238,15 +241,16 @@ impl Tables<'_> {
                 self.qty(at, row.position),
                 row.liquidity,
                 row.slippage.map(usd),
+                row.mode.as_str(),
             ],
         )
     }
 
-    fn put_trade(&self, n: u16, row: &ClosedTrade) -> rusqlite::Result<()> {
+    fn put_trade(&self, n: u16, mode: Mode, row: &ClosedTrade) -> rusqlite::Result<()> {
         let at = row.instrument;
         self.run(
             "INSERT OR REPLACE INTO trades
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             params![
                 row.closed_seq as i64,
                 n,
@@ -265,29 +269,40 @@ impl Tables<'_> {
                 usd(row.slippage),
                 usd(row.worst),
                 usd(row.best),
+                mode.as_str(),
             ],
         )
     }
 
-    fn put_equity(&self, row: &Sample) -> rusqlite::Result<()> {
+    fn put_equity(&self, mode: Mode, row: &Sample) -> rusqlite::Result<()> {
         let (seq, equity) = (row.seq as i64, usd(row.equity));
         self.run(
-            "INSERT OR REPLACE INTO equity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![seq, row.ts_ns, equity, usd(row.exposure), row.exposed_ns, usd(row.turnover), usd(row.fees)],
+            "INSERT OR REPLACE INTO equity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                seq,
+                mode.as_str(),
+                row.ts_ns,
+                equity,
+                usd(row.exposure),
+                row.exposed_ns,
+                usd(row.turnover),
+                usd(row.fees)
+            ],
         )?;
         // What is no date is kept under the number that it is.
         let day = jiff::Timestamp::from_nanosecond(i128::from(row.ts_ns))
             .map_or_else(|_| row.ts_ns.to_string(), |time| time.to_zoned(jiff::tz::TimeZone::UTC).date().to_string());
         self.run(
-            "INSERT INTO daily VALUES (?1, ?2, ?3) ON CONFLICT (day) DO UPDATE SET seq = ?2, equity = ?3 WHERE seq <= ?2",
-            params![day, seq, equity],
+            "INSERT INTO daily VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (day, mode) DO UPDATE SET seq = ?3, equity = ?4 WHERE seq <= ?3",
+            params![day, mode.as_str(), seq, equity],
         )
     }
 
     fn put_denial(&self, n: u16, row: &DenialRow) -> rusqlite::Result<()> {
         let at = row.instrument;
         self.run(
-            "INSERT OR REPLACE INTO denials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT OR REPLACE INTO denials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 row.seq as i64,
                 n,
@@ -300,6 +315,40 @@ impl Tables<'_> {
                 self.px(at, row.px),
                 row.rule,
                 row.reason,
+                row.mode.as_str(),
+            ],
+        )
+    }
+
+    fn put_moved(&self, n: u16, row: &MovedRow) -> rusqlite::Result<()> {
+        let (moved, evidence) = (&row.moved, row.evidence);
+        // Counts of this size do not come to be; one that did is shown as the largest there is.
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.run(
+            "INSERT OR REPLACE INTO transitions
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+            params![
+                row.seq as i64,
+                n,
+                row.ts_ns,
+                moved.request.0 as i64,
+                moved.who.as_str(),
+                moved.why.as_str(),
+                moved.change.as_str(),
+                moved.cause.to_string(),
+                moved.from.state.as_str(),
+                moved.from.stage,
+                moved.to.state.as_str(),
+                moved.to.stage,
+                moved.to.approvals,
+                evidence.map(|e| count(e.trades)),
+                evidence.map(|e| count(e.wins)),
+                evidence.map(|e| count(e.losses)),
+                evidence.and_then(|e| e.profit_factor_ppm),
+                evidence.and_then(|e| e.sharpe_ppm),
+                evidence.map(|e| count(e.drawdown_ppm)),
+                evidence.map(|e| e.observed_ns),
+                evidence.map(|e| count(e.configuration)),
             ],
         )
     }

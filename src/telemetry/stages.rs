@@ -111,6 +111,21 @@ impl Stages {
         })
     }
 
+    /// Of the run so far, in one stage: samples at or below each bound (nanoseconds, rising), all samples, and their sum
+    /// in nanoseconds, as exact as the histogram.
+    pub fn buckets(&self, stage: Stage, bounds: &[u64]) -> (Vec<u64>, u64, f64) {
+        let histogram = &self.total[stage as usize];
+        let mut counts = vec![0; bounds.len()];
+        let mut sum = 0.0;
+        for value in histogram.iter_recorded() {
+            let (ns, count) = (value.value_iterated_to(), value.count_since_last_iteration());
+            sum += ns as f64 * count as f64;
+            let first = bounds.partition_point(|bound| *bound < ns);
+            counts[first..].iter_mut().for_each(|below| *below += count);
+        }
+        (counts, histogram.len(), sum)
+    }
+
     /// The interval since the last `end_interval`, a histogram a stage.
     pub(super) fn interval(&self) -> impl Iterator<Item = (Stage, &Histogram<u64>)> {
         Stage::ALL.into_iter().zip(&self.interval)
@@ -165,6 +180,18 @@ pub fn duration(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_count_what_is_at_or_below_each_bound() {
+        let mut stages = Stages::default();
+        for ns in [500, 1_000, 1_001, 90_000, 2_000_000_000] {
+            stages.record(Stage::WrittenToAcked, 1, 1 + ns);
+        }
+        let (counts, count, sum) = stages.buckets(Stage::WrittenToAcked, &[1_000, 100_000, 1_000_000_000]);
+        assert_eq!((counts, count), (vec![2, 4, 4], 5));
+        let exact = 2_000_092_501.0;
+        assert!((sum - exact).abs() / exact < 1e-3, "{sum}");
+    }
 
     #[test]
     fn percentiles_are_those_of_the_samples_to_three_digits() {

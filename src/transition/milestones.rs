@@ -1,6 +1,8 @@
 //! The six milestones, and how sure one can be of them.
 
+use crate::analytics::DAY_NS;
 use crate::analytics::stats::DAYS_PER_YEAR;
+use crate::domain::Nanos;
 
 /// Two-sided 95 %.
 const Z: f64 = 1.959_963_984_540_054;
@@ -17,6 +19,8 @@ pub struct Criteria {
     /// Fraction of the high.
     pub drawdown_max: f64,
     pub evaluation_days: f64,
+    /// Length of such a day; shorter for demonstrations, where nothing but simulated venues is traded.
+    pub day_ns: Nanos,
     /// Whether the lower bound of the interval, and not the value, has to reach the success rate and the Sharpe ratio.
     pub lower_bound: bool,
 }
@@ -30,8 +34,15 @@ impl Default for Criteria {
             trades_min: 50,
             drawdown_max: 0.10,
             evaluation_days: 30.0,
+            day_ns: DAY_NS,
             lower_bound: false,
         }
+    }
+}
+
+impl Criteria {
+    pub fn days(&self, ns: Nanos) -> f64 {
+        ns as f64 / self.day_ns.max(1) as f64
     }
 }
 
@@ -48,7 +59,7 @@ pub struct Evidence {
     pub returns: u64,
     /// Deepest, fraction of the high; 0 where there was none.
     pub drawdown: f64,
-    /// Running time (`Observed::days`).
+    /// Running time, as `Observed` has seen it pass.
     pub days: f64,
     pub fills_without_order: u64,
     pub time_went_back: u64,

@@ -28,7 +28,8 @@ impl Observed {
         self.total_ns
     }
 
-    pub fn days(&self) -> f64 {
-        self.total_ns as f64 / 86_400e9
+    /// The next look is the first again: nobody looked meanwhile.
+    pub fn forget(&mut self) {
+        self.last_ns = None;
     }
 }

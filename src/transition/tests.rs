@@ -1,5 +1,7 @@
 use super::*;
-use crate::domain::{Nanos, VenueId};
+use crate::core::command::Ask;
+use crate::core::standing::{Cause, Policy, STAGES_MAX, StageRule, StepRefusal};
+use crate::domain::{Nanos, RequestId, Usd, VenueId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -80,58 +82,158 @@ fn intervals_are_the_published_ones_and_may_be_demanded() {
     assert!(judge(&strict, &long).is_eligible(), "{:?}", judge(&strict, &long).reasons());
 }
 
+/// The shipped stages: 10, 25, 50 and 100 %, a week and 20 trades each.
+fn policy(approvals: u8) -> Policy {
+    let mut stage = [StageRule::default(); STAGES_MAX];
+    for (slot, percent) in stage.iter_mut().zip([10u32, 25, 50, 100]) {
+        *slot =
+            StageRule { capital_ppm: percent * 10_000, observed_ns: 7 * 24 * HOUR, trades: 20, ..StageRule::default() };
+    }
+    let needs = needs(&Criteria::default());
+    let capital = Usd::dollars(10_000);
+    Policy { approvals, expires_after_ns: 24 * HOUR, capital, needs, stages: 4, stage, ..Policy::default() }
+}
+
+const PERMIT_NS: Nanos = 60_000_000_000;
+
+/// A judge's way beside the core's: every step that the one proposes is put to the other, and its answer followed.
+struct Both {
+    way: Transition,
+    core: crate::core::standing::Road,
+}
+
+impl Both {
+    fn new(policy: &Policy) -> Both {
+        let mut both = Both { way: Transition::new(Criteria::default(), PERMIT_NS), core: Default::default() };
+        for road in [both.way.road_mut(), &mut both.core] {
+            road.set_live_venue(VENUE, VenueId(1));
+            road.set_policy(policy);
+        }
+        both
+    }
+
+    fn put(&mut self, step: crate::core::standing::Step, now: Nanos) -> State {
+        let to = self.core.take(&step, now).expect("the core takes what was judged on where it stands");
+        let crate::core::standing::Step { request, from, change, cause, who, why, .. } = step;
+        self.way.follow(&crate::core::standing::Moved { request, from, to, change, cause, who, why }, now);
+        assert_eq!(self.way.road(), &self.core);
+        to.state
+    }
+
+    fn evaluate(&mut self, now: Nanos, evidence: &Evidence) -> Option<State> {
+        let (verdict, measured) = (self.way.judge(evidence), measured(evidence, Criteria::default().day_ns, 0));
+        let step = self.way.evaluate(now, &verdict, &measured)?;
+        Some(self.put(step, now))
+    }
+
+    fn ask(&mut self, now: Nanos, ask: Ask, who: &str, evidence: &Evidence) -> Result<State, Refusal> {
+        let (verdict, measured) = (self.way.judge(evidence), measured(evidence, Criteria::default().day_ns, 0));
+        let asked = Asked { request: RequestId(1), ask, who, why: "test" };
+        let step = self.way.ask(now, &asked, &verdict, &measured)?;
+        Ok(self.put(step, now))
+    }
+
+    fn back(&mut self, now: Nanos, cause: Cause) -> Option<State> {
+        let step = self.way.take_back(now, cause, &Default::default())?;
+        Some(self.put(step, now))
+    }
+
+    fn configure(&mut self, now: Nanos) -> Option<State> {
+        let step = self.way.new_configuration(now, "another", &Default::default())?;
+        Some(self.put(step, now))
+    }
+}
+
+/// What a stage of a week came to.
+fn week() -> Evidence {
+    Evidence { trades: 20, wins: 15, losses: 5, days: 7.0, ..good() }
+}
+
 #[test]
 fn the_way_to_live_and_back_as_an_operator_would_tell_it() {
-    let mut way = Transition::new(Policy { approvals: 2, ..Policy::default() });
-    let (yes, no) = (verdict(&good()), verdict(&Evidence::default()));
-    assert_eq!(way.evaluate(1, &no), None);
-    assert_eq!(way.initiate(1, "ann", &yes).unwrap_err().to_string(), "Initiate is not possible in state paper");
-    assert_eq!(way.evaluate(2, &yes), Some(State::Eligible));
+    use Ask::{Approve, Initiate};
+    let mut both = Both::new(&policy(2));
+    let (yes, no) = (good(), Evidence::default());
+    assert_eq!(both.evaluate(1, &no), None);
+    let refused = both.ask(1, Initiate, "ann", &no).unwrap_err().to_string();
+    assert!(refused.starts_with("not eligible: minSuccessRate: there is no value yet, 0.6 is needed; "), "{refused}");
+    assert_eq!(both.evaluate(2, &yes), Some(State::Eligible));
     // No drawdown was a drawdown small enough from the first look on.
-    assert_eq!(way.met_since(), &[Some(2), Some(2), Some(2), Some(2), Some(1), Some(2)]);
-    assert!(matches!(way.initiate(3, "ann", &no), Err(Refusal::NotEligible(_))));
-    assert_eq!(way.initiate(3, " ", &yes), Err(Refusal::Nobody));
-    assert_eq!(way.initiate(3, "ann", &yes), Ok(State::PendingApproval));
-    assert_eq!(way.approve(4, "ann", &yes), Ok(State::PendingApproval));
-    assert_eq!(way.approve(5, "ann", &yes), Err(Refusal::SamePerson("ann".into())));
-    assert_eq!(way.permit(5, VENUE, "live"), None);
-    assert_eq!(way.approve(6, "bob", &yes), Ok(State::Live));
-    let permit = way.permit(7, VENUE, "live").unwrap();
+    assert_eq!(both.way.met_since(), &[Some(2), Some(2), Some(2), Some(2), Some(1), Some(2)]);
+    assert!(matches!(both.ask(3, Initiate, "ann", &no), Err(Refusal::NotEligible(_))));
+    assert_eq!(both.ask(3, Initiate, " ", &yes), Err(Refusal::Step(StepRefusal::Nobody)));
+    assert_eq!(
+        both.ask(3, Approve, "ann", &yes).unwrap_err().to_string(),
+        "approve-transition is not possible in state eligible"
+    );
+    assert_eq!(both.ask(3, Initiate, "ann", &yes), Ok(State::PendingApproval));
+    assert_eq!(both.ask(4, Approve, "ann", &yes), Ok(State::PendingApproval));
+    assert_eq!(both.ask(5, Approve, "ann", &yes), Err(Refusal::Step(StepRefusal::SamePerson)));
+    assert_eq!((both.way.permit(5, VENUE, "live"), both.way.permit_to_end(5, VENUE, "live")), (None, None));
+    assert_eq!(both.ask(6, Approve, "bob", &yes), Ok(State::Live));
+    let permit = both.way.permit(7, VENUE, "live").unwrap();
     assert_eq!((permit.stage(), permit.capital_ppm()), (1, 100_000));
     assert!(permit.holds(8, VENUE, "live") && !permit.holds(8, VENUE, "other") && !permit.holds(8, VenueId(1), "live"));
-    assert!(!permit.holds(7 + Policy::default().permit_ns, VENUE, "live"), "it has an end");
-    assert!(matches!(way.promote("bob", 6.9, 20, &yes), Err(Refusal::StageTooYoung { stage: 1, .. })));
-    assert!(matches!(way.promote("bob", 7.0, 19, &yes), Err(Refusal::StageTooYoung { .. })));
-    for capital in [250_000, 500_000, 1_000_000] {
-        assert_eq!(way.promote("bob", 7.0, 20, &yes), Ok(State::Live));
-        assert_eq!(way.permit(8, VENUE, "live").unwrap().capital_ppm(), capital);
+    assert!(!permit.holds(7 + PERMIT_NS, VENUE, "live"), "it has an end");
+    assert_eq!(both.way.permit(7, VenueId(1), "live"), None, "the venue that plays paper is not live");
+    for young in [Evidence { days: 6.9, ..week() }, Evidence { trades: 19, wins: 15, losses: 4, ..week() }] {
+        assert!(matches!(both.ask(8, Approve, "bob", &young), Err(Refusal::NotEligible(_))));
     }
-    assert_eq!(way.promote("bob", 7.0, 20, &yes), Ok(State::Full));
-    assert_eq!(way.revert(), Ok(State::Reverted));
-    assert_eq!((way.permit(9, VENUE, "live"), way.stage()), (None, 0));
-    assert!(way.approve(9, "bob", &yes).is_err() && way.revert().is_err());
+    for capital in [250_000, 500_000, 1_000_000] {
+        assert_eq!(both.ask(8, Approve, "ann", &week()), Ok(State::Live));
+        assert_eq!(both.ask(8, Approve, "bob", &week()), Ok(State::Live));
+        assert_eq!(both.way.permit(8, VENUE, "live").unwrap().capital_ppm(), capital);
+    }
+    assert_eq!(both.ask(8, Approve, "ann", &week()), Ok(State::Live));
+    assert_eq!(both.ask(8, Approve, "bob", &week()), Ok(State::Full));
+    assert_eq!(both.back(9, Cause::Difference), Some(State::Reverted));
+    assert_eq!((both.way.permit(9, VENUE, "live"), both.way.stage()), (None, 0));
+    assert_eq!(both.way.permit_to_end(9, VENUE, "live").unwrap().stage(), 0, "what is left may be ended");
+    assert!(both.ask(9, Approve, "bob", &yes).is_err() && both.back(9, Cause::Difference).is_none());
+    assert_eq!(both.evaluate(9, &no), None, "reverted is told until the milestones are met anew");
+    assert_eq!(both.evaluate(10, &yes), Some(State::Eligible));
 }
 
 #[test]
 fn a_request_expires_is_lost_with_its_evidence_and_may_be_rejected() {
-    let yes = verdict(&good());
+    let yes = good();
     let asked = || {
-        let mut way = Transition::new(Policy::default());
-        way.evaluate(HOUR, &yes);
-        way.initiate(HOUR, "ann", &yes).unwrap();
-        way
+        let mut both = Both::new(&policy(1));
+        both.evaluate(HOUR, &yes);
+        both.ask(HOUR, Ask::Initiate, "ann", &yes).unwrap();
+        both
     };
-    let mut late = asked();
-    assert_eq!(late.approve(HOUR + 24 * HOUR, "bob", &yes), Err(Refusal::Expired));
-    assert_eq!(late.state(), State::Eligible);
-    let mut back = asked();
-    assert_eq!(back.approve(HOUR - 1, "bob", &yes), Err(Refusal::Expired), "a clock that went back ends it");
+    let expired = Err(Refusal::Step(StepRefusal::Expired));
+    assert_eq!(asked().ask(HOUR + 24 * HOUR, Ask::Approve, "bob", &yes), expired);
+    assert_eq!(asked().ask(HOUR - 1, Ask::Approve, "bob", &yes), expired, "a clock that went back ends it");
     assert_eq!(asked().evaluate(26 * HOUR, &yes), Some(State::Eligible));
     let mut lost = asked();
-    assert!(lost.approve(HOUR + 1, "bob", &verdict(&Evidence { drawdown: 0.2, ..good() })).is_err());
-    assert_eq!(lost.state(), State::Paper);
-    assert_eq!(asked().reject("bob"), Ok(State::Paper));
-    assert_eq!(asked().new_configuration(), Ok(State::Paper));
+    let fallen = Evidence { drawdown: 0.2, ..good() };
+    assert!(lost.ask(HOUR + 1, Ask::Approve, "bob", &fallen).is_err());
+    assert_eq!(lost.evaluate(HOUR + 1, &fallen), Some(State::Paper));
+    assert_eq!(asked().ask(HOUR + 1, Ask::Reject, "bob", &yes), Ok(State::Paper));
+    assert_eq!(asked().configure(HOUR + 1), Some(State::Paper));
+}
+
+#[test]
+fn little_capital_may_go_live_by_itself_where_the_configuration_names_it() {
+    let mut both = Both::new(&Policy { automatic_capital: Usd::dollars(2_500), ..policy(2) });
+    let states = [1, 2].map(|now| both.evaluate(now, &good()));
+    assert_eq!(states, [Some(State::Eligible), None], "somebody still has to want it");
+    both.ask(3, Ask::Initiate, "ann", &good()).unwrap();
+    assert_eq!(both.evaluate(4, &good()), Some(State::Live));
+    assert_eq!((both.evaluate(5, &week()), both.way.stage()), (Some(State::Live), 2));
+    assert_eq!((both.evaluate(6, &week()), both.way.stage()), (None, 2), "5,000 dollars need names");
+}
+
+#[test]
+fn without_a_live_venue_or_a_policy_nothing_is_asked_for() {
+    let mut way = Transition::new(Criteria::default(), PERMIT_NS);
+    let asked = Asked { request: RequestId(1), ask: Ask::Initiate, who: "ann", why: "" };
+    let (verdict, measured) = (way.judge(&good()), measured(&good(), Criteria::default().day_ns, 0));
+    assert_eq!(way.ask(1, &asked, &verdict, &measured), Err(Refusal::NoLive));
+    assert_eq!(way.evaluate(1, &verdict, &measured), None);
+    assert_eq!((way.permit(1, VENUE, "live"), way.permit_to_end(1, VENUE, "live")), (None, None));
 }
 
 #[test]
@@ -188,7 +290,6 @@ enum Do {
     Initiate(u8),
     Approve(u8),
     Reject,
-    Promote(u8),
     Revert,
     Configure,
 }
@@ -199,7 +300,6 @@ fn what() -> impl Strategy<Value = Do> {
         6 => (0u8..3).prop_map(Do::Initiate),
         8 => (0u8..3).prop_map(Do::Approve),
         1 => Just(Do::Reject),
-        3 => (0u8..3).prop_map(Do::Promote),
         1 => Just(Do::Revert),
         1 => Just(Do::Configure),
     ]
@@ -212,45 +312,45 @@ proptest! {
     fn no_permit_without_evidence_and_approval(
         needed in 1u8..3, steps in prop::collection::vec((what(), evidence(), 1i64..15 * HOUR), 1..60),
     ) {
-        let policy = Policy { approvals: needed, ..Policy::default() };
-        let mut way = Transition::new(policy.clone());
+        let policy = policy(needed);
+        let mut both = Both::new(&policy);
         let (mut now, mut asked, mut people, mut live) = (0, None::<Nanos>, BTreeSet::new(), false);
         for (what, evidence, later) in steps {
             now += later;
-            let verdict = verdict(&evidence);
             let enough = plainly_enough(&evidence);
             match what {
                 Do::Evaluate => {
-                    way.evaluate(now, &verdict);
+                    both.evaluate(now, &evidence);
                     if !enough && !live {
                         asked = None;
                     }
                 }
                 Do::Initiate(n) => {
-                    if way.initiate(now, &format!("p{n}"), &verdict).is_ok() {
+                    if both.ask(now, Ask::Initiate, &format!("p{n}"), &evidence).is_ok() {
                         prop_assert!(enough);
                         (asked, people) = (Some(now), BTreeSet::new());
                     }
                 }
                 Do::Approve(n) => {
-                    if way.approve(now, &format!("p{n}"), &verdict).is_ok() {
-                        prop_assert!(enough, "approved with too little: {:?}", evidence);
-                        prop_assert!(asked.is_some_and(|at| now - at < policy.expires_after_ns));
+                    let stage = both.way.stage();
+                    if both.ask(now, Ask::Approve, &format!("p{n}"), &evidence).is_ok() {
+                        let plainly = if live { evidence.trades >= 20 && evidence.days >= 7.0 } else { enough };
+                        prop_assert!(plainly, "approved with too little: {:?}", evidence);
+                        prop_assert!(live || asked.is_some_and(|at| now - at < policy.expires_after_ns));
                         prop_assert!(people.insert(n), "the same person twice");
-                        live = people.len() >= usize::from(needed);
+                        prop_assert!(both.way.stage() <= stage + 1);
+                        if people.len() >= usize::from(needed) {
+                            live = true;
+                            people = BTreeSet::new();
+                        }
                     }
                 }
-                Do::Reject => { if way.reject("p0").is_ok() { asked = None; } }
-                Do::Promote(n) => {
-                    let before = way.stage();
-                    if way.promote("p0", f64::from(n) * 7.0, 30, &verdict).is_ok() {
-                        prop_assert!(enough && live && n > 0 && way.stage() <= before + 1);
-                    }
-                }
-                Do::Revert => if way.revert().is_ok() { (live, asked) = (false, None); },
-                Do::Configure => if way.new_configuration().is_ok() { (live, asked) = (false, None); },
+                Do::Reject => { if both.ask(now, Ask::Reject, "p0", &evidence).is_ok() { asked = None; } }
+                Do::Revert => if both.back(now, Cause::Difference).is_some() { (live, asked) = (false, None); },
+                Do::Configure => if both.configure(now).is_some() { (live, asked) = (false, None); },
             }
-            prop_assert_eq!(way.permit(now, VENUE, "live").is_some(), live, "{:?} in {}", what, way.state());
+            let state = both.way.state();
+            prop_assert_eq!(both.way.permit(now, VENUE, "live").is_some(), live, "{:?} in {}", what, state);
         }
     }
 

@@ -6,6 +6,7 @@ mod access;
 mod commands;
 mod credentials;
 mod died;
+mod events;
 mod kill9;
 mod lifecycle;
 mod recordings;

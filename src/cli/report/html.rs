@@ -2,7 +2,7 @@
 
 use super::plot;
 use super::sheet::Sheet;
-use super::text::{NOTES, covers, facts, maybe, money, percent, ratio, time};
+use super::text::{NOTES, covers, facts, maybe, money, percent, ratio, time, title};
 use crate::analytics::TradeStats;
 use std::fmt::Write;
 
@@ -110,7 +110,8 @@ pub(super) fn page(sheet: &Sheet) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Tollgate report</title>\
-         <style>{STYLE}</style></head><body><h1>Paper trading</h1><p>{}</p>",
+         <style>{STYLE}</style></head><body><h1>{} trading</h1><p>{}</p>",
+        title(sheet.mode),
         escape(&covers(sheet))
     );
     if sheet.impossible > 0 {

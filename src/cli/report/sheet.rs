@@ -3,7 +3,7 @@
 use super::Span;
 use crate::analytics::{ClosedTrade, CurveStats, Day, Recorder, Row, Sample, TradeStats, by, daily};
 use crate::api::View;
-use crate::domain::{InstrumentId, Nanos, Usd};
+use crate::domain::{InstrumentId, Mode, Nanos, Usd};
 use crate::journal::{ReadError, Reader};
 use std::collections::BTreeMap;
 
@@ -17,6 +17,7 @@ pub(super) struct Name {
 }
 
 pub(super) struct Sheet {
+    pub mode: Mode,
     pub samples: Vec<Sample>,
     pub days: Vec<Day>,
     pub curve: CurveStats,
@@ -40,7 +41,7 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn gather(journal: &std::path::Path, span: Span) -> Result<Sheet, ReadError> {
+    pub(super) fn gather(journal: &std::path::Path, span: Span, mode: Mode) -> Result<Sheet, ReadError> {
         let mut reader = Reader::open(journal, 1)?;
         let (mut recorder, mut view, mut rows) = (Recorder::new(), View::default(), Vec::new());
         let (mut samples, mut closed, mut names) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -57,19 +58,23 @@ impl Sheet {
                         let symbol = symbol.as_str().to_owned();
                         names.insert(instrument, Name { symbol, px_scale, qty_scale });
                     }
-                    Row::Equity(sample) if span.holds(sample.ts_ns) => samples.push(sample),
+                    Row::Equity(of, sample) if of == mode && span.holds(sample.ts_ns) => samples.push(sample),
                     // What the span begins with.
-                    Row::Equity(sample) if sample.ts_ns < span.from_ns => before = Some(sample),
-                    Row::Trade(trade) if span.holds(trade.closed_ns) => closed.push(trade),
-                    Row::Fill(fill) => fills += u64::from(span.holds(fill.ts_ns)),
-                    Row::Order(order) => orders += u64::from(order.placed.is_some() && span.holds(order.ts_ns)),
+                    Row::Equity(of, sample) if of == mode && sample.ts_ns < span.from_ns => before = Some(sample),
+                    Row::Trade(of, trade) if of == mode && span.holds(trade.closed_ns) => closed.push(trade),
+                    Row::Fill(fill) => fills += u64::from(fill.mode == mode && span.holds(fill.ts_ns)),
+                    Row::Order(order) if order.mode == mode => {
+                        orders += u64::from(order.placed.is_some() && span.holds(order.ts_ns));
+                    }
                     Row::Alarm { ts_ns, .. } => alarms += u64::from(span.holds(ts_ns)),
-                    Row::Denial(denial) if span.holds(denial.ts_ns) => *denials.entry(denial.rule).or_default() += 1,
+                    Row::Denial(denial) if denial.mode == mode && span.holds(denial.ts_ns) => {
+                        *denials.entry(denial.rule).or_default() += 1
+                    }
                     _ => {}
                 }
             }
         }
-        if let Some(last) = recorder.now(end.0).filter(|_| span.holds(end.1)) {
+        if let Some(last) = recorder.now(mode, end.0).filter(|_| span.holds(end.1)) {
             samples.push(last);
         }
         if let Some(before) = before.filter(|_| !samples.is_empty()) {
@@ -84,6 +89,7 @@ impl Sheet {
             .map(|(id, stats)| (if id.0 == 0 { "by hand".to_owned() } else { format!("strategy {id}") }, stats))
             .collect();
         Ok(Sheet {
+            mode,
             curve: CurveStats::of(&samples),
             trades: TradeStats::of(&closed),
             by_hour: by(&closed, |t| t.opened_ns.div_euclid(HOUR_NS).rem_euclid(24)),

@@ -2,7 +2,7 @@
 
 use super::sheet::Sheet;
 use crate::analytics::TradeStats;
-use crate::domain::{Dec, Nanos, Price, Qty, Usd};
+use crate::domain::{Dec, Mode, Nanos, Price, Qty, Usd};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -99,14 +99,21 @@ pub(super) fn covers(sheet: &Sheet) -> String {
     }
 }
 
+pub(super) fn title(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Paper => "Paper",
+        Mode::Live => "Live",
+    }
+}
+
 /// What a reader must know of the numbers.
-pub(super) const NOTES: &str = "Paper money. Equity is the capital the account was first valued at plus what trading \
+pub(super) const NOTES: &str = "Equity is the capital the account was first valued at plus what trading \
 came to, open positions at the price at which they could be closed. Ratios are of daily returns (UTC days; a day without \
 data has none), 365 to a year, risk-free return 0. A trade is what one order opened until it is closed, first in first \
 out, after fees; slippage is against the bid or ask that was decided on.";
 
 pub(super) fn plain(sheet: &Sheet) -> String {
-    let mut out = format!("Paper trading, {}\n\n", covers(sheet));
+    let mut out = format!("{} trading, {}\n\n", title(sheet.mode), covers(sheet));
     for (name, value) in facts(sheet) {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{name:<18}{value}");

@@ -2,6 +2,7 @@
 
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
+use crate::core::standing::State;
 use crate::domain::{Ability, Dec, StrategyId, Text, Usd};
 use crate::wire_enum;
 
@@ -18,6 +19,8 @@ pub enum DenyReason {
     InstrumentNotAllowed { strategy: StrategyId },
     #[error("the order would not reduce the position")]
     NotReducing,
+    #[error("the engine stands {state}: on a live venue nothing opens until it is live, by transition-status")]
+    NotLive { state: State },
     #[error("{}", outside(*venue, *extended, *wait_s))]
     OutsideTradingHours { venue: bool, extended: bool, wait_s: u64 },
     #[error("the venue does not take orders for the instrument now")]
@@ -152,7 +155,8 @@ wire_enum!(DenyReason {
     32 => ShortSaleNotPermitted { why },
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
-    35 => RiskScoreAboveMax { score, max, value_at_risk },
+    35 => NotLive { state },
+    36 => RiskScoreAboveMax { score, max, value_at_risk },
 });
 
 /// The rules in rank, each with its code.
@@ -180,6 +184,7 @@ ranked! {
     InstrumentRestricted => "INSTRUMENT_RESTRICTED",
     InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED",
     NotReducing => "NOT_REDUCING",
+    NotLive => "NOT_LIVE",
     OutsideTradingHours => "OUTSIDE_TRADING_HOURS",
     InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
     VenueNotReady => "VENUE_NOT_READY",

@@ -19,6 +19,7 @@ mod fresh;
 mod hours;
 mod jump;
 mod leverage;
+mod live;
 mod open_orders;
 mod order_notional;
 mod permit;
@@ -52,6 +53,7 @@ use crate::core::config::Limits;
 use crate::core::desks::Desk;
 use crate::core::losses::Losses;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
+use crate::core::standing::State;
 use crate::domain::{
     Borrow, Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState,
 };
@@ -74,6 +76,8 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
     /// Of the stage between paper and live.
     pub caps: &'a Caps,
+    /// The state, where the order is for a live venue and the engine does not stand live.
+    pub barred_from_live: Option<State>,
     /// The strictest trading state that the order falls under, and whose it is.
     pub scope: Scope,
     pub trading: TradingState,
@@ -181,6 +185,9 @@ fn walk<'a>(
     let reduces = only_reduces(inst, order);
     hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
+    if !reduces {
+        hold(live::check(scene))?;
+    }
     hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;

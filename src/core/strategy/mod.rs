@@ -13,15 +13,15 @@ use super::config::{StrategyConfig, StrategyKind};
 use super::orders::Orders;
 use super::portfolio::Inst;
 use crate::domain::wire::{Wire, Writer};
-use crate::domain::{Nanos, OrderId, OrderType, Price, Qty, Side, StrategyId, TimeInForce, Usd};
+use crate::domain::{InstrumentId, Nanos, OrderId, OrderType, Price, Qty, Side, StrategyId, TimeInForce, Usd};
 use crate::wire_struct;
 
 pub use ema_cross::EmaCross;
 pub use maker::Maker;
 pub use probe::Probe;
 
-/// Most strategies of one engine.
-pub const STRATEGIES_MAX: usize = 32;
+/// Most strategies of one engine, twins that trade live among them.
+pub const STRATEGIES_MAX: usize = 64;
 /// Most wishes of one quote; a strategy has at most four.
 const INTENTS_MAX: usize = STRATEGIES_MAX * 4;
 
@@ -183,9 +183,19 @@ impl Strategies {
         }
     }
 
+    /// `shadowing`: one whose twin trades live rests.
     #[inline]
-    pub fn on_quote(&mut self, now: Nanos, inst: &Inst, orders: &Orders, intents: &mut Intents) {
-        for entry in self.0.iter_mut().filter(|e| e.active && e.config.instrument == inst.def.id) {
+    pub fn on_quote(&mut self, now: Nanos, inst: &Inst, orders: &Orders, shadowing: bool, intents: &mut Intents) {
+        for n in 0..self.0.len() {
+            let config = &self.0[n].config;
+            if !self.0[n].active || config.instrument != inst.def.id {
+                continue;
+            }
+            let twin = config.id.live();
+            if shadowing && self.0.iter().any(|e| e.active && Some(e.config.id) == twin) {
+                continue;
+            }
+            let entry = &mut self.0[n];
             let view = View { now, inst, orders, net: entry.net, id: entry.config.id };
             entry.slot.get().on_quote(&view, intents);
         }
@@ -200,6 +210,14 @@ impl Strategies {
     pub fn on_fill(&mut self, id: StrategyId, side: Side, qty: Qty, base_fee: i64) {
         if let Some(entry) = self.0.iter_mut().find(|e| e.config.id == id) {
             entry.net.0 = entry.net.0.saturating_add(side.sign() * qty.0).saturating_sub(base_fee);
+        }
+    }
+
+    /// What is held of the instrument is closed by the engine: it is nobody's any more.
+    pub fn forget(&mut self, instrument: InstrumentId, mut told: impl FnMut(StrategyId)) {
+        for entry in self.0.iter_mut().filter(|e| e.config.instrument == instrument) {
+            entry.net = Qty::ZERO;
+            told(entry.config.id);
         }
     }
 

@@ -92,6 +92,8 @@ impl Oracle {
             }
             Body::VenueState { venue, state } => self.venues[venue.index()].0 = *state,
             Body::Start { .. } => {
+                // A start goes by the journaled road, which is on paper here, and by no command.
+                self.caps = Caps::NONE;
                 self.venues.iter_mut().for_each(|venue| venue.0 = VenueState::Down);
                 self.books.values_mut().for_each(|book| book.connected = false);
             }
@@ -437,7 +439,7 @@ impl Oracle {
             near("venue", portfolio.venue_exposure(venue).0, self.exposure(|_, b| b.def.venue == venue))?;
         }
         for asset in [BTC_ASSET, AssetId(2)] {
-            near("asset", portfolio.asset_exposure(asset).0, self.exposure(|_, b| b.def.base == asset))?;
+            near("asset", portfolio.asset_exposure(asset, false).0, self.exposure(|_, b| b.def.base == asset))?;
         }
         if core.orders().live_count() != self.live.len() {
             return Err(format!("{} orders are open, {} should be", core.orders().live_count(), self.live.len()));

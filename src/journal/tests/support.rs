@@ -1,6 +1,6 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
-use crate::core::command::{Action, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
+use crate::core::command::{Action, Ask, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
 use crate::core::config::{HoursRule, Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
@@ -11,6 +11,10 @@ use crate::core::risk::{
     Unevaluable,
 };
 use crate::core::sizing::{SizedBy, Sizing};
+use crate::core::standing::{
+    Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
+    StepRefusal, TABLE,
+};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -408,6 +412,107 @@ fn caps() -> impl Strategy<Value = Caps> {
     })
 }
 
+fn state() -> impl Strategy<Value = State> {
+    prop::sample::select(TABLE.map(|(from, _, _)| from).to_vec())
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop::sample::select(TABLE.map(|(_, change, _)| change).to_vec())
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    (state(), any::<(u8, u8)>()).prop_map(|(state, (stage, approvals))| Standing { state, stage, approvals })
+}
+
+fn refusal() -> impl Strategy<Value = StepRefusal> {
+    use StepRefusal as R;
+    prop::sample::select(vec![
+        R::Stale,
+        R::NoWay,
+        R::NotConfigured,
+        R::NotEnough,
+        R::NotApproved,
+        R::SamePerson,
+        R::Nobody,
+        R::Expired,
+    ])
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::None),
+        (usd(), usd()).prop_map(|(fall, max)| Cause::Drawdown { fall, max }),
+        (usd(), usd()).prop_map(|(loss, max)| Cause::DailyLoss { loss, max }),
+        any::<(u32, u32)>().prop_map(|(orders, max)| Cause::LossStreak { orders, max }),
+        (usd(), usd()).prop_map(|(mean, bound)| Cause::BelowPaper { mean, bound }),
+        any::<(i64, i64)>().prop_map(|(live_ppm, paper_ppm)| Cause::Slippage { live_ppm, paper_ppm }),
+        Just(Cause::Difference),
+        Just(Cause::EmergencyStop),
+        Just(Cause::OtherFilters),
+        Just(Cause::NotConfigured),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let measured = (any::<(u64, u64, u64, u64, u64, i64)>(), any::<(Option<i64>, Option<i64>, u64, u64)>());
+    let measured = measured.prop_map(|((trades, wins, losses, returns, drawdown_ppm, observed_ns), n)| Measured {
+        trades,
+        wins,
+        losses,
+        profit_factor_ppm: n.0,
+        sharpe_ppm: n.1,
+        returns,
+        drawdown_ppm,
+        observed_ns,
+        impossible: n.2,
+        configuration: n.3,
+    });
+    (any::<u64>(), standing(), change(), cause(), text(), text(), measured).prop_map(
+        |(request, from, change, cause, who, why, evidence)| Step {
+            request: RequestId(request),
+            from,
+            change,
+            cause,
+            who,
+            why,
+            evidence,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let needs = any::<(u32, i64, i64, u64, u64, i64)>().prop_map(|n| Needs {
+        success_ppm: n.0,
+        profit_factor_ppm: n.1,
+        sharpe_ppm: n.2,
+        trades: n.3,
+        drawdown_ppm: n.4,
+        observed_ns: n.5,
+    });
+    let revert = any::<(u32, u32, u32, bool, bool, bool)>().prop_map(|n| RevertRules {
+        drawdown_ppm: n.0,
+        daily_loss_ppm: n.1,
+        loss_streak: n.2,
+        on_difference: n.3,
+        one_stage: n.4,
+        flatten: n.5,
+    });
+    let stage = (any::<(u32, i64, u64)>(), caps()).prop_map(|((capital_ppm, observed_ns, trades), caps)| StageRule {
+        capital_ppm,
+        caps,
+        observed_ns,
+        trades,
+    });
+    (any::<(u8, u8, i64)>(), usd(), usd(), needs, revert, prop::collection::vec(stage, STAGES_MAX)).prop_map(
+        |(n, automatic_capital, capital, needs, revert, stages)| {
+            let mut stage = [StageRule::default(); STAGES_MAX];
+            stage.copy_from_slice(&stages);
+            let (approvals, stages, expires_after_ns) = n;
+            Policy { approvals, expires_after_ns, automatic_capital, capital, needs, revert, stages, stage }
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
@@ -423,6 +528,7 @@ fn command() -> impl Strategy<Value = Command> {
         venue_id().prop_map(Action::Reconcile),
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
+        prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
     ];
     (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
         request: RequestId(request),
@@ -475,6 +581,9 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (order_id(), text()).prop_map(|(order, text)| Body::NotSent { order, text }),
         command().prop_map(Body::Command),
         Just(Body::Tick),
+        policy().prop_map(Body::Policy),
+        (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
+        step().prop_map(Body::Step),
         (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
             let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
             Body::Permit { instrument, permit }
@@ -582,6 +691,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             value_at_risk
         }),
         Just(D::NotReducing),
+        state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
         prop::sample::select(vec![
             TermFault::NoStopPrice,
@@ -708,5 +818,14 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             order
         }),
         (any::<u64>(), reply).prop_map(|(request, reply)| E::Reply { request: RequestId(request), reply }),
+        (step(), standing()).prop_map(|(step, to)| {
+            let Step { request, from, change, cause, who, why, .. } = step;
+            E::Moved(Moved { request, from, to, change, cause, who, why })
+        }),
+        (any::<u64>(), change(), refusal()).prop_map(|(request, change, refusal)| E::StepRefused {
+            request: RequestId(request),
+            change,
+            refusal
+        }),
     ]
 }

@@ -1,0 +1,278 @@
+//! For machines: is it alive, may it be traded through, and its numbers in Prometheus' text format.
+//!
+//! The numbers are made when they are asked for, from the view that everything else reads. Names and units follow
+//! Prometheus' conventions (base units, `_total` for what only grows); the format is text exposition 0.0.4.
+
+use super::app::App;
+use super::replies::venue_name;
+use super::view::View;
+use crate::core::command::TradingState;
+use crate::core::risk::RULES;
+use crate::domain::{Dec, FeedState, Usd, VenueState};
+use crate::telemetry::Stage;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Upper bounds of the latency histogram's buckets, in nanoseconds.
+const BUCKETS_NS: [u64; 19] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    1_000_000_000,
+    10_000_000_000,
+];
+
+/// `GET /health/live`: 200 while the process serves and follows its journal; a supervisor restarts it otherwise.
+pub async fn live(State(app): State<Arc<App>>) -> Response<Body> {
+    match app.failed() {
+        None => answer(StatusCode::OK, &json!({ "live": true })),
+        Some(why) => answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "live": false, "because": [why] })),
+    }
+}
+
+/// `GET /health/ready`: 200 while commands are taken and every venue is reconciled; else 503 with what is missing.
+pub async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
+    let view = app.view.lock();
+    let mut missing: Vec<String> = app.ready_with(&view).err().map(|failure| failure.message).into_iter().collect();
+    let late = view.core().venues().filter(|(_, _, state)| *state != VenueState::Ready);
+    missing.extend(late.map(|(_, name, state)| format!("{name} is {}", state.as_str())));
+    if view.core().is_shutting_down() {
+        missing.push("the engine is going down".to_owned());
+    }
+    drop(view);
+    if missing.is_empty() {
+        return answer(StatusCode::OK, &json!({ "ready": true }));
+    }
+    answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "because": missing }))
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `GET /metrics`.
+pub async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
+    let text = exposition(&app, &app.view.lock());
+    let mut response = Response::new(Body::from(text));
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Text exposition, family by family.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail; the same below.
+        let _ = writeln!(self.text, "# HELP tollgate_{name} {help}\n# TYPE tollgate_{name} {kind}");
+    }
+
+    /// `labels` are pairs of name and value.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let _ = write!(self.text, "tollgate_{name}");
+        for (n, (label, text)) in labels.iter().enumerate() {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.text, "{}{label}=\"{escaped}\"", if n == 0 { '{' } else { ',' });
+        }
+        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help);
+        self.sample(name, &[], value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
+    }
+}
+
+fn exposition(app: &App, view: &View) -> String {
+    let mut page = Page::default();
+    page.family("build_info", "gauge", "The version that runs, and what it is called.");
+    let labels = [("name", app.info.name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("mode", app.info.mode)];
+    page.sample("build_info", &labels, 1);
+    trading(&mut page, app, view);
+    orders(&mut page, view);
+    money(&mut page, view);
+    connections(&mut page, app, view);
+    latency(&mut page, view);
+    counted(&mut page, app);
+    page.text
+}
+
+fn trading(page: &mut Page, app: &App, view: &View) {
+    let core = view.core();
+    page.family("trading_state", "gauge", "1 for the account's trading state, 0 for the others.");
+    for state in [TradingState::Active, TradingState::Reducing, TradingState::Halted] {
+        page.sample("trading_state", &[("state", state.as_str())], u8::from(core.trading() == state));
+    }
+    page.gauge("takes_commands", "1 while commands are taken.", u8::from(app.ready_with(view).is_ok()));
+    page.gauge("run_number", "Which run of the journal this is.", core.run());
+    page.gauge("journal_sequence", "Sequence of the last record that was seen in the journal.", core.seq());
+    let last = Dec { value: core.now(), scale: 9 };
+    page.gauge("journal_last_event_timestamp_seconds", "Time of that record.", last);
+    let lag = Dec { value: (app.clock.now() - core.now()).max(0), scale: 9 };
+    page.gauge("journal_lag_seconds", "How old that record is: the readers' lag, or the time nothing happened.", lag);
+    page.gauge("event_listeners", "Connections that listen to the event stream.", app.listeners.count());
+}
+
+fn orders(page: &mut Page, view: &View) {
+    let (core, run) = (view.core(), &view.run_start().counters);
+    let counters = core.counters();
+    page.counter("orders_placed_total", "Orders let out in this run.", counters.placed - run.placed);
+    page.counter("orders_rejected_total", "Orders that venues refused in this run.", counters.rejected - run.rejected);
+    page.counter("orders_unknown_total", "Orders that no answer settled at once.", counters.unknown - run.unknown);
+    page.family("orders_denied_total", "counter", "Orders that a rule denied in this run.");
+    for (rule, (all, before)) in RULES.iter().zip(counters.denied.iter().zip(run.denied)) {
+        page.sample("orders_denied_total", &[("rule", rule)], all - before);
+    }
+    page.gauge("orders_open", "Orders that work, or whose fate is not known.", core.orders().live_count());
+    page.counter("fills_total", "Fills counted in this run.", counters.fills - run.fills);
+    let doubled = counters.fills_doubled - run.fills_doubled;
+    page.counter("fills_repeated_total", "Fills that came again and were not counted again.", doubled);
+    page.counter("quotes_total", "Quotes taken in this run.", counters.quotes - run.quotes);
+    page.counter("market_trades_total", "Trades of the market taken in this run.", counters.trades - run.trades);
+    page.counter("depth_updates_total", "Changes of books taken in this run.", counters.depth - run.depth);
+    page.counter("alerts_raised_total", "Alerts raised in this run.", view.alarms_total());
+}
+
+fn money(page: &mut Page, view: &View) {
+    let totals = &view.core().portfolio().totals;
+    let usd = |amount: Usd| Dec { value: amount.0, scale: Usd::SCALE };
+    for (name, help, value) in [
+        ("equity_usd", "What the accounts are worth.", totals.equity),
+        ("exposure_usd", "Gross exposure, open orders counted as if filled.", totals.exposure),
+        ("unrealised_pnl_usd", "Profit and loss of what is held.", totals.unrealised),
+        ("realised_pnl_usd", "Profit and loss of what was closed, before fees.", totals.realised),
+        ("fees_usd", "Commissions paid.", totals.fees),
+        ("pnl_usd", "Profit and loss, all told.", totals.pnl()),
+        ("day_pnl_usd", "Profit and loss since the day began.", totals.day_pnl()),
+    ] {
+        page.gauge(name, help, usd(value));
+    }
+    page.family("position_quantity", "gauge", "Net quantity held, below zero for a short.");
+    for inst in view.core().portfolio().defined() {
+        let exchange = venue_name(view, inst.def.venue);
+        let labels = [("symbol", inst.def.symbol.as_str()), ("exchange", exchange.as_str())];
+        let net = Dec { value: inst.position.net.0, scale: inst.def.qty_scale };
+        page.sample("position_quantity", &labels, net);
+    }
+    page.family("position_exposure_usd", "gauge", "Exposure of an instrument, open orders counted as if filled.");
+    for inst in view.core().portfolio().defined() {
+        let exchange = venue_name(view, inst.def.venue);
+        let labels = [("symbol", inst.def.symbol.as_str()), ("exchange", exchange.as_str())];
+        page.sample("position_exposure_usd", &labels, usd(inst.exposure()));
+    }
+    limits(page, view);
+}
+
+/// How much of each limit of the account is used; 1 is all of it.
+fn limits(page: &mut Page, view: &View) {
+    let core = view.core();
+    let (limits, totals) = (core.limits(), &core.portfolio().totals);
+    page.family("limit_used_ratio", "gauge", "Part of an account's limit that is used; 1 is all of it.");
+    let loss = Usd(totals.day_pnl().0.saturating_neg().max(0));
+    let used =
+        [("daily_loss", loss, limits.daily_loss_max), ("gross_exposure", totals.exposure, limits.exposure_gross_max)];
+    for (limit, value, max) in used.into_iter().filter(|(_, _, max)| max.0 > 0) {
+        // For people's eyes: no decision hangs on it.
+        page.sample("limit_used_ratio", &[("limit", limit)], value.0 as f64 / max.0 as f64);
+    }
+    if limits.open_orders_max > 0 {
+        let used = core.orders().live_count() as f64 / f64::from(limits.open_orders_max);
+        page.sample("limit_used_ratio", &[("limit", "open_orders")], used);
+    }
+}
+
+fn connections(page: &mut Page, app: &App, view: &View) {
+    page.family("venue_ready", "gauge", "1 while a venue is connected and reconciled: orders may go.");
+    for (_, name, state) in view.core().venues() {
+        page.sample("venue_ready", &[("exchange", name)], u8::from(state == VenueState::Ready));
+    }
+    page.family("feed_live", "gauge", "1 while an instrument's market data flows without a gap.");
+    for inst in view.core().portfolio().defined() {
+        let exchange = venue_name(view, inst.def.venue);
+        let labels = [("symbol", inst.def.symbol.as_str()), ("exchange", exchange.as_str())];
+        page.sample("feed_live", &labels, u8::from(inst.feed == FeedState::Live));
+    }
+    page.family("quote_age_seconds", "gauge", "Age of an instrument's last quote.");
+    let now = app.clock.now();
+    for inst in view.core().portfolio().defined().filter(|inst| inst.quote_ns != 0) {
+        let exchange = venue_name(view, inst.def.venue);
+        let labels = [("symbol", inst.def.symbol.as_str()), ("exchange", exchange.as_str())];
+        page.sample("quote_age_seconds", &labels, Dec { value: (now - inst.quote_ns).max(0), scale: 9 });
+    }
+}
+
+fn latency(page: &mut Page, view: &View) {
+    let name = "stage_duration_seconds";
+    page.family(name, "histogram", "Time that orders spent in each stage of their way.");
+    for stage in Stage::ALL {
+        let (counts, count, sum_ns) = view.stages().buckets(stage, &BUCKETS_NS);
+        let bucket = format!("{name}_bucket");
+        for (bound, below) in BUCKETS_NS.iter().zip(&counts) {
+            let le = (*bound as f64 / 1e9).to_string();
+            page.sample(&bucket, &[("stage", stage.as_str()), ("le", &le)], below);
+        }
+        page.sample(&bucket, &[("stage", stage.as_str()), ("le", "+Inf")], count);
+        page.sample(&format!("{name}_sum"), &[("stage", stage.as_str())], sum_ns / 1e9);
+        page.sample(&format!("{name}_count"), &[("stage", stage.as_str())], count);
+    }
+}
+
+/// What feeds, gateways, journal and queues counted themselves; their names are metrics' names already.
+fn counted(page: &mut Page, app: &App) {
+    for (name, value) in app.counters.snapshot() {
+        let words = name.trim_end_matches("_total").replace('_', " ");
+        if name.ends_with("_total") {
+            page.counter(&name, &format!("Counted by the engine: {words}."), value);
+        } else {
+            page.gauge(&name, &format!("A level in the engine: {words}."), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_cannot_break_the_page() {
+        let mut page = Page::default();
+        page.family("x", "gauge", "What it is.");
+        page.sample("x", &[("a", "say \"hi\"\\\n"), ("b", "c")], 2);
+        page.sample("x", &[], Dec { value: 15, scale: 1 });
+        let want = "# HELP tollgate_x What it is.\n# TYPE tollgate_x gauge\n\
+                    tollgate_x{a=\"say \\\"hi\\\"\\\\\\n\",b=\"c\"} 2\ntollgate_x 1.5\n";
+        assert_eq!(page.text, want);
+    }
+}
