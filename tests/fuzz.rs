@@ -122,3 +122,13 @@ fn changed_exchange_infos_are_refused_or_read_as_they_stand() {
 fn changed_binary_frames_are_refused_or_hold_sound_numbers() {
     run("sbe", bodies::SBE_SEEDS, Bodies::sbe);
 }
+
+#[test]
+fn changed_alpaca_answers_and_updates_are_refused_or_hold_sound_numbers() {
+    run("alpaca", bodies::ALPACA_SEEDS, Bodies::alpaca);
+}
+
+#[test]
+fn changed_alpaca_market_frames_are_refused_or_hold_sound_numbers() {
+    run("alpaca_market", bodies::ALPACA_MARKET_SEEDS, Bodies::alpaca_market);
+}

@@ -11,6 +11,9 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tollgate::domain::{AssetId, InstrumentId, Side, VenueId, decimal};
+use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as AlpacaDecoder};
+use tollgate::venues::alpaca::updates::Frame;
+use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
 use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
@@ -33,6 +36,29 @@ pub const SBE_SEEDS: &[&[u8]] = &[
     b"\x12\x00\x12\x27\x01\x00\x00\x00\x2b\x94\x36\xf4\x78\x2f\x06\x00\x06\xe4\xeaC\x01\x00\x00\x00\xfc\xff\x10\x00\x02\x00\x07\x09\x00\x00\x00\x00\x00\x00\xc5\xc6\x7a\x00\x00\x00\x00\x00\x06\x09\x00\x00\x00\x00\x00\x00\x64\x00\x00\x00\x00\x00\x00\x00\x10\x00\x01\x00\x09\x09\x00\x00\x00\x00\x00\x00\x22\xce\x27\x00\x00\x00\x00\x00\x07ETHUSDT",
 ];
 
+/// Frames of Alpaca's trade updates, and bodies of its REST answers.
+pub const ALPACA_SEEDS: &[&str] = &[
+    r#"{"stream":"authorization","data":{"status":"authorized","action":"authenticate"}}"#,
+    r#"{"stream":"listening","data":{"streams":["trade_updates"]}}"#,
+    r#"{"stream":"trade_updates","data":{"event":"partial_fill","execution_id":"11111111-0000-4000-8000-000000000012","order":{"id":"00000000-0000-4000-8000-000000000009","client_order_id":"tg000000070000000000000280-p1s2","created_at":"2026-01-05T15:00:00.000000001Z","updated_at":"2026-01-05T10:00:02-05:00","replaces":null,"symbol":"AAPL","qty":"10","filled_qty":"4.5","filled_avg_price":"149.992","order_class":"bracket","type":"limit","side":"buy","limit_price":"150","stop_price":null,"status":"partially_filled","legs":[{"id":"00000000-0000-4000-8000-000000000010","client_order_id":"x","symbol":"AAPL","type":"stop","side":"sell","status":"held","qty":10,"filled_qty":0,"stop_price":140.5}]},"timestamp":"2026-01-05T15:00:02.000Z","price":"149.98","qty":"4.5","position_qty":"4.5"}}"#,
+    r#"{"id":"1d9eed04-be39-4e01-9b84-a48ac5bbafcf","account_number":"PA1","status":"ACTIVE","cash":"122086.5","equity":"123346.11","buying_power":"245432.61","non_marginable_buying_power":"122086.5","multiplier":"2","shorting_enabled":true,"trading_blocked":false}"#,
+    r#"[{"symbol":"BTCUSD","qty":"0.123456789","qty_available":"0","side":"long","avg_entry_price":"65000.12345678912"},{"symbol":"AAPL","qty":"-3","side":"short"}]"#,
+    r#"[{"id":"20220202135509981::2d7be4ff-d1f3-43e9-856a-0f5cf5c5088e","activity_type":"FILL","order_id":"b5abe576-6a8a-49f3-a353-46b72c1ccae9","symbol":"AAPL","side":"buy","price":"174.78","qty":"2","transaction_time":"2022-02-02T18:55:09.981482Z"},{"id":"x","activity_type":"DIV","qty":"y"}]"#,
+    r#"{"timestamp":"2025-06-24T14:15:22-04:00","is_open":true,"next_open":"2025-06-25T09:30:00-04:00","next_close":"2025-06-24T16:00:00-04:00"}"#,
+    r#"[{"date":"2026-11-27","open":"09:30","close":"13:00","session_open":"0400","session_close":"1700"}]"#,
+    r#"[{"id":"497f6eca-6276-4993-bfeb-53cbbbba6f08","status":404,"body":{"code":40410000,"message":"order not found"}}]"#,
+    r#"{"code":40310000,"message":"insufficient buying power","buying_power":"1000","cost_basis":"1500"}"#,
+];
+
+/// Frames of Alpaca's market data, in both encodings.
+pub const ALPACA_MARKET_SEEDS: &[&[u8]] = &[
+    br#"[{"T":"success","msg":"connected"}]"#,
+    br#"[{"T":"q","S":"AAPL","bx":"U","bp":87.66,"bs":1,"ax":"Q","ap":87.68,"as":4,"t":"2021-02-22T15:51:45.335689322Z","c":["R"],"z":"C"},{"T":"t","i":96921,"S":"BTC/USD","p":47.299,"s":29.205707815,"tks":"S","t":"2024-03-12T10:27:48.858228144Z"}]"#,
+    br#"[{"T":"b","S":"AAPL","o":127.82,"h":128.32,"l":126.32,"c":126.9,"v":72015712,"t":"2021-05-25T04:00:00Z","vw":127.07392,"n":462915},{"T":"s","S":"AAPL","sc":"H","sm":"Trading Halt","rc":"T12","t":"2021-02-22T19:15:00Z","z":"C"},{"T":"l","S":"AAPL","u":3.24,"d":2.65,"i":"B","t":"2023-04-06T13:34:45.565004401Z","z":"C"}]"#,
+    br#"[{"T":"o","S":"BTC/USD","t":"2024-03-12T10:38:50.79613221Z","b":[{"p":71859.53,"s":0.27994}],"a":[{"p":71939.7,"s":0}],"r":true},{"T":"error","code":406,"msg":"connection limit exceeded"}]"#,
+    b"\x91\x87\xa1T\xa1q\xa1S\xa4AAPL\xa2bp\xcb\x40\x59\x10\x00\x00\x00\x00\x00\xa2bs\x02\xa2ap\xcd\x01\x2c\xa2as\x01\xa1t\xd7\xff\x50\x08\xf8\xa8\x60\x33\xd3\x11",
+];
+
 /// The decoders under test, with their buffers kept.
 pub struct Bodies {
     market: MarketDecoder,
@@ -42,6 +68,21 @@ pub struct Bodies {
     account: AccountDecoder,
     assets: AssetTable,
     wanted: [Wanted; 2],
+    alpaca: AlpacaDecoder,
+}
+
+fn alpaca_names() -> AlpacaNames {
+    let wanted =
+        [("AAPL", "AAPL"), ("BTC/USD", "BTC")].into_iter().enumerate().map(|(i, (symbol, base))| AlpacaWanted {
+            id: InstrumentId(i as u16),
+            symbol: symbol.to_owned(),
+            base: AssetId(i as u16 + 1),
+            base_name: base.to_owned(),
+            quote: AssetId(0),
+            quote_name: "USD".to_owned(),
+            quote_is_usd: true,
+        });
+    AlpacaNames::new(VenueId(0), 7, wanted.collect()).expect("two plain symbols make a table")
 }
 
 const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
@@ -75,6 +116,52 @@ impl Bodies {
             }),
             assets,
             wanted: [0, 1].map(|i| Wanted { id: InstrumentId(i as u16), symbol: wanted[i].clone() }),
+            alpaca: AlpacaDecoder::new(alpaca_names()),
+        }
+    }
+
+    /// A frame of Alpaca's trade updates, or a body of its REST answers: what is taken by any reader is JSON, and has
+    /// no quantity below zero.
+    pub fn alpaca(&mut self, text: &[u8]) {
+        let names = self.alpaca.names();
+        let mut taken = false;
+        match updates::frame(text, names) {
+            Ok(Frame::Update(update)) => {
+                assert!(update.last_qty.0 >= 0 && update.last_px.0 >= 0 && update.order.qty.0 >= 0);
+                taken = true;
+            }
+            Ok(_) => taken = text != [1],
+            Err(_) => {}
+        }
+        taken |= orders::order(text, names).is_ok() | orders::orders(text, names).is_ok() | orders::bulk(text).is_ok();
+        taken |= account::account(text).is_ok() | account::positions(text, names).is_ok();
+        taken |= account::clock(text).is_ok() | account::calendar(text).is_ok();
+        if let Ok(page) = account::activities(text, names) {
+            assert!(page.fills.iter().all(|fill| fill.last_qty.0 >= 0 && fill.last_px.0 >= 0));
+            taken = true;
+        }
+        if taken {
+            is_json(text);
+        }
+        // A refusal is read from any bytes whatever.
+        let error = errors::refusal(422, text);
+        assert!(error.class.is_not_executed() || error.class == errors::ErrorClass::Duplicate);
+    }
+
+    /// A frame of Alpaca's market data, as JSON and as MessagePack.
+    pub fn alpaca_market(&mut self, frame: &[u8]) {
+        for msgpack in [false, true] {
+            let sound = |market| match market {
+                Ok(AlpacaMarket::Quote(quote)) => {
+                    assert!(quote.instrument.index() < 2);
+                    assert!(quote.bid_px.0.min(quote.ask_px.0).min(quote.bid_qty.0).min(quote.ask_qty.0) >= 0);
+                }
+                Ok(AlpacaMarket::Trade { trade, .. }) => assert!(trade.px.0.min(trade.qty.0) >= 0),
+                _ => {}
+            };
+            if self.alpaca.decode(frame, msgpack, sound).is_ok() && !msgpack {
+                is_json(frame);
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
-use super::fields::{Decimal, FieldFault, Fields};
+use super::fields::{FieldFault, Fields};
+use super::order_fields::read_order;
 use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
 use super::view::{Outcome, View};
@@ -13,9 +14,7 @@ use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
 use crate::credentials::Role;
-use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Text, TimeInForce, VenueId,
-};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, VenueId};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -404,7 +403,7 @@ pub(super) async fn outcome(
 
 /// The instrument that `symbol` and `exchange` name. One that is not configured goes to the gate, which denies it by
 /// its rule; an exchange that is not is a faulty field.
-fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)> {
+pub(super) fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)> {
     let (symbol, exchange) = (fields.text("symbol"), fields.text_opt("exchange"));
     let view = app.view.lock();
     let venues: Vec<(VenueId, &str)> = view.core().venues().map(|(id, name, _)| (id, name)).collect();
@@ -416,59 +415,4 @@ fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)>
     let symbol = symbol?;
     let id = view.core().find_instrument(&symbol, venue.map(|(id, _)| *id)).unwrap_or(InstrumentId::UNKNOWN);
     Some((id, symbol))
-}
-
-/// The order that the fields of `place-order` and `validate-order` ask for, and why.
-fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
-    let instrument = read_instrument(app, &fields);
-    let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
-    let auto_qty = !fields.has("quantity") || fields.is_word("quantity", "auto");
-    let quantity = if auto_qty { None } else { fields.decimal("quantity") };
-    let kinds = [("market", OrderType::Market), ("limit", OrderType::Limit), ("limit_maker", OrderType::LimitMaker)];
-    let kind = fields.word("type", &kinds);
-    let price = match kind {
-        Some(OrderType::Limit | OrderType::LimitMaker) => fields.decimal("price"),
-        _ => fields.decimal_opt("price"),
-    };
-    if kind == Some(OrderType::Market) && price.is_some() {
-        fields.fault("price", "means nothing for a market order");
-    }
-    let terms =
-        [("gtc", TimeInForce::Gtc), ("ioc", TimeInForce::Ioc), ("fok", TimeInForce::Fok), ("day", TimeInForce::Day)];
-    let tif = fields.word_opt("time_in_force", &terms);
-    if tif.is_some() && kind.is_some_and(|kind| kind != OrderType::Limit) {
-        fields.fault("time_in_force", "is for limit orders");
-    }
-    let reduce_only = fields.flag("reduce_only");
-    let why = fields.text_opt("reason").unwrap_or_default();
-    let (id, symbol) = instrument.clone().unwrap_or((InstrumentId::UNKNOWN, String::new()));
-    let (px_scale, qty_scale) = scales(app, id);
-    let units = |field: &str, decimal: Option<&Decimal>, scale| match decimal.map(|decimal| decimal.units(scale)) {
-        Some(Ok(units)) => units,
-        Some(Err(message)) => {
-            fields.fault(field, message);
-            0
-        }
-        None => 0,
-    };
-    let order = PlaceOrder {
-        instrument: id,
-        symbol: Text::new(&symbol),
-        side: side.unwrap_or_default(),
-        kind: kind.unwrap_or_default(),
-        tif: tif.unwrap_or_default(),
-        qty: Qty(units("quantity", quantity.as_ref(), qty_scale)),
-        px: Price(units("price", price.as_ref(), px_scale)),
-        reduce_only,
-        auto_qty,
-        ..PlaceOrder::default()
-    };
-    fields.finish().map_err(Failure::fields)?;
-    Ok((order, why))
-}
-
-/// Eight places where nobody knows the instrument: the gate denies it whatever the numbers.
-fn scales(app: &App, id: InstrumentId) -> (u8, u8) {
-    let view = app.view.lock();
-    view.core().portfolio().get(id).map_or((8, 8), |inst| (inst.def.px_scale, inst.def.qty_scale))
 }

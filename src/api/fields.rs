@@ -72,9 +72,8 @@ impl<'a> Fields<'a> {
 
     /// The value's text. `null` is as good as absent.
     fn find(&self, field: &'static str) -> Option<&'a str> {
-        let mut read = self.read.borrow_mut();
-        if !read.contains(&field) {
-            read.push(field);
+        if !self.read.borrow().contains(&field) {
+            self.read.borrow_mut().push(field);
         }
         self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value.get()).filter(|text| *text != "null")
     }

@@ -23,6 +23,7 @@ mod fields;
 mod guard;
 mod health;
 mod login;
+mod order_fields;
 mod query;
 mod replies;
 mod risk_config;

@@ -7,7 +7,8 @@ use crate::core::portfolio::Inst;
 use crate::core::risk::DenyReason;
 use crate::core::sizing::Sizing;
 use crate::domain::{
-    Dec, InstrumentId, Liquidity, OrdStatus, OrderType, Price, Qty, Round, StrategyId, Usd, VenueId, VenueOrderId, num,
+    Dec, InstrumentId, Liquidity, OrdStatus, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId, VenueOrderId,
+    num,
 };
 use crate::telemetry::StageRow;
 use serde::Serialize;
@@ -16,8 +17,10 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderReply {
     pub order_id: String,
-    /// As the venue knows it.
+    /// The asker's own id of it, or where there is none the one that the venue knows.
     pub client_order_id: String,
+    /// As the venue knows it.
+    pub venue_client_order_id: String,
     pub venue_order_id: Option<String>,
     pub symbol: String,
     pub exchange: String,
@@ -27,8 +30,19 @@ pub struct OrderReply {
     pub status: &'static str,
     pub quantity: String,
     pub filled_quantity: String,
-    /// `null` for a market order.
+    /// `null` where the type has no limit price.
     pub price: Option<String>,
+    /// Where it triggers, or begins to follow the price.
+    pub stop_price: Option<String>,
+    /// Of the price in percent, or at a fixed distance.
+    pub trailing_percent: Option<String>,
+    pub trailing_offset: Option<String>,
+    /// The part of an iceberg that is shown.
+    pub iceberg_quantity: Option<String>,
+    /// Of a market order for an amount of the quote asset; `quantity` is then what it comes to at most.
+    pub quote_quantity: Option<String>,
+    /// `null` for the venue's default.
+    pub self_trade_prevention: Option<&'static str>,
     /// `null` before the first fill. Cut at the instrument's price scale.
     pub average_price: Option<String>,
     /// `null` where a person or program asked for it.
@@ -47,10 +61,13 @@ pub struct VenueWords {
 impl OrderReply {
     pub fn new(view: &View, order: &Order) -> OrderReply {
         let names = Names::of(view, order.instrument);
+        let terms = &order.terms;
+        let made = order.id.client_text(view.core().epoch()).as_str().to_owned();
         let average = num::div(order.cum_value, order.cum.0.into(), Round::Down);
         OrderReply {
             order_id: order.id.to_string(),
-            client_order_id: order.id.client_text(view.core().epoch()).as_str().to_owned(),
+            client_order_id: if order.client.is_empty() { made.clone() } else { order.client.as_str().to_owned() },
+            venue_client_order_id: made,
             venue_order_id: venue_order_id(order.venue_order_id),
             symbol: names.symbol.clone(),
             exchange: venue_name(view, order.venue),
@@ -60,7 +77,19 @@ impl OrderReply {
             status: order.status.as_str(),
             quantity: names.qty(order.qty),
             filled_quantity: names.qty(order.cum),
-            price: (order.kind != OrderType::Market).then(|| names.px(order.px)),
+            price: order.kind.is_limit().then(|| names.px(order.px)),
+            stop_price: (!terms.stop_px.is_zero()).then(|| names.px(terms.stop_px)),
+            trailing_percent: match terms.trail {
+                Trail::Bips(bips) => Some(Dec { value: bips.into(), scale: 2 }.to_string()),
+                _ => None,
+            },
+            trailing_offset: match terms.trail {
+                Trail::Offset(px) => Some(names.px(px)),
+                _ => None,
+            },
+            iceberg_quantity: (!terms.display_qty.is_zero()).then(|| names.qty(terms.display_qty)),
+            quote_quantity: (!terms.quote_qty.is_zero()).then(|| usd(terms.quote_qty)),
+            self_trade_prevention: (terms.stp != StpMode::Venue).then(|| terms.stp.as_str()),
             average_price: average.map(|px| names.px(Price(px))),
             strategy: strategy(order.strategy),
             decided_at: time(order.decided_ns),
@@ -71,8 +100,7 @@ impl OrderReply {
 
 /// Whether an order's state answers the one who placed it: it will not change by itself, or it works.
 pub fn is_settled(order: &Order) -> bool {
-    let rests = order.kind != OrderType::Market
-        && !matches!(order.tif, crate::domain::TimeInForce::Ioc | crate::domain::TimeInForce::Fok);
+    let rests = !order.is_immediate();
     match order.status {
         OrdStatus::PendingNew | OrdStatus::Unknown => false,
         // One that cannot rest at the venue is about to fill or expire.
@@ -201,6 +229,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::QuoteStale { age_ms, age_max_ms } => both(age_ms.to_string(), age_max_ms.to_string()),
         DenyReason::LotSize { qty, min, max, step } => both(qty.to_string(), format!("{min} to {max} by {step}")),
         DenyReason::PriceFilter { px, min, max, tick } => both(px.to_string(), format!("{min} to {max} by {tick}")),
+        DenyReason::VenueFilter { value, limit, .. } => both(value.to_string(), limit.to_string()),
         DenyReason::VenueNotional { notional, min, max } => {
             both(usd(notional), format!("{} to {}", usd(min), usd(max)))
         }
@@ -425,7 +454,7 @@ fn screaming(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::TimeInForce;
+    use crate::domain::{OrderType, TimeInForce};
 
     #[test]
     fn an_order_is_settled_when_its_asker_need_not_wait() {

@@ -646,9 +646,15 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("0.001", "0.0000000001"), "400 INVALID_FIELD quantity has more decimal places than the 8 that are kept"),
         (("0.001", "true"), "400 INVALID_FIELD quantity must be a decimal number, is true"),
         (("market", "limit"), "400 INVALID_FIELD price is missing"),
-        (("market", "stop"), "400 INVALID_FIELD type must be one of market, limit, limit_maker, is \"stop\""),
+        (
+            ("market", "peg"),
+            "400 INVALID_FIELD type must be one of market, limit, limit_maker, stop, stop_limit, take_profit, take_profit_limit, trailing_stop, trailing_stop_limit, is \"peg\"",
+        ),
         (("\"market\"", "\"market\",\"price\":1"), "400 INVALID_FIELD price means nothing for a market order"),
-        (("\"market\"", "\"market\",\"time_in_force\":\"ioc\""), "400 INVALID_FIELD time_in_force is for limit orders"),
+        (
+            ("\"market\"", "\"market\",\"stop_price\":5"),
+            "400 INVALID_FIELD stop_price is for stops, take profits and trailing stops",
+        ),
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
@@ -657,7 +663,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (
             ("\"exchange\"", "\"exchang\""),
-            "400 INVALID_FIELD exchang is not a field of this action (action, symbol, exchange, side, quantity, type, price, time_in_force, reduce_only, reason)",
+            "400 INVALID_FIELD exchang is not a field of this action (action, exchange, symbol, side, type, quote_quantity, quantity, price, stop_price, time_in_force, trailing_percent, trailing_offset, iceberg_quantity, self_trade_prevention, extended_hours, client_order_id, reduce_only, protection, stop_loss_price, stop_loss_percent, stop_loss_trailing_percent, take_profit_price, take_profit_percent, reason)",
         ),
     ] {
         let got = field(order(change));

@@ -56,7 +56,7 @@ enum Cmd {
         config: PathBuf,
     },
     /// Serve a simulated venue, alone. Prints one line when it listens: `ready` and a JSON object.
-    Sim(sim::SimArguments),
+    Sim(Box<sim::SimArguments>),
     /// Keep venues' keys encrypted at rest. Secrets are read from standard input or the environment, never printed.
     Credentials(credentials::CredentialsArguments),
     /// Say who may use the control API, and for what. A token is shown once; only its hash is kept.

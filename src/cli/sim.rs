@@ -1,8 +1,10 @@
 //! `tollgate sim`: a simulated venue alone, for clients of any kind.
 
+mod alpaca;
 mod fault;
 
 use super::UNUSABLE;
+use crate::agent::Agent;
 use crate::net::link::Wake;
 use crate::net::tcp::Reactor;
 use crate::net::tls::TlsClient;
@@ -10,6 +12,7 @@ use crate::runtime::signals::Signals;
 use crate::runtime::simulated::made_up_key;
 use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
 use crate::runtime::wait::Wait;
+use crate::sim::alpaca::AlpacaSim;
 use crate::sim::binance::{BinanceSim, SimAccount, SimConfig};
 use crate::sim::{MarketSource, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
@@ -35,6 +38,8 @@ pub(super) struct SimArguments {
     /// Serve Binance Spot (REST, /ws, /stream and /ws-api/v3) on this address; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT")]
     binance: Option<String>,
+    #[command(flatten)]
+    alpaca: alpaca::AlpacaArguments,
     /// Play a recording as the market, several merged by time; without one the market is made up.
     #[arg(long, value_name = "FILE")]
     recording: Vec<PathBuf>,
@@ -107,13 +112,52 @@ pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
 }
 
 fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
-    let address =
-        arguments.binance.as_deref().ok_or("say where to serve which venue, such as --binance 127.0.0.1:7001")?;
+    if arguments.binance.is_none() && arguments.alpaca.alpaca.is_none() {
+        return Err(
+            "say where to serve which venue, such as --binance 127.0.0.1:7001 or --alpaca 127.0.0.1:7002".into()
+        );
+    }
     crate::telemetry::log::init("info", None)?;
     let signals = Signals::listen()?;
     let clock = Clock::real();
     let wake = Wake::default();
     let reactor = Reactor::new(&wake)?;
+    let tls = TlsClient::new(None)?;
+    let mut agents: Vec<Box<dyn Agent>> = Vec::new();
+    // Binance's members stand for themselves, those of Alpaca under its name: alone or beside each other, a client
+    // finds them at the same place.
+    let mut ready = serde_json::json!({});
+    if let Some(address) = &arguments.binance {
+        let sim = BinanceSim::new(binance(arguments, address)?, Box::new(reactor.network(&tls)?), clock.clone())?;
+        ready = sim.ready();
+        agents.push(Box::new(sim));
+    }
+    if let Some(config) = arguments.alpaca.config(arguments.seed)? {
+        let sim = AlpacaSim::new(config, Box::new(reactor.network(&tls)?), clock.clone())?;
+        ready["alpaca"] = sim.ready();
+        agents.push(Box::new(sim));
+    }
+    println!("ready {ready}");
+    let plan =
+        ThreadPlan { name: "sim".to_owned(), agents, core: None, wait: Wait::Park { max: Duration::from_millis(1) } };
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ends_tx, ends) = crossbeam::channel::bounded(1);
+    let thread = spawn(plan, reactor, clock, stop.clone(), ends_tx)?;
+    while !signals.asked() {
+        if let Ok(ThreadEnd::Panicked { message, .. } | ThreadEnd::Failed { message, .. }) =
+            ends.recv_timeout(Duration::from_millis(50))
+        {
+            return Err(message.into());
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    wake.wake();
+    thread.join();
+    Ok(())
+}
+
+/// The simulated Binance as asked for.
+fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn Error>> {
     let secret = match &arguments.public_key {
         Some(path) => {
             std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
@@ -134,33 +178,11 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
         };
         MarketSource::Recording { files: arguments.recording.clone(), speed }
     };
-    let config = SimConfig {
+    Ok(SimConfig {
         seed: arguments.seed,
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, vec![account], market)
-    };
-    let sim = BinanceSim::new(config, Box::new(reactor.network(&TlsClient::new(None)?)?), clock.clone())?;
-    println!("ready {}", sim.ready());
-    let plan = ThreadPlan {
-        name: "sim".to_owned(),
-        agents: vec![Box::new(sim)],
-        core: None,
-        wait: Wait::Park { max: Duration::from_millis(1) },
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    let (ends_tx, ends) = crossbeam::channel::bounded(1);
-    let thread = spawn(plan, reactor, clock, stop.clone(), ends_tx)?;
-    while !signals.asked() {
-        if let Ok(ThreadEnd::Panicked { message, .. } | ThreadEnd::Failed { message, .. }) =
-            ends.recv_timeout(Duration::from_millis(50))
-        {
-            return Err(message.into());
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    wake.wake();
-    thread.join();
-    Ok(())
+    })
 }

@@ -1,8 +1,8 @@
 //! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
 
 use super::reader::Doc;
-use super::venues::Credentials;
-use super::{Config, StrategyKind};
+use super::venues::{Credentials, Stream};
+use super::{Config, Mode, StrategyKind, VenueKind};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
 
 /// Most strategies that one core runs.
@@ -26,6 +26,9 @@ fn venues(config: &Config, doc: &Doc) {
         if venue.credentials == Credentials::Sim && config.sim.is_none() && doc.sound(&[&key, "sim.enabled"]) {
             doc.fault(&key, "\"sim\" needs a [sim] section with enabled = true");
         }
+        if venue.kind == VenueKind::Alpaca {
+            alpaca(config, doc, i);
+        }
         let stored = matches!(venue.credentials, Credentials::Store { .. });
         if stored && config.credentials.is_none() && doc.sound(&[&key, "credentials"]) {
             doc.fault(&key, "\"store\" needs a [credentials] section");
@@ -37,6 +40,34 @@ fn venues(config: &Config, doc: &Doc) {
             "sim.enabled",
             format!("the simulated venue serves one venue with account = \"sim\", {sims} have it"),
         );
+    }
+}
+
+/// Hosts of real money, and of the venue's own paper accounts.
+const ALPACA_LIVE: &str = "//api.alpaca.markets";
+const ALPACA_PAPER: &str = "//paper-api.alpaca.markets";
+
+/// Paper and live cannot be mixed: each has hosts, keys and journals of its own.
+fn alpaca(config: &Config, doc: &Doc, at: usize) {
+    let venue = &config.venues[at];
+    let (Credentials::Keys { rest_url, ws_api_url, .. } | Credentials::Store { rest_url, ws_api_url, .. }) =
+        &venue.credentials
+    else {
+        let text = "\"sim\" is not known of kind = \"alpaca\": run `tollgate sim --alpaca` and name its addresses";
+        return doc.fault(&format!("venues[{at}].account"), text);
+    };
+    let paper = config.engine.mode == Mode::Paper;
+    for (key, url) in [("rest_url", rest_url), ("ws_api_url", ws_api_url)] {
+        let key = format!("venues[{at}].{key}");
+        if paper && url.contains(ALPACA_LIVE) {
+            doc.fault(&key, "is the host of real money, and engine.mode is \"paper\": take paper-api.alpaca.markets");
+        }
+        if !paper && url.contains(ALPACA_PAPER) {
+            doc.fault(&key, "is the host of paper accounts, and engine.mode is not \"paper\": take api.alpaca.markets");
+        }
+    }
+    if venue.streams.contains(&Stream::Depth) {
+        doc.fault(&format!("venues[{at}].streams"), "\"depth\" is not of kind = \"alpaca\"");
     }
 }
 

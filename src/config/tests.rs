@@ -314,6 +314,49 @@ fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
     );
 }
 
+/// The shipped configuration with an Alpaca in place of its venue: what only Binance needs is gone.
+fn alpaca(lines: &str) -> String {
+    let venue = SHIPPED.find("\n[[venues]]\n").unwrap();
+    let end = venue + SHIPPED[venue..].find("\n\n").unwrap();
+    let strategies = SHIPPED.find("\n[[strategies]]\n").unwrap();
+    let strategies_end = strategies + SHIPPED[strategies..].find("\n[risk]\n").unwrap();
+    let own = format!(
+        "\n[[venues]]\nname = \"alpaca\"\nkind = \"alpaca\"\naccount = \"keys\"\napi_key_env = \"K\"\n\
+         secret_env = \"S\"\nstream_url = \"wss://stream.data.alpaca.markets\"\nstreams = [\"quote\"]\n\
+         connect_timeout_ms = 5_000\nrequest_timeout_ms = 10_000\nread_timeout_ms = 30_000\n\
+         reconnect_min_ms = 1_000\nreconnect_max_ms = 30_000\nframe_max_kib = 1_024\n{lines}"
+    );
+    let text = SHIPPED.replace(&SHIPPED[strategies..strategies_end], "\n").replace(&SHIPPED[venue..end], &own);
+    text.replace("enabled = true\n# Port 0", "enabled = false\n# Port 0")
+        .replace("agents = [\"gateway-binance\"]", "agents = [\"gateway-alpaca\"]")
+        .replace("venue = \"binance\"", "venue = \"alpaca\"")
+}
+
+#[test]
+fn paper_and_live_hosts_of_alpaca_cannot_be_mixed() {
+    let said = |lines: &str| match Config::parse(&alpaca(lines)) {
+        Ok(_) => String::new(),
+        Err(faults) => faults.to_string(),
+    };
+    let paper =
+        "rest_url = \"https://paper-api.alpaca.markets\"\nws_api_url = \"wss://paper-api.alpaca.markets/stream\"\n";
+    let empty = said(paper);
+    assert!(!empty.contains("venues[0]"), "{empty}");
+    let live = "rest_url = \"https://api.alpaca.markets\"\nws_api_url = \"wss://api.alpaca.markets/stream\"\n";
+    let mixed = said(live);
+    for key in ["venues[0].rest_url", "venues[0].ws_api_url"] {
+        assert!(mixed.contains(&format!("{key}: is the host of real money")), "{mixed}");
+    }
+    let foreign = said(&format!("{paper}recv_window_ms = 5_000\nequity_feed = \"nasdaq\"\nmarket_data = \"sbe\"\n"));
+    for line in [
+        "venues[0].recv_window_ms: means nothing with kind = \"alpaca\"",
+        "venues[0].equity_feed: ",
+        "venues[0].market_data: ",
+    ] {
+        assert!(foreign.contains(line), "{line:?} is not said in\n{foreign}");
+    }
+}
+
 #[test]
 fn all_faults_are_said_at_once_with_their_places() {
     let text =

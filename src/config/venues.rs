@@ -11,6 +11,18 @@ use std::path::{Path, PathBuf};
 pub enum VenueKind {
     /// Binance Spot.
     Binance,
+    /// Alpaca: US equities and crypto.
+    Alpaca,
+}
+
+impl VenueKind {
+    /// As the configuration and the credential store write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VenueKind::Binance => "binance",
+            VenueKind::Alpaca => "alpaca",
+        }
+    }
 }
 
 /// A kind of market data to subscribe to.
@@ -29,6 +41,8 @@ pub enum DataForm {
     Json,
     /// Binance's binary streams; they need an Ed25519 key.
     Sbe,
+    /// Alpaca's other form.
+    MsgPack,
 }
 
 /// Where one secret text is found. Its value never stands in the configuration.
@@ -100,6 +114,8 @@ pub struct Venue {
     pub credentials: Credentials,
     pub streams: Vec<Stream>,
     pub market_data: DataForm,
+    /// Alpaca's feed of equities: `iex`, `sip`, `delayed_sip` or `test`.
+    pub equity_feed: &'static str,
     /// Market-data connections to the same streams.
     pub connections: usize,
     /// Levels of a book's REST snapshot, a side.
@@ -135,25 +151,39 @@ fn is_plain_name(name: &str) -> bool {
 
 impl Venue {
     pub(super) fn read(s: Section) -> Venue {
+        let kinds = [("binance", VenueKind::Binance), ("alpaca", VenueKind::Alpaca)];
+        let kind = s.word("kind", &kinds).unwrap_or(VenueKind::Binance);
+        let binance = kind == VenueKind::Binance;
+        if !binance {
+            for key in BINANCE_KEYS {
+                s.forbid(key, "means nothing with kind = \"alpaca\"");
+            }
+        } else {
+            s.forbid("equity_feed", "means nothing unless kind = \"alpaca\"");
+        }
+        // What the other venue has no use for is not asked for.
+        let whole = |key, bounds| if binance { s.whole(key, bounds) } else { 0 };
+        let millis = |key, bounds| if binance { s.millis(key, bounds) } else { 0 };
         let venue = Venue {
             name: s.text("name"),
-            kind: s.word("kind", &[("binance", VenueKind::Binance)]).unwrap_or(VenueKind::Binance),
+            kind,
             credentials: Credentials::read(&s),
             streams: s
                 .words("streams", &[("quote", Stream::Quote), ("trade", Stream::Trade), ("depth", Stream::Depth)]),
-            market_data: DataForm::read(&s),
+            market_data: DataForm::read(&s, kind),
+            equity_feed: equity_feed(&s, kind),
             connections: s.whole_opt("connections", 1..=2).unwrap_or(1) as usize,
-            depth_snapshot_levels: s.whole("depth_snapshot_levels", 5..=5_000) as u32,
-            recv_window_ns: s.millis("recv_window_ms", 1..=60_000),
+            depth_snapshot_levels: whole("depth_snapshot_levels", 5..=5_000) as u32,
+            recv_window_ns: millis("recv_window_ms", 1..=60_000),
             connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
             request_timeout_ns: s.millis("request_timeout_ms", 10..=60_000),
             read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
-            renew_after_ns: s.millis("renew_after_ms", 60_000..=86_000_000),
+            renew_after_ns: millis("renew_after_ms", 60_000..=86_000_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
-            clock_check_ns: s.millis("clock_check_ms", 1_000..=3_600_000),
-            clock_offset_alarm_ns: s.millis("clock_offset_alarm_ms", 1..=60_000),
+            clock_check_ns: millis("clock_check_ms", 1_000..=3_600_000),
+            clock_offset_alarm_ns: millis("clock_offset_alarm_ms", 1..=60_000),
         };
         if venue.name.len() > VENUE_NAME_MAX || !is_plain_name(&venue.name) {
             s.fault("name", format!("{:?} must be at most {VENUE_NAME_MAX} of a-z, 0-9 and -", venue.name));
@@ -169,12 +199,32 @@ impl Venue {
     }
 }
 
+/// Keys of a venue that only Binance's protocol has a use for.
+const BINANCE_KEYS: [&str; 6] = [
+    "connections",
+    "depth_snapshot_levels",
+    "recv_window_ms",
+    "renew_after_ms",
+    "clock_check_ms",
+    "clock_offset_alarm_ms",
+];
+
 impl DataForm {
-    fn read(s: &Section) -> DataForm {
-        let word =
-            s.has("market_data").then(|| s.word("market_data", &[("json", DataForm::Json), ("sbe", DataForm::Sbe)]));
+    fn read(s: &Section, kind: VenueKind) -> DataForm {
+        let other = match kind {
+            VenueKind::Binance => ("sbe", DataForm::Sbe),
+            VenueKind::Alpaca => ("msgpack", DataForm::MsgPack),
+        };
+        let word = s.has("market_data").then(|| s.word("market_data", &[("json", DataForm::Json), other]));
         word.flatten().unwrap_or(DataForm::Json)
     }
+}
+
+/// The feed of a free plan, where none is named.
+fn equity_feed(s: &Section, kind: VenueKind) -> &'static str {
+    const FEEDS: [(&str, &str); 4] = [("iex", "iex"), ("sip", "sip"), ("delayed_sip", "delayed_sip"), ("test", "test")];
+    let word = (kind == VenueKind::Alpaca && s.has("equity_feed")).then(|| s.word("equity_feed", &FEEDS));
+    word.flatten().unwrap_or("iex")
 }
 
 impl Credentials {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `reserved` is the sum of `Order::reserved` over the live orders that pay with the asset at the venue.
 
-use crate::domain::{AssetId, Balance, MAX_ASSETS, MAX_VENUES, VenueId};
+use crate::domain::{AssetId, Balance, MAX_ASSETS, MAX_VENUES, Margin, VenueId};
 use crate::wire_struct;
 
 /// All in units of 10^-8 of the asset.
@@ -26,8 +26,51 @@ impl Holding {
     }
 }
 
+/// What an order pays with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purse {
+    Asset(AssetId),
+    BuyingPower,
+    CashPower,
+}
+
+/// The powers of a margin account, which are one purse seen twice: what is bought on margin leaves less for what is
+/// not, and what is paid in cash costs a multiple of buying power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Powers {
+    pub known: bool,
+    pub multiplier: u8,
+    /// The venue's last word, what our orders held in it, and the fills since. Dollars, eight decimals.
+    margin: i64,
+    cash: i64,
+    /// Held by our live orders.
+    margin_held: i64,
+    cash_held: i64,
+}
+wire_struct!(Powers { known, multiplier, margin, cash, margin_held, cash_held });
+
+impl Powers {
+    /// What money paid in cash takes of the buying power.
+    #[inline]
+    fn levered(&self, cash: i64) -> i64 {
+        cash.saturating_mul(i64::from(self.multiplier.max(1)))
+    }
+
+    #[inline]
+    pub fn buying_power(&self) -> i64 {
+        self.margin.saturating_sub(self.margin_held).saturating_sub(self.levered(self.cash_held))
+    }
+
+    /// Each dollar on margin is taken for a dollar in cash: more than the venue takes, until it says so itself.
+    #[inline]
+    pub fn cash_power(&self) -> i64 {
+        self.cash.saturating_sub(self.cash_held).saturating_sub(self.margin_held)
+    }
+}
+
 pub struct Account {
     holdings: Box<[Holding]>,
+    powers: [Powers; MAX_VENUES],
     /// Venues that have stated their balances at least once.
     stated: [bool; MAX_VENUES],
 }
@@ -36,6 +79,7 @@ impl Account {
     pub fn new() -> Account {
         Account {
             holdings: vec![Holding::default(); MAX_VENUES * MAX_ASSETS].into_boxed_slice(),
+            powers: [Powers::default(); MAX_VENUES],
             stated: [false; MAX_VENUES],
         }
     }
@@ -76,12 +120,59 @@ impl Account {
         Some(())
     }
 
+    /// What an order holds changed.
     #[inline]
-    pub fn reserve(&mut self, venue: VenueId, asset: AssetId, change: i64) {
-        if let Some(at) = Account::at(venue, asset) {
-            let holding = &mut self.holdings[at];
-            holding.reserved = holding.reserved.saturating_add(change);
+    pub fn reserve(&mut self, venue: VenueId, purse: Purse, change: i64) {
+        let held = match purse {
+            Purse::Asset(asset) => match Account::at(venue, asset) {
+                Some(at) => &mut self.holdings[at].reserved,
+                None => return,
+            },
+            Purse::BuyingPower => match self.powers.get_mut(venue.index()) {
+                Some(powers) => &mut powers.margin_held,
+                None => return,
+            },
+            Purse::CashPower => match self.powers.get_mut(venue.index()) {
+                Some(powers) => &mut powers.cash_held,
+                None => return,
+            },
+        };
+        *held = held.saturating_add(change);
+    }
+
+    /// What an order held of a power became a position: it is spent, until the venue says otherwise.
+    pub fn spend(&mut self, venue: VenueId, purse: Purse, amount: i64) {
+        let Some(powers) = self.powers.get_mut(venue.index()) else { return };
+        match purse {
+            Purse::Asset(_) => {}
+            Purse::BuyingPower => {
+                powers.margin = powers.margin.saturating_sub(amount);
+                powers.cash = powers.cash.saturating_sub(amount);
+            }
+            Purse::CashPower => {
+                powers.margin = powers.margin.saturating_sub(powers.levered(amount));
+                powers.cash = powers.cash.saturating_sub(amount);
+            }
         }
+    }
+
+    /// The venue's word on its powers. `held` is what those of our orders hold that the venue knows: buying power,
+    /// and cash. Orders that it may not have counted yet stay held on top.
+    pub fn state_margin(&mut self, margin: &Margin, held: (i64, i64)) {
+        let Some(powers) = self.powers.get_mut(margin.venue.index()) else { return };
+        powers.known = true;
+        powers.multiplier = margin.multiplier;
+        powers.margin = margin.buying_power.0.saturating_add(held.0).saturating_add(powers.levered(held.1));
+        powers.cash = margin.cash_power.0.saturating_add(held.1).saturating_add(held.0);
+    }
+
+    #[inline]
+    pub fn powers(&self, venue: VenueId) -> Powers {
+        self.powers.get(venue.index()).copied().unwrap_or_default()
+    }
+
+    pub fn all_powers(&self) -> &[Powers] {
+        &self.powers
     }
 
     /// Every holding the venues have spoken of.

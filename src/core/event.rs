@@ -6,8 +6,8 @@ use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::standing::{Policy, Step};
 use crate::domain::{
-    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, Nanos, OrderId, Quote, StrategyId,
-    Text, TradeTick, VenueId, VenueState,
+    AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
+    OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -56,6 +56,13 @@ pub enum Body {
     Venue {
         venue: VenueId,
         name: Text<16>,
+    },
+    /// A margin account's worth and powers. Answers that the venue gave before it knew of an order are not told.
+    Margin(Margin),
+    /// Whether the instrument trades now, by its market's own word: a halt, a pause for volatility, and their end.
+    InstrumentStatus {
+        instrument: InstrumentId,
+        status: InstrumentStatus,
     },
     /// An asset's id and name; ids stay the same for the life of a journal.
     Asset {
@@ -143,4 +150,6 @@ wire_enum!(Body {
     21 => Policy(policy),
     22 => LiveVenue { venue, paper },
     23 => Step(step),
+    24 => Margin(margin),
+    25 => InstrumentStatus { instrument, status },
 });

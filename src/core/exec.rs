@@ -1,10 +1,12 @@
 //! The venue speaking of orders: reports, fills, what was sent and what was not.
 
+use super::account::Purse;
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox};
 use super::portfolio::Portfolio;
+use super::risk;
 use super::{Core, FILLS_UNSYNCED_MAX, FillKey};
 use crate::domain::{
-    Balance, ExecId, ExecReport, ExecType, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
+    Balance, ExecId, ExecReport, ExecType, Margin, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
 };
 
 impl Core {
@@ -22,6 +24,7 @@ impl Core {
         if report.exec == ExecType::Trade {
             return self.on_fill(report, out);
         }
+        self.resize(report);
         let Some(order) = self.orders.get_mut(report.order) else {
             return self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out);
         };
@@ -63,6 +66,23 @@ impl Core {
         }
     }
 
+    /// How much of an order can fill is the venue's word: self-trade prevention and amendments take from it, and what an
+    /// amount of the quote asset comes to is only known there. It never grows otherwise, so an old word does no harm.
+    fn resize(&mut self, report: &ExecReport) {
+        let Some(order) = self.orders.get_mut(report.order).filter(|o| !o.status.is_closed()) else { return };
+        let qty = report.order_qty;
+        let by_quote = !order.terms.quote_qty.is_zero();
+        if qty.0 <= 0 || qty == order.qty || (qty > order.qty && !by_quote) {
+            return;
+        }
+        let before = order.leaves();
+        order.qty = qty;
+        let (strategy, side, change) = (order.strategy, order.side, order.leaves().0 - before.0);
+        self.work(report.instrument, strategy, side, change);
+        self.hold(report.order);
+        self.portfolio.revalue(report.instrument);
+    }
+
     /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
@@ -98,6 +118,7 @@ impl Core {
             position = inst.position.net;
         }
         self.move_balances(report);
+        self.resize(report);
         let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
@@ -120,7 +141,10 @@ impl Core {
                 self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {
-                        self.hold(report.order);
+                        // What it no longer holds of a power was not freed but spent.
+                        if let Some((venue, purse, change)) = self.hold(report.order) {
+                            self.account.spend(venue, purse, change.saturating_neg().max(0));
+                        }
                         self.close_or_keep(report.order, next);
                     }
                     None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
@@ -206,6 +230,19 @@ impl Core {
         }
     }
 
+    pub(super) fn on_margin(&mut self, margin: &Margin) {
+        let (mut power, mut cash) = (0i64, 0i64);
+        // One without the venue's own id may not have been counted when the venue spoke.
+        for order in self.orders.live().filter(|o| o.venue == margin.venue && !o.venue_order_id.is_none()) {
+            match self.portfolio.get(order.instrument).map(|inst| risk::purse(order.side, order.short, inst)) {
+                Some(Purse::BuyingPower) => power = power.saturating_add(order.reserved),
+                Some(Purse::CashPower) => cash = cash.saturating_add(order.reserved),
+                _ => {}
+            }
+        }
+        self.account.state_margin(margin, (power, cash));
+    }
+
     pub(super) fn on_sent(&mut self, id: OrderId, written_ns: Nanos) {
         if let Some(order) = self.orders.get_mut(id) {
             order.asked_ns = order.asked_ns.max(written_ns);
@@ -215,7 +252,8 @@ impl Core {
     /// The gateway never wrote it: it does not live at the venue, and what it held is free.
     pub(super) fn on_not_sent(&mut self, id: OrderId, text: Text<48>, out: &mut Outbox) {
         let Some(order) = self.orders.get(id) else { return };
-        if order.status == OrdStatus::PendingNew || order.status == OrdStatus::PendingCancel {
+        // One that waited too long for its word is unknown by now, and this is the word.
+        if matches!(order.status, OrdStatus::PendingNew | OrdStatus::PendingCancel | OrdStatus::Unknown) {
             self.counters.rejected += 1;
             self.set_status(id, OrdStatus::Rejected);
             self.tell(id, 0, text, out);

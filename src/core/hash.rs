@@ -50,6 +50,7 @@ impl Core {
             h.add(&venue.synced_ns);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
+            h.add(&venue.open);
         }
         h.add(&self.portfolio.totals);
         h.add(self.portfolio.other_totals());
@@ -71,6 +72,9 @@ impl Core {
             h.add(&venue);
             h.add(&asset);
             h.add(holding);
+        }
+        for powers in self.account.all_powers().iter().filter(|powers| **powers != Default::default()) {
+            h.add(powers);
         }
         for order in self.orders.live().chain(self.orders.closed()) {
             h.add(order);

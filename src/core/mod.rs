@@ -31,7 +31,7 @@ mod transition;
 mod venue;
 mod window;
 
-use account::Account;
+use account::{Account, Purse};
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
@@ -40,7 +40,7 @@ use desks::Desks;
 use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
-use orders::{Order, Orders};
+use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use standing::Road;
@@ -49,8 +49,8 @@ use table::{Key, RecentSet, mix};
 use transition::Shadows;
 
 use crate::domain::{
-    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrdStatus, OrderId, Quote,
-    RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
+    AssetId, DepthChunk, ExecId, InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts, OrdStatus, OrderId, Qty,
+    Quote, RequestId, Side, StrategyId, Text, TradeTick, VenueId, VenueState,
 };
 
 /// Fills remembered, so that one that comes twice counts once.
@@ -59,6 +59,8 @@ const FILLS_REMEMBERED: usize = 65_536;
 /// Fills of a venue since it was last reconciled, at which that is done anew: a backfill begins there, and must not
 /// bring more than are remembered.
 const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
+
+const NOTHING_OPEN: OpenCounts = OpenCounts { orders: 0, algos: 0, icebergs: 0, lists: 0 };
 
 /// Orders one event can make; an order id has room for this many.
 const ORDERS_PER_EVENT: u64 = 64;
@@ -95,6 +97,8 @@ struct Venue {
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
+    /// Orders of ours that are open there, as its filters count them.
+    open: OpenCounts,
 }
 
 /// What happened, counted. Shown by status; part of no decision.
@@ -218,6 +222,8 @@ impl Core {
             Body::Depth(chunk) => self.on_depth(chunk),
             Body::Exec(report) => self.on_exec(report, out),
             Body::Balance(balance) => self.on_balance(balance),
+            Body::Margin(margin) => self.on_margin(margin),
+            Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
             Body::Command(command) => self.on_command(command, out),
@@ -393,6 +399,8 @@ impl Core {
             day: &self.desks.day,
             recent: &self.recent,
             resting: &self.resting,
+            venue_open: self.venues.get(venue.index()).map_or(&NOTHING_OPEN, |v| &v.open),
+            covered: Qty::ZERO,
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         }
     }
@@ -430,7 +438,7 @@ impl Core {
             side: new.side,
             kind: new.kind,
             tif: new.tif,
-            qty: new.qty,
+            qty: verdict.qty,
             px: new.px,
             terms: new.terms,
             client,
@@ -442,7 +450,8 @@ impl Core {
         };
         self.orders.insert(order);
         self.resting.add(&order);
-        self.work(new.instrument, new.strategy, new.side, new.qty.0);
+        self.work(new.instrument, new.strategy, new.side, verdict.qty.0);
+        self.count_open(&order, true);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
         }
@@ -456,22 +465,21 @@ impl Core {
         self.tell(new.order, 0, Text::default(), out);
     }
 
-    /// Brings what the order holds of the balance in line with what of it still works.
-    fn hold(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Some(inst) = self.portfolio.get(order.instrument) else { return };
+    /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
+    fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
+        let order = self.orders.get_mut(id)?;
+        let inst = self.portfolio.get(order.instrument)?;
         let leaves = order.leaves();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
+        // It works already, so its own quantity is among what works.
         let held =
-            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst) };
-        let asset = match order.side {
-            Side::Sell if !order.short => inst.def.base,
-            _ => inst.def.quote,
-        };
+            if leaves.is_zero() { Some(0) } else { risk::reserve(order.side, order.short, value_px, leaves, inst, 0) };
+        let purse = risk::purse(order.side, order.short, inst);
         // The gate has valued the whole order in the same way, so a part of it fits.
         let held = held.unwrap_or(order.reserved);
         let change = held - std::mem::replace(&mut order.reserved, held);
-        self.account.reserve(order.venue, asset, change);
+        self.account.reserve(order.venue, purse, change);
+        Some((order.venue, purse, change))
     }
 
     /// Leaves the order's present state for the readers of the journal.
@@ -517,6 +525,20 @@ impl Core {
         }
     }
 
+    /// An order has come or gone, as the venue's filters count.
+    fn count_open(&mut self, order: &Order, comes: bool) {
+        let counts = open_counts(order.kind, &order.terms);
+        let inst = self.portfolio.get_mut(order.instrument).map(|inst| &mut inst.open);
+        let venue = self.venues.get_mut(order.venue.index()).map(|venue| &mut venue.open);
+        for open in [inst, venue].into_iter().flatten() {
+            if comes {
+                open.add(counts);
+            } else {
+                open.take(counts);
+            }
+        }
+    }
+
     /// Changes what works, of the instrument and of the strategy.
     #[inline]
     fn work(&mut self, instrument: InstrumentId, strategy: StrategyId, side: Side, change: i64) {
@@ -527,8 +549,9 @@ impl Core {
     /// An order has ended: what it held is free, and it stands in nobody's way.
     fn retire(&mut self, id: OrderId) {
         self.hold(id);
-        if let Some(order) = self.orders.get(id) {
-            self.resting.remove(order);
+        if let Some(order) = self.orders.get(id).copied() {
+            self.resting.remove(&order);
+            self.count_open(&order, false);
         }
         self.orders.retire(id);
     }

@@ -7,8 +7,8 @@
 
 use super::table::FixedMap;
 use crate::domain::{
-    InstrumentId, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms, Text,
-    TimeInForce, VenueId, VenueOrderId,
+    InstrumentId, Nanos, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms,
+    Text, TimeInForce, VenueId, VenueOrderId,
 };
 use crate::wire_struct;
 use std::collections::VecDeque;
@@ -80,13 +80,25 @@ wire_struct!(Order {
 impl Order {
     /// The venue fills or ends it at once: it never rests.
     pub fn is_immediate(&self) -> bool {
-        self.kind == OrderType::Market || matches!(self.tif, TimeInForce::Ioc | TimeInForce::Fok)
+        !self.kind.is_triggered()
+            && (self.kind == OrderType::Market || matches!(self.tif, TimeInForce::Ioc | TimeInForce::Fok))
     }
 
     /// Still working, or taken to be.
     #[inline]
     pub fn leaves(&self) -> Qty {
         if self.status.is_closed() { Qty::ZERO } else { Qty((self.qty.0 - self.cum.0).max(0)) }
+    }
+}
+
+/// What one order adds to the counts that a venue's filters hold.
+#[inline]
+pub fn open_counts(kind: OrderType, terms: &Terms) -> OpenCounts {
+    OpenCounts {
+        orders: 1,
+        algos: u32::from(kind.is_triggered()),
+        icebergs: u32::from(!terms.display_qty.is_zero()),
+        lists: 0,
     }
 }
 

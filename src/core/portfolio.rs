@@ -9,8 +9,8 @@ use super::correlation::{Correlation, Group};
 use super::positions::Position;
 use super::risk::{self, Permit, Swing};
 use crate::domain::{
-    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, Price, Qty,
-    Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
+    AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts,
+    Price, Qty, Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
 };
 use crate::wire_struct;
 
@@ -48,6 +48,8 @@ pub struct Inst {
     pub defined: bool,
     pub def: Instrument,
     pub feed: FeedState,
+    /// Its market halted or paused it, by the word of its market data; `def.status` is the venue's.
+    pub paused: bool,
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
@@ -55,6 +57,8 @@ pub struct Inst {
     pub swing: Swing,
     pub position: Position,
     pub working: Working,
+    /// Orders of ours that are open, as the venue's filters count them.
+    pub open: OpenCounts,
     pub closing: Closing,
     pub trading: TradingState,
     /// It is traded with money.
@@ -85,11 +89,13 @@ wire_struct!(Inst {
     defined,
     def,
     feed,
+    paused,
     quote,
     quote_ns,
     swing,
     position,
     working,
+    open,
     closing,
     trading,
     live,

@@ -4,8 +4,8 @@ use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
 use super::{Core, Source};
 use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, TimeInForce, Usd,
-    VenueId, VenueState,
+    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, Usd, VenueId,
+    VenueState,
 };
 
 /// Flattening orders of one close before it is given up and an alarm is raised.
@@ -131,7 +131,7 @@ impl Core {
             symbol: inst.def.symbol,
             side: if net.0 > 0 { Side::Sell } else { Side::Buy },
             kind: OrderType::Market,
-            tif: TimeInForce::Gtc,
+            tif: inst.def.market_tif(),
             qty: inst.def.floor_to_lot(qty),
             reduce_only: true,
             ..PlaceOrder::default()

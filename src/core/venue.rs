@@ -5,7 +5,9 @@ use super::command::TradingState;
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
-use crate::domain::{FeedState, Instrument, InstrumentId, OrdStatus, OrderId, Text, VenueId, VenueState};
+use crate::domain::{
+    FeedState, Instrument, InstrumentId, InstrumentStatus, OrdStatus, OrderId, Text, VenueId, VenueState,
+};
 
 impl Core {
     /// A run begins: nothing of the last one's links is known any more, and what was asked and not answered is unknown.
@@ -23,6 +25,8 @@ impl Core {
             inst.feed = FeedState::Disconnected;
             inst.quote_ns = 0;
             inst.swing = Default::default();
+            // A halt that began or ended while nobody listened is not told again.
+            inst.paused = false;
         }
         for book in &mut self.books {
             book.invalidate();
@@ -83,6 +87,12 @@ impl Core {
             self.alarm(AlarmKind::InstrumentChanged, def.id, OrderId::FOREIGN, out);
         }
         self.watch_filters(def.id, out);
+    }
+
+    pub(super) fn on_instrument_status(&mut self, instrument: InstrumentId, status: InstrumentStatus) {
+        if let Some(inst) = self.portfolio.slot_mut(instrument) {
+            inst.paused = status != InstrumentStatus::Trading;
+        }
     }
 
     pub(super) fn on_feed(&mut self, instrument: InstrumentId, state: FeedState) {

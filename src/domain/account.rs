@@ -1,6 +1,6 @@
 //! What a venue says of the account and of itself.
 
-use super::{AssetId, Nanos, VenueId};
+use super::{AssetId, Nanos, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 
 /// An asset's balance at one venue, absolute, in units of 10^-8.
@@ -14,6 +14,32 @@ pub struct Balance {
     pub ts_event_ns: Nanos,
 }
 wire_struct!(Balance { venue, asset, free, locked, ts_event_ns });
+
+/// What a margin account is worth and may spend, by its venue's word. Open orders hold their part of both powers
+/// already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Margin {
+    pub venue: VenueId,
+    pub equity: Usd,
+    pub buying_power: Usd,
+    /// For what cannot be bought on margin.
+    pub cash_power: Usd,
+    pub initial_margin: Usd,
+    pub maintenance_margin: Usd,
+    /// 1 for a cash account.
+    pub multiplier: u8,
+    pub ts_event_ns: Nanos,
+}
+wire_struct!(Margin {
+    venue,
+    equity,
+    buying_power,
+    cash_power,
+    initial_margin,
+    maintenance_margin,
+    multiplier,
+    ts_event_ns,
+});
 
 /// Whether orders may go to a venue. Only `Ready` takes orders; cancels go in any state but `Down`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]

@@ -1,6 +1,6 @@
 //! What is traded: scales, filters and the assets on both sides.
 
-use super::{Abilities, AssetId, InstrumentId, Price, Qty, Text, Usd, VenueId};
+use super::{Abilities, AssetId, Filters, InstrumentId, OrderType, Price, Qty, Text, TimeInForce, Usd, VenueId};
 use crate::{wire_enum, wire_struct};
 
 /// Whether the venue takes orders for it.
@@ -14,6 +14,18 @@ pub enum InstrumentStatus {
 }
 wire_enum!(InstrumentStatus { 0 => Trading, 1 => CancelOnly, 2 => Halted });
 
+/// What an order for an instrument pays with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Funding {
+    /// The balances of its two assets.
+    #[default]
+    Balances,
+    /// The account's buying power; what is not held may be sold short, where the venue takes that.
+    BuyingPower,
+    /// A buy with the part of the buying power that is no loan, a sell with what is held.
+    CashPower,
+}
+wire_enum!(Funding { 0 => Balances, 1 => BuyingPower, 2 => CashPower });
 /// Whether what is not held can be sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Borrow {
@@ -67,6 +79,11 @@ pub struct Instrument {
     pub borrow: Borrow,
     /// What the venue takes of its orders.
     pub can: Abilities,
+    pub filters: Filters,
+    /// The tick of prices below `fine_below`, where that is not zero (US equities below a dollar).
+    pub fine_tick: Price,
+    pub fine_below: Price,
+    pub funding: Funding,
 }
 wire_struct!(Instrument {
     id,
@@ -96,6 +113,10 @@ wire_struct!(Instrument {
     taker_fee_ppm,
     borrow,
     can,
+    filters,
+    fine_tick,
+    fine_below,
+    funding,
 });
 
 impl Instrument {
@@ -105,9 +126,23 @@ impl Instrument {
         if self.lot.0 <= 0 { qty } else { Qty(qty.0 - qty.0 % self.lot.0) }
     }
 
+    /// The tick at a price.
+    #[inline]
+    pub fn tick_at(&self, px: Price) -> Price {
+        if px < self.fine_below { self.fine_tick } else { self.tick }
+    }
+
     /// The price rounded down to the tick.
     #[inline]
     pub fn floor_to_tick(&self, px: Price) -> Price {
-        if self.tick.0 <= 0 { px } else { Price(px.0 - px.0 % self.tick.0) }
+        let tick = self.tick_at(px).0;
+        if tick <= 0 { px } else { Price(px.0 - px.0 % tick) }
+    }
+
+    /// The time in force of a market order that any quantity may have: where the venue knows `Day`, fractions go with
+    /// that alone.
+    #[inline]
+    pub fn market_tif(&self) -> TimeInForce {
+        if self.can.takes(OrderType::Market, TimeInForce::Day) { TimeInForce::Day } else { TimeInForce::Gtc }
     }
 }

@@ -8,6 +8,7 @@
 pub mod ability;
 pub mod account;
 pub mod decimal;
+pub mod filters;
 pub mod ids;
 pub mod instrument;
 pub mod market;
@@ -17,13 +18,14 @@ pub mod report;
 pub mod wire;
 
 pub use ability::{Abilities, Ability, Feature};
-pub use account::{Balance, FeedState, Mode, VenueState};
+pub use account::{Balance, FeedState, Margin, Mode, VenueState};
 pub use decimal::Dec;
+pub use filters::{FilterName, Filters, OpenCounts};
 pub use ids::{
     AssetId, ExecId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrderId, RequestId, StrategyId,
     Text, VenueId, VenueOrderId,
 };
-pub use instrument::{Borrow, Instrument, InstrumentStatus};
+pub use instrument::{Borrow, Funding, Instrument, InstrumentStatus};
 pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTick};
 pub use num::{POW10, Price, Qty, Round, Usd};
 pub use order::{NewOrder, OrdStatus, OrderType, Side, StpMode, Terms, TimeInForce, Trail};

@@ -8,6 +8,7 @@
 //! begins a book again whose diff did not fit; the buffer of diffs that await a snapshot stops the reading of the
 //! socket, so that the venue waits instead of data being lost.
 
+pub mod alpaca;
 mod backoff;
 mod book;
 mod book_sync;

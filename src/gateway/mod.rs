@@ -17,6 +17,7 @@
 //! which tests hold each of them to; a common protocol would be the sum of both, with a branch in each method on
 //! the hot path of the faster.
 
+pub mod alpaca;
 mod backoff;
 pub mod binance;
 mod known;

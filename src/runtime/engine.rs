@@ -326,12 +326,12 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         agent.take(Body::Strategy(StrategyConfig {
             id,
             instrument: instrument.id,
-            kind: strategy_kind(&strategy.kind),
+            kind: strategy_kind(&strategy.kind, config.venues[usize::from(venue.0)].kind),
         }));
     }
 }
 
-fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
+fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> StrategyKind {
     match *kind {
         config::StrategyKind::EmaCross { fast, slow, sample_ns, order_notional } => {
             StrategyKind::EmaCross { fast, slow, sample_ns, order_notional }
@@ -340,8 +340,12 @@ fn strategy_kind(kind: &config::StrategyKind) -> StrategyKind {
             StrategyKind::Maker { offset_ppm, requote_ppm, order_notional, inventory_max }
         }
         config::StrategyKind::Probe { every, qty } => {
-            // Binance's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
-            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), crate::venues::binance::SCALE);
+            // The venue's scale; a quantity with more places than that is no lot of any instrument and is denied as such.
+            let scale = match venue {
+                config::VenueKind::Binance => crate::venues::binance::SCALE,
+                config::VenueKind::Alpaca => crate::venues::alpaca::QTY_SCALE,
+            };
+            let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), scale);
             StrategyKind::Probe { every, qty: Qty(exact.unwrap_or(1)) }
         }
     }

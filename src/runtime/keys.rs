@@ -1,6 +1,6 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in.
 
-use crate::config::{Config, Mode, Venue, VenueKind};
+use crate::config::{Config, Mode, Venue};
 use crate::credentials::{CredentialError, CredentialId, Environment, MasterKeys, sources};
 
 /// Reads a variable of the process.
@@ -15,10 +15,7 @@ pub fn find(config: &Config, venue: &Venue, name: &str) -> Result<(String, Strin
     let environment = match config.engine.mode {
         Mode::Paper => Environment::Testnet,
     };
-    let kind = match venue.kind {
-        VenueKind::Binance => "binance",
-    };
-    let found = CredentialId::new(kind, environment, name)
+    let found = CredentialId::new(venue.kind.as_str(), environment, name)
         .and_then(|id| {
             let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
             let mut vault = super::vault::find(variable)?;

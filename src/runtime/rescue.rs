@@ -4,8 +4,10 @@
 
 use crate::core::Core;
 use crate::domain::{OrderId, VenueId};
+use crate::venues::alpaca::{orders, request};
 use crate::venues::binance::sign::RestSigner;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
 
 /// Time for one cancel: a venue that takes longer is asked by a person.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -15,8 +17,20 @@ pub struct Rescue {
     pub venue: VenueId,
     pub name: String,
     pub rest_url: String,
-    pub signer: RestSigner,
-    pub recv_window_ms: u32,
+    pub way: Way,
+}
+
+/// How a venue is asked.
+pub enum Way {
+    Binance {
+        signer: RestSigner,
+        recv_window_ms: u32,
+    },
+    /// Its own id of the order is asked for first: it cancels by no other.
+    Alpaca {
+        api_key: String,
+        secret: Zeroizing<String>,
+    },
 }
 
 impl Rescue {
@@ -28,27 +42,65 @@ impl Rescue {
         let orders = core.orders().live().filter(|o| o.venue == self.venue);
         orders
             .filter_map(|o| Some((o.id, core.portfolio().get(o.instrument)?.def.symbol)))
-            .map(|(order, symbol)| self.cancel(&agent, order, symbol.as_str(), core.epoch()))
+            .map(|(order, symbol)| {
+                let outcome = match &self.way {
+                    Way::Binance { signer, recv_window_ms } => {
+                        self.binance(&agent, order, symbol.as_str(), core.epoch(), signer, *recv_window_ms)
+                    }
+                    Way::Alpaca { api_key, secret } => self.alpaca(&agent, order, core.epoch(), api_key, secret),
+                };
+                format!("{} on {}: {outcome}", order.client_text(core.epoch()).as_str(), self.name)
+            })
             .collect()
     }
 
-    fn cancel(&self, agent: &ureq::Agent, order: OrderId, symbol: &str, epoch: u32) -> String {
+    fn alpaca(&self, agent: &ureq::Agent, order: OrderId, epoch: u32, api_key: &str, secret: &str) -> String {
+        let ask = |request: &request::Request| {
+            let url = format!("{}{}", self.rest_url.trim_end_matches('/'), request.path);
+            let call = if request.method == "DELETE" { agent.delete(url) } else { agent.get(url) };
+            call.header("APCA-API-KEY-ID", api_key).header("APCA-API-SECRET-KEY", secret).call()
+        };
+        let found = match ask(&request::RequestBuilder::new(epoch).by_client_id(order)) {
+            Ok(mut found) if found.status().is_success() => found.body_mut().read_to_vec().unwrap_or_default(),
+            Ok(answer) => return format!("NOT cancelled: the venue answers {} to its id", answer.status().as_u16()),
+            Err(cause) => return format!("NOT KNOWN to be cancelled: {cause}; look at the venue"),
+        };
+        // Names are not needed to read an order's id.
+        let names = crate::venues::alpaca::Names::new(self.venue, epoch, Vec::new());
+        let Some(id) = names.ok().and_then(|names| orders::order(&found, &names).ok()).map(|order| order.id) else {
+            return "NOT cancelled: the venue's answer cannot be read; look at the venue".to_owned();
+        };
+        told(ask(&request::cancel(id)))
+    }
+
+    fn binance(
+        &self,
+        agent: &ureq::Agent,
+        order: OrderId,
+        symbol: &str,
+        epoch: u32,
+        signer: &RestSigner,
+        recv_window_ms: u32,
+    ) -> String {
         let id = order.client_text(epoch);
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         let mut query = String::new();
         crate::venues::binance::sign::push_query(&mut query, "symbol", symbol);
         crate::venues::binance::sign::push_query(&mut query, "origClientOrderId", id.as_str());
-        self.signer.sign_query(&mut query, self.recv_window_ms, now_ms);
-        let (header, key) = self.signer.header();
-        let answer = agent.delete(format!("{}/api/v3/order?{query}", self.rest_url)).header(header, key).call();
-        let outcome = match answer {
-            Ok(response) if response.status().is_success() => "cancelled".to_owned(),
-            Ok(mut response) => {
-                let text = response.body_mut().read_to_string().unwrap_or_default();
-                format!("NOT cancelled: the venue answers {} {text}", response.status().as_u16())
-            }
-            Err(cause) => format!("NOT KNOWN to be cancelled: {cause}; look at the venue"),
-        };
-        format!("{} on {}: {outcome}", id.as_str(), self.name)
+        signer.sign_query(&mut query, recv_window_ms, now_ms);
+        let (header, key) = signer.header();
+        told(agent.delete(format!("{}/api/v3/order?{query}", self.rest_url)).header(header, key).call())
+    }
+}
+
+/// What became of a cancel.
+fn told(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> String {
+    match answer {
+        Ok(response) if response.status().is_success() => "cancelled".to_owned(),
+        Ok(mut response) => {
+            let text = response.body_mut().read_to_string().unwrap_or_default();
+            format!("NOT cancelled: the venue answers {} {text}", response.status().as_u16())
+        }
+        Err(cause) => format!("NOT KNOWN to be cancelled: {cause}; look at the venue"),
     }
 }

@@ -3,6 +3,7 @@
 use crate::config;
 use crate::domain::decimal;
 use crate::net::Network;
+use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim};
 use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
 use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
@@ -51,4 +52,21 @@ pub fn account(balances: &[(String, i64)]) -> SimAccount {
         secret: made_up_key(),
         balances: balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect(),
     }
+}
+
+/// A simulated Alpaca beside it: always open, so that an equity trades at any hour.
+pub fn start_alpaca(
+    listen: &str,
+    seed: u64,
+    account: AlpacaAccount,
+    network: Box<dyn Network>,
+    clock: Clock,
+) -> Result<AlpacaSim, SimError> {
+    let config = AlpacaConfig { seed, ..AlpacaConfig::new(listen, vec![account]) };
+    AlpacaSim::new(config, network, clock)
+}
+
+/// A margin account of the simulated Alpaca with this much cash, in dollars.
+pub fn alpaca_account(cash: &str) -> AlpacaAccount {
+    AlpacaAccount { key: made_up_key(), secret: made_up_key(), cash: cash.to_owned(), multiplier: 2 }
 }

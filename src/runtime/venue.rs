@@ -1,13 +1,15 @@
 //! One venue's agents from its configuration: addresses and keys found, feed and gateway made, the way out kept ready.
 
 use super::names::Names;
-use super::rescue::Rescue;
+use super::rescue::{Rescue, Way};
 use crate::agent::Agent;
-use crate::config::{Config, Credentials, DataForm, Stream, Venue};
+use crate::config::{Config, Credentials, DataForm, Stream, Venue, VenueKind};
 use crate::core::effect::Effect;
 use crate::core::event::Input;
 use crate::domain::VenueId;
+use crate::feed::alpaca::{AlpacaFeed, AlpacaFeedConfig};
 use crate::feed::{Feed, FeedConfig, MarketData};
+use crate::gateway::alpaca::{AlpacaConfig, AlpacaGateway, Ways};
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::net::Network;
 use crate::net::link::{Rx, Tx, Wake};
@@ -15,11 +17,15 @@ use crate::net::rest::UreqRest;
 use crate::net::rest::ureq::UreqTimeouts;
 use crate::net::url;
 use crate::telemetry::{Clock, Counters};
+use crate::venues::alpaca;
 use crate::venues::assets::AssetTable;
 use crate::venues::binance::exchange_info::Wanted;
 use crate::venues::binance::sign::{RestSigner, Signer};
 use std::time::Duration;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Commission of a taker of crypto at Alpaca, the lowest tier: 25 basis points.
+const ALPACA_CRYPTO_FEE_PPM: u32 = 2_500;
 
 /// Where a venue is and how it is spoken to.
 pub struct VenueKeys {
@@ -83,12 +89,102 @@ impl VenueParts<'_> {
         self.names.instruments.iter().filter(|i| i.venue == self.id)
     }
 
-    fn rest(&self, thread: &str, wake: &Wake) -> Result<Box<UreqRest>, String> {
+    fn rest(&self, thread: &str, threads: usize, wake: &Wake) -> Result<Box<UreqRest>, String> {
         let timeouts = UreqTimeouts {
             connect: Duration::from_nanos(self.venue.connect_timeout_ns.unsigned_abs()),
             total: Duration::from_nanos(self.venue.request_timeout_ns.unsigned_abs()),
         };
-        UreqRest::new(thread, timeouts, None, wake).map(Box::new).map_err(|cause| cause.to_string())
+        UreqRest::pool(thread, threads, timeouts, None, wake).map(Box::new).map_err(|cause| cause.to_string())
+    }
+
+    fn alpaca_names(&self) -> Result<alpaca::Names, String> {
+        let wanted = self.instruments().map(|i| alpaca::Wanted {
+            id: i.id,
+            symbol: i.symbol.clone(),
+            base: i.base,
+            base_name: i.base_name.clone(),
+            quote: i.quote,
+            quote_name: i.quote_name.clone(),
+            quote_is_usd: i.quote_is_usd,
+        });
+        alpaca::Names::new(self.id, self.epoch, wanted.collect()).map_err(|cause| cause.to_string())
+    }
+
+    /// A key that says by its first letters that it is of the other host: said now, and not by a venue that refuses it.
+    fn alpaca_key(&self) -> Result<(), String> {
+        let live = self.keys.rest_url.contains("//api.alpaca.markets");
+        let paper = self.keys.rest_url.contains("//paper-api.alpaca.markets");
+        let key = self.keys.api_key.as_str();
+        if live && key.starts_with("PK") {
+            Err("the key is one of a paper account (PK...), and rest_url is the host of real money: \
+                 paper and live have keys of their own"
+                .to_owned())
+        } else if paper && key.starts_with("AK") {
+            Err("the key is one of an account with real money (AK...), and rest_url is the host of paper accounts: \
+                 paper and live have keys of their own"
+                .to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn alpaca_feed(&self, network: Box<dyn Network>, tx: Tx<Input>) -> Result<Box<dyn Agent>, String> {
+        let (stream, stream_path) = url::parse(&self.keys.stream_url).map_err(|cause| cause.to_string())?;
+        let config = AlpacaFeedConfig {
+            name: "feed".to_owned(),
+            venue: self.venue.name.clone(),
+            stream,
+            stream_path,
+            equities: self.venue.equity_feed.to_owned(),
+            msgpack: self.venue.market_data == DataForm::MsgPack,
+            quotes: self.venue.streams.contains(&Stream::Quote),
+            trades: self.venue.streams.contains(&Stream::Trade),
+            api_key: self.keys.api_key.clone(),
+            secret: Zeroizing::new(self.keys.secret.clone()),
+            connect_timeout_ns: self.venue.connect_timeout_ns,
+            read_timeout_ns: self.venue.read_timeout_ns,
+            reconnect_min_ns: self.venue.reconnect_min_ns,
+            reconnect_max_ns: self.venue.reconnect_max_ns,
+            frame_max_bytes: self.venue.frame_max_bytes,
+        };
+        let names = self.alpaca_names()?;
+        let clock = self.clock.clone();
+        Ok(Box::new(AlpacaFeed::new(config, names, network, clock, tx, self.counters, fastrand::u64(..))))
+    }
+
+    fn alpaca_gateway(
+        &self,
+        network: Box<dyn Network>,
+        orders: Rx<Effect>,
+        reports: Tx<Input>,
+        wake: &Wake,
+    ) -> Result<Box<dyn Agent>, String> {
+        self.alpaca_key()?;
+        let cash = self.names.assets.iter().find(|(name, _)| name == "USD").map(|(_, id)| *id);
+        let config = AlpacaConfig {
+            name: self.venue.name.clone(),
+            names: self.alpaca_names()?,
+            rest_url: self.keys.rest_url.clone(),
+            stream_url: self.keys.ws_api_url.clone(),
+            api_key: self.keys.api_key.clone(),
+            secret: Zeroizing::new(self.keys.secret.clone()),
+            cash: cash.ok_or("risk.usd_assets must name \"USD\": it is the account's cash")?,
+            crypto_fee_ppm: ALPACA_CRYPTO_FEE_PPM,
+            connect_timeout_ns: self.venue.connect_timeout_ns,
+            read_timeout_ns: self.venue.read_timeout_ns,
+            reconnect_min_ns: self.venue.reconnect_min_ns,
+            reconnect_max_ns: self.venue.reconnect_max_ns,
+            frame_max_bytes: self.venue.frame_max_bytes,
+            seed: fastrand::u64(..),
+        };
+        let ways = Ways {
+            orders: self.rest("rest-orders", 3, wake)?,
+            cancels: self.rest("rest-cancels", 2, wake)?,
+            questions: self.rest("rest-asks", 2, wake)?,
+        };
+        let gateway = AlpacaGateway::new(config, self.clock, network, ways, orders, reports, self.counters)
+            .map_err(|cause| cause.to_string())?;
+        Ok(Box::new(gateway))
     }
 
     fn recv_window_ms(&self) -> u32 {
@@ -97,6 +193,9 @@ impl VenueParts<'_> {
     }
 
     pub fn feed(&self, network: Box<dyn Network>, tx: Tx<Input>, wake: &Wake) -> Result<Box<dyn Agent>, String> {
+        if self.venue.kind == VenueKind::Alpaca {
+            return self.alpaca_feed(network, tx);
+        }
         let (stream, stream_path) = url::parse(&self.keys.stream_url).map_err(|cause| cause.to_string())?;
         let wants = |stream| self.venue.streams.contains(&stream);
         let config = FeedConfig {
@@ -119,7 +218,7 @@ impl VenueParts<'_> {
             renew_after_ns: self.venue.renew_after_ns,
             frame_max_bytes: self.venue.frame_max_bytes,
         };
-        let rest = self.rest("rest-feed", wake)?;
+        let rest = self.rest("rest-feed", 1, wake)?;
         let feed = Feed::new(config, network, rest, self.clock.clone(), tx, self.counters, fastrand::u64(..))
             .map_err(|cause| cause.to_string())?;
         Ok(Box::new(feed))
@@ -128,7 +227,7 @@ impl VenueParts<'_> {
     /// Binary streams are given to Ed25519 keys alone (§18.2): said now, and not by a venue that refuses connections.
     fn market_data(&self) -> Result<MarketData, String> {
         match self.venue.market_data {
-            DataForm::Json => Ok(MarketData::Json),
+            DataForm::Json | DataForm::MsgPack => Ok(MarketData::Json),
             DataForm::Sbe if self.signer()?.can_log_on() => Ok(MarketData::Sbe { api_key: self.keys.api_key.clone() }),
             DataForm::Sbe => Err("market_data = \"sbe\" needs an Ed25519 API key, and this one is of another kind: \
                                   make an Ed25519 key at the venue, or set market_data = \"json\""
@@ -143,6 +242,9 @@ impl VenueParts<'_> {
         reports: Tx<Input>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
+        if self.venue.kind == VenueKind::Alpaca {
+            return self.alpaca_gateway(network, orders, reports, wake);
+        }
         let taker_fee_ppm = match (&self.venue.credentials, &self.config.sim) {
             (Credentials::Sim, Some(sim)) => sim.taker_fee_ppm,
             // The account itself says it at the first reconciliation.
@@ -172,7 +274,7 @@ impl VenueParts<'_> {
             clock_offset_alarm_ns: self.venue.clock_offset_alarm_ns,
             seed: fastrand::u64(..),
         };
-        let rest = self.rest("rest-gateway", wake)?;
+        let rest = self.rest("rest-gateway", 1, wake)?;
         let gateway = Gateway::new(config, self.clock, network, rest, orders, reports, self.counters)
             .map_err(|cause| cause.to_string())?;
         Ok(Box::new(gateway))
@@ -188,8 +290,15 @@ impl VenueParts<'_> {
             venue: self.id,
             name: self.venue.name.clone(),
             rest_url: self.keys.rest_url.clone(),
-            signer: RestSigner::new(&self.keys.api_key, self.signer()?),
-            recv_window_ms: self.recv_window_ms(),
+            way: match self.venue.kind {
+                VenueKind::Binance => Way::Binance {
+                    signer: RestSigner::new(&self.keys.api_key, self.signer()?),
+                    recv_window_ms: self.recv_window_ms(),
+                },
+                VenueKind::Alpaca => {
+                    Way::Alpaca { api_key: self.keys.api_key.clone(), secret: Zeroizing::new(self.keys.secret.clone()) }
+                }
+            },
         })
     }
 }

@@ -20,6 +20,7 @@ const PONG_WITHIN_NS: Nanos = 60_000_000_000;
 pub enum Message {
     Http(Request),
     Text(String),
+    Binary(Vec<u8>),
     /// Counted against the rate of messages, nothing else.
     Control,
 }
@@ -118,7 +119,7 @@ impl Conn {
                     None if used == 0 => return Ok(None),
                     None => {}
                     Some(Incoming::Text(text)) => return Ok(Some(Message::Text(text))),
-                    Some(Incoming::Binary(_)) => return Ok(Some(Message::Control)),
+                    Some(Incoming::Binary(bytes)) => return Ok(Some(Message::Binary(bytes))),
                     Some(Incoming::Ping(payload)) => {
                         ws::push_frame(&mut self.output, ws::PONG, &[&payload]);
                         return Ok(Some(Message::Control));
@@ -174,6 +175,13 @@ impl Conn {
     pub fn send_text(&mut self, parts: &[&[u8]]) {
         if !self.gone && self.closing_since.is_none() {
             ws::push_frame(&mut self.output, ws::TEXT, parts);
+        }
+    }
+
+    /// Appends a binary frame made of `parts`.
+    pub fn send_binary(&mut self, parts: &[&[u8]]) {
+        if !self.gone && self.closing_since.is_none() {
+            ws::push_frame(&mut self.output, ws::BINARY, parts);
         }
     }
 

@@ -135,6 +135,7 @@ pub fn respond(
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        207 => "Multi-Status",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -144,6 +145,7 @@ fn reason(status: u16) -> &'static str {
         410 => "Gone",
         413 => "Payload Too Large",
         418 => "I'm a teapot",
+        422 => "Unprocessable Entity",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

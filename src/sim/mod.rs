@@ -7,6 +7,7 @@
 //! A venue is an agent: single-threaded, never blocking, its time from the turn, its randomness from a seed. So it
 //! runs in the daemon, alone as `tollgate sim`, and on a virtual clock with sockets in memory.
 
+pub mod alpaca;
 pub mod binance;
 mod conn;
 mod control;

@@ -1,42 +1,77 @@
 //! What the order pays with is there, after everything already working has been paid for; and the account is not
 //! below its minimum.
+//!
+//! A margin account pays with its buying power, by the venue's rules (Alpaca, "buying power"): a purchase holds its
+//! limit price, a short sale three percent above the ask where that is more, and what covers a short nothing.
 
 use super::{Candidate, DenyReason, Scene, Unevaluable};
-use crate::domain::{Dec, Round, Side, num};
+use crate::core::account::Purse;
+use crate::core::portfolio::Inst;
+use crate::domain::{Dec, Funding, Price, Qty, Round, Side, Text, num};
+
+/// A short sale on margin is valued so much above the ask, in parts per million.
+const SHORT_MARGIN_PPM: i64 = 30_000;
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let def = &c.inst.def;
-    if !scene.account.is_stated(def.venue) {
-        return Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount));
+    if !scene.covered.is_zero() {
+        // It waits for an entry, and pays with what that brings.
+        return Ok(());
     }
-    let needed = reserve(c.order.side, c.short, c.value_px, c.order.qty, c.inst)
+    let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
         .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
-    let (asset, name) = match c.order.side {
-        Side::Sell if !c.short => (def.base, def.base_name),
-        _ => (def.quote, def.quote_name),
+    let powers = || {
+        let powers = scene.account.powers(def.venue);
+        if powers.known { Ok(powers) } else { Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount)) }
     };
-    let available = scene.account.get(def.venue, asset).available();
-    if needed > available {
+    let (asset, available) = match purse(c.order.side, c.short, c.inst) {
+        Purse::Asset(asset) => {
+            if !scene.account.is_stated(def.venue) {
+                return Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount));
+            }
+            let name = if asset == def.quote { def.quote_name } else { def.base_name };
+            (name, scene.account.get(def.venue, asset).available())
+        }
+        Purse::BuyingPower => (Text::new("buying power"), powers()?.buying_power()),
+        Purse::CashPower => (Text::new("cash power"), powers()?.cash_power()),
+    };
+    // What covers a short needs nothing, and goes out when there is less than nothing.
+    if needed > available && needed > 0 {
         let dec = |value| Dec { value, scale: 8 };
-        return Err(DenyReason::BalanceTooLow { asset: name, needed: dec(needed), available: dec(available.max(0)) });
+        return Err(DenyReason::BalanceTooLow { asset, needed: dec(needed), available: dec(available.max(0)) });
     }
     Ok(())
 }
 
-/// What an order for `qty` at `px` holds, in units of 10^-8 of the asset it pays with. A short sale holds buying power
-/// in the quote asset, like a purchase.
+/// What an order pays with.
 #[inline]
-pub(crate) fn reserve(
-    side: Side,
-    short: bool,
-    px: crate::domain::Price,
-    qty: crate::domain::Qty,
-    inst: &crate::core::portfolio::Inst,
-) -> Option<i64> {
+pub(crate) fn purse(side: Side, short: bool, inst: &Inst) -> Purse {
+    match (inst.def.funding, side) {
+        (_, Side::Sell) if !short => Purse::Asset(inst.def.base),
+        (Funding::BuyingPower, _) => Purse::BuyingPower,
+        (Funding::CashPower, Side::Buy) => Purse::CashPower,
+        _ => Purse::Asset(inst.def.quote),
+    }
+}
+
+/// What an order for `qty` at `px` holds, in units of 10^-8 of what it pays with. `more` is what of it is not among the
+/// instrument's working quantities yet. A short sale holds money, like a purchase.
+#[inline]
+pub(crate) fn reserve(side: Side, short: bool, px: Price, qty: Qty, inst: &Inst, more: i64) -> Option<i64> {
+    let value = |px| inst.notional(px, qty, Round::Up).map(|usd| usd.0);
+    let on_margin = inst.def.funding == Funding::BuyingPower;
     match side {
-        Side::Buy => inst.notional(px, qty, Round::Up).map(|usd| usd.0),
-        Side::Sell if short => inst.notional(px.max(inst.quote.ask_px), qty, Round::Up).map(|usd| usd.0),
+        Side::Buy => {
+            let (net, working) = (inst.position.net.0, inst.working.buy.0);
+            let covers = on_margin && net < 0 && working.checked_add(more)? <= net.checked_abs()?;
+            if covers { Some(0) } else { value(px) }
+        }
+        Side::Sell if short => {
+            let ask = inst.quote.ask_px.0;
+            let margin = if on_margin { SHORT_MARGIN_PPM } else { 0 };
+            value(px.max(Price(num::mul_div(ask, 1_000_000 + margin, 1_000_000, Round::Up)?)))
+        }
         Side::Sell => num::rescale(i128::from(qty.0), inst.def.qty_scale, 8, Round::Up),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
 use crate::core::standing::State;
-use crate::domain::{Ability, Dec, StrategyId, Text, Usd};
+use crate::domain::{Ability, Dec, FilterName, StrategyId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -41,6 +41,8 @@ pub enum DenyReason {
     PriceFilter { px: Dec, min: Dec, max: Dec, tick: Dec },
     #[error("notional {notional} is outside the venue's {min} to {max}")]
     VenueNotional { notional: Usd, min: Usd, max: Usd },
+    #[error("the venue's filter {filter} allows {limit}, and this comes to {value}")]
+    VenueFilter { filter: FilterName, value: Dec, limit: Dec },
     #[error("order notional {notional} USD is above {max} USD")]
     OrderNotionalAboveMax { notional: Usd, max: Usd },
     #[error("price {px} is more than {max_pct} % away from the market's {reference}: correct the price")]
@@ -156,7 +158,8 @@ wire_enum!(DenyReason {
     33 => AssetExposureAboveMax { asset, exposure, max },
     34 => CorrelatedExposureAboveMax { exposure, max, known },
     35 => NotLive { state },
-    36 => RiskScoreAboveMax { score, max, value_at_risk },
+    36 => VenueFilter { filter, value, limit },
+    37 => RiskScoreAboveMax { score, max, value_at_risk },
 });
 
 /// The rules in rank, each with its code.
@@ -195,6 +198,7 @@ ranked! {
     LotSize => "LOT_SIZE",
     PriceFilter => "PRICE_FILTER",
     VenueNotional => "VENUE_NOTIONAL",
+    VenueFilter => "VENUE_FILTER",
     PriceCollar => "PRICE_COLLAR",
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",

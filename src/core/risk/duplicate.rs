@@ -5,7 +5,7 @@
 use super::{Candidate, DenyReason, Scene};
 use crate::core::command::PlaceOrder;
 use crate::core::table::{FixedMap, Key, mix};
-use crate::domain::{InstrumentId, Nanos, OrderType, Price, Qty, Side, StrategyId};
+use crate::domain::{InstrumentId, Nanos, OrderType, Price, Qty, Side, StrategyId, Terms};
 
 /// Orders remembered. More than this within the window and the oldest is forgotten: 512 in the shipped quarter of a
 /// second are 2,000 orders a second, beyond what the message rates let out.
@@ -19,13 +19,14 @@ pub(crate) struct Intent {
     kind: OrderType,
     qty: Qty,
     px: Price,
+    terms: Terms,
 }
 
 impl Intent {
     #[inline]
     fn of(order: &PlaceOrder, strategy: StrategyId) -> Intent {
-        let PlaceOrder { instrument, side, kind, qty, px, .. } = *order;
-        Intent { instrument, strategy, side, kind, qty, px }
+        let PlaceOrder { instrument, side, kind, qty, px, terms, .. } = *order;
+        Intent { instrument, strategy, side, kind, qty, px, terms }
     }
 }
 
@@ -33,7 +34,8 @@ impl Key for Intent {
     #[inline]
     fn spread(self) -> u64 {
         let who = u64::from(self.instrument.0) << 16 | u64::from(self.strategy.0) << 8 | (self.side as u64) << 4;
-        mix(mix(self.qty.0 as u64 ^ who ^ self.kind as u64).rotate_left(29) ^ self.px.0 as u64)
+        let size = self.qty.0 ^ self.terms.quote_qty.0;
+        mix(mix(size as u64 ^ who ^ self.kind as u64).rotate_left(29) ^ (self.px.0 ^ self.terms.stop_px.0) as u64)
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     if scene.strategy == StrategyId(0) {
         return Ok(());
     }
-    let qty = c.order.qty.0;
+    let qty = c.qty.0;
     let (buy, sell) = if c.order.side == Side::Buy { (qty, 0) } else { (0, qty) };
     let worst = scene.desk.worst_qty(buy, sell).ok_or(overflow)?;
     let own = c.inst.notional(c.value_px.max(c.inst.quote.ask_px), Qty(worst), Round::Up).ok_or(overflow)?;

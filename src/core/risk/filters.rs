@@ -1,42 +1,181 @@
-//! The venue's own filters, held here so that a refusal names filter, limit and value and costs no message.
-//! Source: Binance Spot `PRICE_FILTER`, `LOT_SIZE`, `MARKET_LOT_SIZE`, `NOTIONAL`. A bound of zero is off.
+//! The venue's own filters, held here so that a refusal names filter, limit and value and costs no message. Held for
+//! exits and stops too.
+//! Source: Binance Spot, reference §11.2. A bound of zero is off.
+//!
+//! The venue holds prices and the notional of market orders against its reference price, or a volume-weighted average
+//! of the last minutes; the gate knows neither and takes the mid of the live quote for it.
 
-use super::{Candidate, DenyReason};
-use crate::domain::{Dec, OrderType, Qty, Usd};
+use super::{Candidate, DenyReason, Scene, Unevaluable};
+use crate::core::orders::open_counts;
+use crate::domain::{Dec, FilterName, Filters, OpenCounts, OrderType, Price, Qty, Round, Side, Trail, Usd, num};
 
 #[inline]
-pub(super) fn check(c: &Candidate) -> Result<(), DenyReason> {
+pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let (def, order) = (&c.inst.def, c.order);
-    let market = order.kind == OrderType::Market;
-    lot(c, def.qty_min, def.qty_max, def.lot)?;
-    if market {
-        lot(c, def.market_qty_min, def.market_qty_max, def.market_lot)?;
-    } else {
-        let px = order.px.0;
-        let (min, max, tick) = (def.px_min.0, def.px_max.0, def.tick.0);
-        if px <= 0 || px < min || (max > 0 && px > max) || (tick > 0 && px % tick != 0) {
-            let dec = |value| Dec { value, scale: def.px_scale };
-            return Err(DenyReason::PriceFilter { px: dec(px), min: dec(min), max: dec(max), tick: dec(tick) });
+    let by_quote = !order.terms.quote_qty.is_zero();
+    if !by_quote {
+        lot(c, order.qty, def.qty_min, def.qty_max, def.lot)?;
+        if order.kind == OrderType::Market {
+            lot(c, order.qty, def.market_qty_min, def.market_qty_max, def.market_lot)?;
         }
     }
-    let min = if market && !def.notional_min_applies_to_market { Usd::ZERO } else { def.notional_min };
-    let max = if market && !def.notional_max_applies_to_market { Usd::ZERO } else { def.notional_max };
-    // The minimum is held against the lower touch for a market order: its margin must not lift it over the bound.
-    let low = if market {
-        c.inst.notional(c.inst.quote.bid_px, order.qty, crate::domain::Round::Down).unwrap_or(Usd::ZERO)
-    } else {
-        c.notional
+    if order.kind.is_limit() {
+        price(c, order.px)?;
+        percent(c, &def.filters)?;
+    }
+    notional(c, by_quote)?;
+    if order.kind.is_triggered() || !order.terms.is_plain() {
+        terms(c, &def.filters)?;
+    }
+    counts(scene, c, open_counts(order.kind, &order.terms))?;
+    if order.side == Side::Buy && !def.filters.position_max.is_zero() {
+        position(scene, c)?;
+    }
+    Ok(())
+}
+
+/// Stop price, trail and shown part.
+fn terms(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
+    let (def, order) = (&c.inst.def, c.order);
+    if !order.terms.stop_px.is_zero() {
+        price(c, order.terms.stop_px)?;
+    }
+    if let Trail::Bips(bips) = order.terms.trail {
+        let profit = matches!(order.kind, OrderType::TakeProfit | OrderType::TakeProfitLimit);
+        let above = profit == (order.side == Side::Sell);
+        let (min, max) = if above {
+            (filters.trail_above_min, filters.trail_above_max)
+        } else {
+            (filters.trail_below_min, filters.trail_below_max)
+        };
+        if bips < min {
+            return Err(broken(FilterName::TrailingDelta, bips.into(), min.into(), 0));
+        }
+        if max > 0 && bips > max {
+            return Err(broken(FilterName::TrailingDelta, bips.into(), max.into(), 0));
+        }
+    }
+    let shown = order.terms.display_qty;
+    if !shown.is_zero() {
+        lot(c, shown, def.qty_min, def.qty_max, def.lot)?;
+        let parts = num::div(order.qty.0.into(), shown.0.into(), Round::Up).unwrap_or(i64::MAX);
+        let max = i64::from(filters.iceberg_parts_max);
+        if max > 0 && parts > max {
+            return Err(broken(FilterName::IcebergParts, parts, max, 0));
+        }
+    }
+    Ok(())
+}
+
+fn broken(filter: FilterName, value: i64, limit: i64, scale: u8) -> DenyReason {
+    let dec = |value| Dec { value, scale };
+    DenyReason::VenueFilter { filter, value: dec(value), limit: dec(limit) }
+}
+
+#[inline]
+fn price(c: &Candidate, px: Price) -> Result<(), DenyReason> {
+    let (def, tick, px) = (&c.inst.def, c.inst.def.tick_at(px).0, px.0);
+    let (min, max) = (def.px_min.0, def.px_max.0);
+    if px <= 0 || px < min || (max > 0 && px > max) || (tick > 0 && px % tick != 0) {
+        let dec = |value| Dec { value, scale: def.px_scale };
+        return Err(DenyReason::PriceFilter { px: dec(px), min: dec(min), max: dec(max), tick: dec(tick) });
+    }
+    Ok(())
+}
+
+/// The limit price over the reference, without the division.
+#[inline]
+fn percent(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
+    const ONE: i128 = 100_000_000;
+    let (up, down) = match c.order.side {
+        Side::Buy => (filters.buy_px_up, filters.buy_px_down),
+        Side::Sell => (filters.sell_px_up, filters.sell_px_down),
     };
-    if low < min || (max > Usd::ZERO && c.notional > max) {
-        let notional = if low < min { low } else { c.notional };
-        return Err(DenyReason::VenueNotional { notional, min, max });
+    if up == 0 && down == 0 {
+        return Ok(());
+    }
+    let (px, reference) = (i128::from(c.order.px.0), i128::from(c.inst.quote.mid().0));
+    let filter = if filters.px_by_side { FilterName::PercentPriceBySide } else { FilterName::PercentPrice };
+    for (multiplier, breaks, round) in [
+        (up, up > 0 && px * ONE > reference * i128::from(up), Round::Down),
+        (down, px * ONE < reference * i128::from(down), Round::Up),
+    ] {
+        if breaks {
+            let limit = num::div(reference * i128::from(multiplier), ONE, round).unwrap_or(i64::MAX);
+            return Err(broken(filter, c.order.px.0, limit, c.inst.def.px_scale));
+        }
     }
     Ok(())
 }
 
 #[inline]
-fn lot(c: &Candidate, min: Qty, max: Qty, step: Qty) -> Result<(), DenyReason> {
-    let qty = c.order.qty.0;
+fn notional(c: &Candidate, by_quote: bool) -> Result<(), DenyReason> {
+    let (def, order) = (&c.inst.def, c.order);
+    // What becomes a market order when it is triggered has the price of its trigger; a trail without one, the market's.
+    let market = !order.kind.is_limit();
+    let min = if market && !def.notional_min_applies_to_market { Usd::ZERO } else { def.notional_min };
+    let max = if market && !def.notional_max_applies_to_market { Usd::ZERO } else { def.notional_max };
+    let at = |px| c.inst.notional(px, order.qty, Round::Down).unwrap_or(Usd::ZERO);
+    // The minimum is held against the lower touch for a market order: its margin must not lift it over the bound.
+    let low = if by_quote {
+        order.terms.quote_qty
+    } else if order.kind.is_limit() {
+        at(order.px)
+    } else if order.terms.stop_px.is_zero() {
+        at(c.inst.quote.bid_px)
+    } else {
+        at(order.terms.stop_px)
+    };
+    let high = if order.kind.is_limit() {
+        c.inst.notional(order.px, order.qty, Round::Up).unwrap_or(Usd(i64::MAX))
+    } else {
+        c.notional
+    };
+    if low < min || (max > Usd::ZERO && high > max) {
+        let notional = if low < min { low } else { high };
+        return Err(DenyReason::VenueNotional { notional, min, max });
+    }
+    Ok(())
+}
+
+/// Orders open at once, this one among them.
+#[inline]
+pub(super) fn counts(scene: &Scene, c: &Candidate, more: OpenCounts) -> Result<(), DenyReason> {
+    use FilterName as F;
+    let (f, own, all) = (&c.inst.def.filters, &c.inst.open, scene.venue_open);
+    for (have, more, max, filter) in [
+        (own.orders, more.orders, f.orders_max, F::MaxNumOrders),
+        (own.algos, more.algos, f.algo_orders_max, F::MaxNumAlgoOrders),
+        (own.icebergs, more.icebergs, f.iceberg_orders_max, F::MaxNumIcebergOrders),
+        (own.lists, more.lists, f.lists_max, F::MaxNumOrderLists),
+        (all.orders, more.orders, f.venue_orders_max, F::ExchangeMaxNumOrders),
+        (all.algos, more.algos, f.venue_algo_orders_max, F::ExchangeMaxNumAlgoOrders),
+        (all.icebergs, more.icebergs, f.venue_iceberg_orders_max, F::ExchangeMaxNumIcebergOrders),
+        (all.lists, more.lists, f.venue_lists_max, F::ExchangeMaxNumOrderLists),
+    ] {
+        if max > 0 && more > 0 && have.saturating_add(more) > max {
+            return Err(broken(filter, (have + more).into(), max.into(), 0));
+        }
+    }
+    Ok(())
+}
+
+fn position(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
+    let def = &c.inst.def;
+    let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
+    let held = scene.account.get(def.venue, def.base).total;
+    let held = num::rescale(held.into(), 8, def.qty_scale, Round::Up).ok_or(overflow)?;
+    let open = c.inst.working.buy.0.checked_add(c.qty.0).ok_or(overflow)?;
+    let sum = held.checked_add(open).ok_or(overflow)?;
+    if sum > def.filters.position_max.0 {
+        return Err(broken(FilterName::MaxPosition, sum, def.filters.position_max.0, def.qty_scale));
+    }
+    Ok(())
+}
+
+#[inline]
+fn lot(c: &Candidate, qty: Qty, min: Qty, max: Qty, step: Qty) -> Result<(), DenyReason> {
+    let qty = qty.0;
     if qty <= 0 || qty < min.0 || (max.0 > 0 && qty > max.0) || (step.0 > 0 && qty % step.0 != 0) {
         let dec = |value| Dec { value, scale: c.inst.def.qty_scale };
         return Err(DenyReason::LotSize { qty: dec(qty), min: dec(min.0), max: dec(max.0), step: dec(step.0) });

@@ -30,9 +30,10 @@ mod runaway;
 mod score;
 mod self_match;
 mod state;
+mod value;
 
 pub use ability::TermFault;
-pub(crate) use balance::reserve;
+pub(crate) use balance::{purse, reserve};
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
 pub use deny::{DenyReason, RULES, Unevaluable};
@@ -54,9 +55,7 @@ use crate::core::desks::Desk;
 use crate::core::losses::Losses;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::core::standing::State;
-use crate::domain::{
-    Borrow, Dec, Nanos, NewOrder, OrderId, OrderType, Price, Round, Side, StrategyId, Usd, VenueState,
-};
+use crate::domain::{Borrow, Dec, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState};
 use std::ops::ControlFlow;
 
 /// A value that the gate has passed. Made only here.
@@ -99,6 +98,10 @@ pub struct Scene<'a> {
     pub resting: &'a Resting,
     pub open_orders: usize,
     pub table_full: bool,
+    /// What is open at the venue, as its filters count it.
+    pub venue_open: &'a OpenCounts,
+    /// Signed quantity of the entry that the order waits for: it works only once that has filled.
+    pub covered: Qty,
 }
 
 /// The order under the rules, with what most of them need worked out once.
@@ -107,6 +110,8 @@ pub struct Candidate<'a> {
     pub inst: &'a Inst,
     /// Price that the order is valued at: its limit, or the touch and the configured margin beyond it.
     pub value_px: Price,
+    /// Its quantity; of an order for an amount of the quote asset, the most that it can come to.
+    pub qty: Qty,
     pub notional: Usd,
     /// It sells what would have to be borrowed; `available` is what is held, where that can be.
     pub short: bool,
@@ -118,6 +123,8 @@ pub struct Candidate<'a> {
 pub struct Verdict {
     pub order: Approved<NewOrder>,
     pub value_px: Price,
+    /// See `Candidate::qty`.
+    pub qty: Qty,
     pub notional: Usd,
     pub short: bool,
 }
@@ -130,7 +137,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         first = Some(reason);
         ControlFlow::Break(())
     });
-    let (inst, value_px, notional, short) = match (walked, first) {
+    let Valued { inst, value_px, qty, notional, short } = match (walked, first) {
         (ControlFlow::Continue(valued), None) => valued,
         (_, Some(reason)) => return Err(reason),
         // A walk breaks off only by a reason.
@@ -148,7 +155,7 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
         px: order.px,
         terms: order.terms,
     });
-    Ok(Verdict { order, value_px, notional, short })
+    Ok(Verdict { order, value_px, qty, notional, short })
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
@@ -163,7 +170,14 @@ pub fn every(scene: &Scene, order: &PlaceOrder, mut tell: impl FnMut(DenyReason)
     broken
 }
 
-type Valued<'a> = (&'a Inst, Price, Usd, bool);
+/// An order that has passed, with what it was valued at.
+struct Valued<'a> {
+    inst: &'a Inst,
+    value_px: Price,
+    qty: Qty,
+    notional: Usd,
+    short: bool,
+}
 
 /// The rules, in rank. `tell` hears of each that is broken, and says whether to go on: the gate stops at the first, and
 /// a validation hears them all, over the one list.
@@ -182,7 +196,7 @@ fn walk<'a>(
         hold(Err(DenyReason::UnknownInstrument))?;
         return ControlFlow::Break(());
     };
-    let reduces = only_reduces(inst, order);
+    let reduces = only_reduces(scene, inst, order);
     hold(permit::check(scene, inst, reduces))?;
     hold(state::reducing(scene, inst, order, reduces))?;
     if !reduces {
@@ -196,11 +210,7 @@ fn walk<'a>(
         return ControlFlow::Break(());
     }
     hold(fresh::young(scene, inst))?;
-    let valued = value_px(scene, inst, order).and_then(|px| {
-        let notional = inst.notional(px, order.qty, Round::Up);
-        Ok((px, notional.ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?))
-    });
-    let (value_px, notional) = match valued {
+    let (value_px, qty, notional) = match value::value(scene, inst, order) {
         Ok(valued) => valued,
         Err(reason) => {
             hold(Err(reason))?;
@@ -211,10 +221,10 @@ fn walk<'a>(
         (Side::Buy, _) | (_, Borrow::Never) => 0,
         _ => scene.account.get(inst.def.venue, inst.def.base).available().max(0),
     };
-    let short = permit::is_short(inst, order, available);
-    let candidate = Candidate { order, inst, value_px, notional, short, available };
+    let short = permit::is_short(inst, order.side, qty, available);
+    let candidate = Candidate { order, inst, value_px, qty, notional, short, available };
     hold(permit::short_sale(&candidate))?;
-    hold(filters::check(&candidate))?;
+    hold(filters::check(scene, &candidate))?;
     hold(collar::check(scene, &candidate))?;
     // What exists to stop growth; an order that only reduces does not meet it.
     if !reduces {
@@ -239,7 +249,7 @@ fn walk<'a>(
     if scene.table_full {
         hold(Err(DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)))?;
     }
-    ControlFlow::Continue((inst, value_px, notional, short))
+    ControlFlow::Continue(Valued { inst, value_px, qty, notional, short })
 }
 
 /// A sum that did not fit once is not to be relied on.
@@ -250,13 +260,16 @@ fn broken_sums(scene: &Scene) -> Result<(), DenyReason> {
 
 /// Opposite to the position, and with the orders already working on that side not more than it.
 #[inline]
-fn only_reduces(inst: &Inst, order: &PlaceOrder) -> bool {
-    let net = inst.position.net.0;
+fn only_reduces(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> bool {
+    let net = inst.position.net.0.saturating_add(scene.covered.0);
     let (against, working) = match order.side {
         Side::Sell => (net > 0, inst.working.sell.0),
         Side::Buy => (net < 0, inst.working.buy.0),
     };
-    against && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
+    // How much an amount of the quote asset comes to is not known before it has traded.
+    against
+        && order.terms.quote_qty.is_zero()
+        && order.qty.0.checked_add(working).is_some_and(|sum| sum <= net.saturating_abs())
 }
 
 /// Parts per million as a percentage.
@@ -268,17 +281,5 @@ fn percent(ppm: i64) -> Dec {
 pub(crate) fn valued_at(scene: &Scene, order: &PlaceOrder) -> Option<Price> {
     let inst = scene.inst?;
     fresh::priced(inst).ok()?;
-    value_px(scene, inst, order).ok()
-}
-
-/// Market orders are valued beyond the touch by the configured margin, both sides at the dearer price.
-#[inline]
-fn value_px(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> Result<Price, DenyReason> {
-    if order.kind != OrderType::Market {
-        return Ok(order.px);
-    }
-    let margin = i64::from(scene.limits.market_order_margin_ppm);
-    crate::domain::num::mul_div(inst.quote.ask_px.0, 1_000_000 + margin, 1_000_000, Round::Up)
-        .map(Price)
-        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))
+    value::value(scene, inst, order).ok().map(|(px, _, _)| px)
 }

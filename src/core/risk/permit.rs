@@ -1,9 +1,8 @@
 //! What may be traded at all: the restricted list, the instruments a strategy may trade, and short sales.
 
 use super::{Candidate, DenyReason, Scene};
-use crate::core::command::PlaceOrder;
 use crate::core::portfolio::Inst;
-use crate::domain::{Borrow, InstrumentId, MAX_INSTRUMENTS, POW10, Side};
+use crate::domain::{Borrow, InstrumentId, MAX_INSTRUMENTS, POW10, Qty, Side};
 use crate::{wire_enum, wire_struct};
 use std::fmt;
 
@@ -80,12 +79,12 @@ impl fmt::Display for NoShort {
 /// The order sells more than is held, of what can be borrowed: it pays with the quote asset then, not with the base.
 /// Of what cannot (`Borrow::Never`), the balance is the rule.
 #[inline]
-pub(super) fn is_short(inst: &Inst, order: &PlaceOrder, available: i64) -> bool {
-    if order.side == Side::Buy || inst.def.borrow == Borrow::Never {
+pub(super) fn is_short(inst: &Inst, side: Side, qty: Qty, available: i64) -> bool {
+    if side == Side::Buy || inst.def.borrow == Borrow::Never {
         return false;
     }
     let factor = |scale: u8| i128::from(POW10.get(usize::from(scale)).copied().unwrap_or(1));
-    i128::from(order.qty.0) * factor(8) > i128::from(available) * factor(inst.def.qty_scale)
+    i128::from(qty.0) * factor(8) > i128::from(available) * factor(inst.def.qty_scale)
 }
 
 #[inline]
@@ -99,7 +98,7 @@ pub(super) fn short_sale(c: &Candidate) -> Result<(), DenyReason> {
         Borrow::Hard => NoShort::HardToBorrow,
         Borrow::Easy if !c.inst.permit.short_sale => NoShort::NotConfigured,
         Borrow::Easy if c.available > 0 => NoShort::PartlyHeld,
-        Borrow::Easy if c.order.qty.0 % whole != 0 => NoShort::Fraction,
+        Borrow::Easy if c.qty.0 % whole != 0 => NoShort::Fraction,
         Borrow::Easy => return Ok(()),
     };
     Err(DenyReason::ShortSaleNotPermitted { why })

@@ -8,8 +8,8 @@ use crate::domain::{Round, Side, Usd};
 pub(super) fn worst(c: &Candidate) -> Result<Usd, DenyReason> {
     let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
     let worst = match c.order.side {
-        Side::Buy => c.inst.worst_qty(c.order.qty.0, 0),
-        Side::Sell => c.inst.worst_qty(0, c.order.qty.0),
+        Side::Buy => c.inst.worst_qty(c.qty.0, 0),
+        Side::Sell => c.inst.worst_qty(0, c.qty.0),
     }
     .ok_or(overflow)?;
     // At the price that values the order or the market, whichever is dearer.

@@ -6,7 +6,7 @@ use crate::domain::{InstrumentStatus, VenueState};
 
 #[inline]
 pub(super) fn check(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
-    if inst.def.status != InstrumentStatus::Trading {
+    if inst.def.status != InstrumentStatus::Trading || inst.paused {
         return Err(DenyReason::InstrumentNotTrading);
     }
     if scene.venue != VenueState::Ready {

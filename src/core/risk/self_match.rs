@@ -48,7 +48,8 @@ impl Resting {
 
     #[inline]
     fn side_of(&mut self, order: &Order) -> Option<&mut Vec<i64>> {
-        let sides = self.0.get_mut(order.instrument.index()).filter(|_| !order.is_immediate())?;
+        let sides =
+            self.0.get_mut(order.instrument.index()).filter(|_| !order.is_immediate() && !order.kind.is_triggered())?;
         Some(&mut sides[usize::from(order.side == Side::Sell)])
     }
 
@@ -61,6 +62,10 @@ impl Resting {
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
+    if c.order.kind.is_triggered() {
+        // Where it meets the book is not known before it is triggered; the venue's own prevention is left.
+        return Ok(());
+    }
     let Some(own) = scene.resting.best(c.inst.def.id, c.order.side.opposite()) else { return Ok(()) };
     // As far as a market order is taken to reach: its margin beyond the touch.
     let reach = match (c.order.kind, c.order.side) {

@@ -1,7 +1,7 @@
 //! Two exponential moving averages of the mid: long while the fast one is above the slow one, flat otherwise.
 
 use super::{Intents, Strategy, View};
-use crate::domain::{Nanos, OrderId, OrderType, Price, Side, TimeInForce, Usd};
+use crate::domain::{Nanos, OrderId, OrderType, Price, Side, Usd};
 use crate::wire_struct;
 
 /// Fraction bits of an average, so that its steps do not vanish.
@@ -72,7 +72,7 @@ impl Strategy for EmaCross {
             return;
         };
         if !qty.is_zero() {
-            intents.push(view.id, view.order(side, OrderType::Market, TimeInForce::Gtc, qty, Price::ZERO));
+            intents.push(view.id, view.order(side, OrderType::Market, view.inst.def.market_tif(), qty, Price::ZERO));
         }
     }
 

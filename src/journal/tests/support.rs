@@ -229,8 +229,10 @@ fn instrument() -> impl Strategy<Value = Instrument> {
         Just(InstrumentStatus::Halted)
     ];
     let numbers = any::<(u16, u16, u8, u8, bool, bool, bool, u32)>();
-    (instrument_id(), venue_id(), names, numbers, prices, status, abilities()).prop_map(
-        |(id, venue, names, n, p, status, can)| Instrument {
+    let funding = prop_oneof![Just(Funding::Balances), Just(Funding::BuyingPower), Just(Funding::CashPower)];
+    let us = (px(), px(), funding);
+    (instrument_id(), venue_id(), names, numbers, prices, status, (abilities(), filters()), us).prop_map(
+        |(id, venue, names, n, p, status, (can, filters), us)| Instrument {
             id,
             venue,
             symbol: names.0,
@@ -258,8 +260,26 @@ fn instrument() -> impl Strategy<Value = Instrument> {
             taker_fee_ppm: n.7,
             borrow: [Borrow::Never, Borrow::NotShortable, Borrow::Hard, Borrow::Easy][usize::from(n.0 % 4)],
             can,
+            filters,
+            fine_tick: us.0,
+            fine_below: us.1,
+            funding: us.2,
         },
     )
+}
+
+fn margin() -> impl Strategy<Value = Margin> {
+    let powers = (usd(), usd(), usd(), usd(), usd());
+    (venue_id(), powers, any::<(u8, i64)>()).prop_map(|(venue, p, n)| Margin {
+        venue,
+        equity: p.0,
+        buying_power: p.1,
+        cash_power: p.2,
+        initial_margin: p.3,
+        maintenance_margin: p.4,
+        multiplier: n.0,
+        ts_event_ns: n.1,
+    })
 }
 
 fn depth() -> impl Strategy<Value = DepthChunk> {
@@ -380,6 +400,31 @@ fn protect() -> impl Strategy<Value = Protect> {
         Just(Protect::Off),
         (guard(), guard()).prop_map(|(stop, target)| Protect::Set { stop, target }),
     ]
+}
+
+fn filters() -> impl Strategy<Value = Filters> {
+    any::<([i64; 5], [u32; 14], bool)>().prop_map(|(px, n, px_by_side)| Filters {
+        buy_px_up: px[0],
+        buy_px_down: px[1],
+        sell_px_up: px[2],
+        sell_px_down: px[3],
+        px_by_side,
+        trail_above_min: n[0],
+        trail_above_max: n[1],
+        trail_below_min: n[2],
+        trail_below_max: n[3],
+        iceberg_parts_max: n[4],
+        orders_max: n[5],
+        algo_orders_max: n[6],
+        iceberg_orders_max: n[7],
+        lists_max: n[8],
+        venue_orders_max: n[9],
+        venue_algo_orders_max: n[10],
+        venue_iceberg_orders_max: n[11],
+        venue_lists_max: n[12],
+        amends_max: n[13],
+        position_max: Qty(px[4]),
+    })
 }
 
 fn ability() -> impl Strategy<Value = Ability> {
@@ -548,6 +593,11 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         strategy_config().prop_map(Body::Strategy),
         (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
         (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
+        margin().prop_map(Body::Margin),
+        (instrument_id(), any::<bool>()).prop_map(|(instrument, halted)| Body::InstrumentStatus {
+            instrument,
+            status: if halted { InstrumentStatus::Halted } else { InstrumentStatus::Trading },
+        }),
         instrument().prop_map(Body::Instrument),
         (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
             Body::Quote(Quote {
@@ -693,6 +743,8 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(D::NotReducing),
         state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
+        (prop::sample::select(FilterName::ALL.to_vec()), dec(), dec())
+            .prop_map(|(filter, value, limit)| D::VenueFilter { filter, value, limit }),
         prop::sample::select(vec![
             TermFault::NoStopPrice,
             TermFault::StopPrice,

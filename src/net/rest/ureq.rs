@@ -29,7 +29,8 @@ pub enum UreqError {
 
 type Answer = (u64, Result<RestResponse, String>);
 
-/// Requests are worked off one after the other, on a connection kept alive. The thread ends with this value.
+/// Requests are worked off by one thread or several, each with a connection of its own that is kept alive; with one,
+/// one after the other. The threads end with this value.
 pub struct UreqRest {
     requests: Sender<(u64, RestRequest)>,
     answers: Rx<Answer>,
@@ -47,6 +48,18 @@ impl UreqRest {
         extra_ca: Option<&Path>,
         wake: &Wake,
     ) -> Result<UreqRest, UreqError> {
+        UreqRest::pool(thread, 1, timeouts, extra_ca, wake)
+    }
+
+    /// As `new`, with several threads: a slow answer does not hold up the requests behind it, and they may overtake
+    /// each other.
+    pub fn pool(
+        thread: &str,
+        threads: usize,
+        timeouts: UreqTimeouts,
+        extra_ca: Option<&Path>,
+        wake: &Wake,
+    ) -> Result<UreqRest, UreqError> {
         let roots = match extra_ca {
             Some(path) => {
                 let found = certificates(path)?;
@@ -55,21 +68,24 @@ impl UreqRest {
             }
             None => RootCerts::WebPki,
         };
-        let agent: ureq::Agent = ureq::Agent::config_builder()
+        let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(timeouts.connect))
             .timeout_global(Some(timeouts.total))
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build()
-            .into();
+            .build();
         let (requests, work) = bounded(REQUESTS_MAX);
         let (answer, answers) = link(REQUESTS_MAX, wake);
-        std::thread::Builder::new()
-            .name(thread.to_owned())
-            .spawn(move || serve(&agent, &work, &answer))
-            .map_err(UreqError::Spawn)?;
+        for n in 0..threads.max(1) {
+            let name = if threads > 1 { format!("{thread}-{n}") } else { thread.to_owned() };
+            let (agent, work, answer) = (ureq::Agent::new_with_config(config.clone()), work.clone(), answer.clone());
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || serve(&agent, &work, &answer))
+                .map_err(UreqError::Spawn)?;
+        }
         Ok(UreqRest { requests, answers, out: 0, failed: VecDeque::new() })
     }
 }

@@ -28,7 +28,7 @@ mod venue;
 mod wsapi;
 
 #[cfg(test)]
-mod testing;
+pub(in crate::sim) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -448,7 +448,7 @@ impl BinanceSim {
                     None => conn.close_ws(now, 1008, "too many streams on one connection"),
                 }
             }
-            (Message::Control, Role::Streams(session)) => {
+            (Message::Control | Message::Binary(_), Role::Streams(session)) => {
                 if talks_too_much(session, self.config.stream_messages_per_second, now) {
                     self.hub.counts.talkative_clients += 1;
                     conn.close_ws(now, 1008, "Too many requests");
@@ -470,7 +470,7 @@ impl BinanceSim {
                     conn.close_ws(now, 1008, "banned");
                 }
             }
-            (Message::Control, _) | (Message::Text(_), Role::Http) => {}
+            (Message::Control | Message::Binary(_), _) | (Message::Text(_), Role::Http) => {}
         }
         if self.hub.streams.has_subscribers() {
             self.desk.market.subscribed(now);

@@ -11,7 +11,7 @@ use super::decimal::ONE;
 use std::path::PathBuf;
 
 /// `Buy` is the bid side of a book, `Sell` its ask side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Side {
     Buy,
     Sell,

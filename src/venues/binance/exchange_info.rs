@@ -5,7 +5,10 @@ use super::decode::{DecodeError, nanos};
 use super::json;
 use super::response::{RateCount, RateKind, interval_seconds};
 use crate::domain::decimal::{self, DecimalError};
-use crate::domain::{AssetId, Instrument, InstrumentId, InstrumentStatus, Nanos, Price, Qty, Text, Usd, VenueId};
+use crate::domain::{
+    Abilities, AssetId, Feature, Filters, Instrument, InstrumentId, InstrumentStatus, Nanos, OrderType, Price, Qty,
+    StpMode, Text, TimeInForce, Usd, VenueId,
+};
 use crate::venues::assets::AssetTable;
 use serde::Deserialize;
 
@@ -59,6 +62,8 @@ struct InfoJson {
     server_time: u64,
     #[serde(default)]
     rate_limits: Vec<LimitJson>,
+    #[serde(default)]
+    exchange_filters: Vec<FilterJson>,
     symbols: Vec<SymbolJson>,
 }
 
@@ -82,6 +87,24 @@ struct SymbolJson {
     quote_asset: String,
     #[serde(default = "eight")]
     quote_asset_precision: u8,
+    #[serde(default)]
+    order_types: Vec<String>,
+    #[serde(default)]
+    iceberg_allowed: bool,
+    #[serde(default)]
+    oco_allowed: bool,
+    #[serde(default)]
+    oto_allowed: bool,
+    #[serde(default)]
+    quote_order_qty_market_allowed: bool,
+    #[serde(default)]
+    allow_trailing_stop: bool,
+    #[serde(default)]
+    cancel_replace_allowed: bool,
+    #[serde(default)]
+    amend_allowed: bool,
+    #[serde(default)]
+    allowed_self_trade_prevention_modes: Vec<String>,
     #[serde(default)]
     filters: Vec<FilterJson>,
 }
@@ -109,6 +132,33 @@ struct FilterJson {
     apply_min_to_market: bool,
     #[serde(default)]
     apply_max_to_market: bool,
+    multiplier_up: Option<String>,
+    multiplier_down: Option<String>,
+    bid_multiplier_up: Option<String>,
+    bid_multiplier_down: Option<String>,
+    ask_multiplier_up: Option<String>,
+    ask_multiplier_down: Option<String>,
+    max_position: Option<String>,
+    #[serde(default)]
+    limit: u32,
+    #[serde(default)]
+    min_trailing_above_delta: u32,
+    #[serde(default)]
+    max_trailing_above_delta: u32,
+    #[serde(default)]
+    min_trailing_below_delta: u32,
+    #[serde(default)]
+    max_trailing_below_delta: u32,
+    #[serde(default)]
+    max_num_orders: u32,
+    #[serde(default)]
+    max_num_algo_orders: u32,
+    #[serde(default)]
+    max_num_iceberg_orders: u32,
+    #[serde(default)]
+    max_num_order_lists: u32,
+    #[serde(default)]
+    max_num_order_amends: u32,
 }
 
 /// Reads a body (REST, or the `result` of the WebSocket API). Filters and fields that are not known are passed over:
@@ -124,7 +174,10 @@ pub fn parse(
     let mut refused = Vec::new();
     for wanted in wanted {
         let listed = info.symbols.iter().find(|listed| listed.symbol == wanted.symbol);
-        match listed.ok_or(Refusal::NotListed).and_then(|listed| instrument(listed, wanted.id, context, assets)) {
+        match listed
+            .ok_or(Refusal::NotListed)
+            .and_then(|listed| instrument(listed, &info.exchange_filters, wanted.id, context, assets))
+        {
             Ok(instrument) => instruments.push(instrument),
             Err(refusal) => refused.push((wanted.symbol.clone(), refusal)),
         }
@@ -147,6 +200,7 @@ pub fn parse(
 
 fn instrument(
     listed: &SymbolJson,
+    exchange_filters: &[FilterJson],
     id: InstrumentId,
     context: InstrumentContext,
     assets: &AssetTable,
@@ -173,6 +227,7 @@ fn instrument(
         qty_scale: SCALE,
         quote_is_usd: context.usd_assets.contains(&listed.quote_asset),
         taker_fee_ppm: context.taker_fee_ppm,
+        can: abilities(listed),
         ..Instrument::default()
     };
     let (mut priced, mut sized) = (false, false);
@@ -208,14 +263,108 @@ fn instrument(
                 made.notional_min_applies_to_market |= filter.apply_min_to_market;
                 made.notional_max_applies_to_market = filter.apply_max_to_market;
             }
-            _ => {}
+            _ => count_filter(filter, &mut made.filters)?,
         }
+    }
+    for filter in exchange_filters {
+        count_filter(filter, &mut made.filters)?;
     }
     match (priced, sized) {
         (true, true) => Ok(made),
         (false, _) => Err(Refusal::NoFilter("PRICE_FILTER")),
         (_, false) => Err(Refusal::NoFilter("LOT_SIZE")),
     }
+}
+
+/// The filters that are no bounds of price, lot or notional. One that is not known is passed over.
+fn count_filter(filter: &FilterJson, f: &mut Filters) -> Result<(), Refusal> {
+    let name = &filter.filter_type;
+    match name.as_str() {
+        "PERCENT_PRICE" => {
+            f.buy_px_up = bound(name, "multiplierUp", &filter.multiplier_up)?;
+            f.buy_px_down = bound(name, "multiplierDown", &filter.multiplier_down)?;
+            (f.sell_px_up, f.sell_px_down, f.px_by_side) = (f.buy_px_up, f.buy_px_down, false);
+        }
+        "PERCENT_PRICE_BY_SIDE" => {
+            f.buy_px_up = bound(name, "bidMultiplierUp", &filter.bid_multiplier_up)?;
+            f.buy_px_down = bound(name, "bidMultiplierDown", &filter.bid_multiplier_down)?;
+            f.sell_px_up = bound(name, "askMultiplierUp", &filter.ask_multiplier_up)?;
+            f.sell_px_down = bound(name, "askMultiplierDown", &filter.ask_multiplier_down)?;
+            f.px_by_side = true;
+        }
+        "TRAILING_DELTA" => {
+            (f.trail_above_min, f.trail_above_max) = (filter.min_trailing_above_delta, filter.max_trailing_above_delta);
+            (f.trail_below_min, f.trail_below_max) = (filter.min_trailing_below_delta, filter.max_trailing_below_delta);
+        }
+        "ICEBERG_PARTS" => f.iceberg_parts_max = filter.limit,
+        "MAX_NUM_ORDERS" => f.orders_max = filter.max_num_orders,
+        "MAX_NUM_ALGO_ORDERS" => f.algo_orders_max = filter.max_num_algo_orders,
+        "MAX_NUM_ICEBERG_ORDERS" => f.iceberg_orders_max = filter.max_num_iceberg_orders,
+        "MAX_NUM_ORDER_LISTS" => f.lists_max = filter.max_num_order_lists,
+        "MAX_NUM_ORDER_AMENDS" => f.amends_max = filter.max_num_order_amends,
+        "EXCHANGE_MAX_NUM_ORDERS" => f.venue_orders_max = filter.max_num_orders,
+        "EXCHANGE_MAX_NUM_ALGO_ORDERS" => f.venue_algo_orders_max = filter.max_num_algo_orders,
+        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS" => f.venue_iceberg_orders_max = filter.max_num_iceberg_orders,
+        "EXCHANGE_MAX_NUM_ORDER_LISTS" => f.venue_lists_max = filter.max_num_order_lists,
+        "MAX_POSITION" => f.position_max = Qty(bound(name, "maxPosition", &filter.max_position)?),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What the venue says that it takes of the symbol (§7.3, §11.1).
+fn abilities(listed: &SymbolJson) -> Abilities {
+    use OrderType as T;
+    use TimeInForce::{Fok, Gtc, Ioc};
+    let mut can = Abilities::NONE.with_stp(StpMode::Venue);
+    for kind in &listed.order_types {
+        // A type without a time in force of its own is good till cancelled as far as the gate is concerned.
+        can = match kind.as_str() {
+            "MARKET" => can.with_orders(&[T::Market], &[Gtc]),
+            "LIMIT" => can.with_orders(&[T::Limit], &[Gtc, Ioc, Fok]),
+            "LIMIT_MAKER" => can.with_orders(&[T::LimitMaker], &[Gtc]),
+            "STOP_LOSS" => can.with_orders(&[T::Stop], &[Gtc]),
+            "STOP_LOSS_LIMIT" => can.with_orders(&[T::StopLimit], &[Gtc, Ioc, Fok]),
+            "TAKE_PROFIT" => can.with_orders(&[T::TakeProfit], &[Gtc]),
+            "TAKE_PROFIT_LIMIT" => can.with_orders(&[T::TakeProfitLimit], &[Gtc, Ioc, Fok]),
+            _ => can,
+        };
+    }
+    if listed.allow_trailing_stop {
+        can = can.with(Feature::TrailBips);
+        for (plain, trailing) in [(T::Stop, T::TrailingStop), (T::StopLimit, T::TrailingStopLimit)] {
+            for tif in [Gtc, Ioc, Fok] {
+                if can.takes(plain, tif) {
+                    can = can.with_orders(&[trailing], &[tif]);
+                }
+            }
+        }
+    }
+    for (allowed, features) in [
+        (listed.iceberg_allowed, &[Feature::Iceberg, Feature::StopIceberg][..]),
+        (listed.quote_order_qty_market_allowed, &[Feature::QuoteQty]),
+        (listed.oco_allowed, &[Feature::Oco]),
+        (listed.oto_allowed, &[Feature::Oto]),
+        (listed.oto_allowed && listed.oco_allowed, &[Feature::Otoco]),
+        (listed.cancel_replace_allowed, &[Feature::Replace]),
+        (listed.amend_allowed, &[Feature::Amend]),
+    ] {
+        for feature in features.iter().filter(|_| allowed) {
+            can = can.with(*feature);
+        }
+    }
+    for mode in &listed.allowed_self_trade_prevention_modes {
+        can = match mode.as_str() {
+            "NONE" => can.with_stp(StpMode::None),
+            "EXPIRE_TAKER" => can.with_stp(StpMode::ExpireTaker),
+            "EXPIRE_MAKER" => can.with_stp(StpMode::ExpireMaker),
+            "EXPIRE_BOTH" => can.with_stp(StpMode::ExpireBoth),
+            "DECREMENT" => can.with_stp(StpMode::Decrement),
+            "TRANSFER" => can.with_stp(StpMode::Transfer),
+            _ => can,
+        };
+    }
+    can
 }
 
 fn asset(assets: &AssetTable, name: &str) -> Result<AssetId, Refusal> {
@@ -235,7 +384,6 @@ fn bound(filter: &str, field: &'static str, value: &Option<String>) -> Result<i6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Abilities;
     use crate::venues::binance::testing::fixture;
     use serde_json::{Value, json};
 
@@ -288,7 +436,45 @@ mod tests {
             notional_max_applies_to_market: false,
             taker_fee_ppm: 1000,
             borrow: crate::domain::Borrow::Never,
-            can: Abilities::default(),
+            can: {
+                use {Feature as F, OrderType as T, TimeInForce as I};
+                let features = [
+                    F::Iceberg,
+                    F::StopIceberg,
+                    F::QuoteQty,
+                    F::TrailBips,
+                    F::Oco,
+                    F::Oto,
+                    F::Otoco,
+                    F::Replace,
+                    F::Amend,
+                ];
+                let limits = [T::Limit, T::StopLimit, T::TakeProfitLimit, T::TrailingStopLimit];
+                let modes = StpMode::ALL.into_iter().filter(|mode| *mode != StpMode::None);
+                let can = Abilities::NONE
+                    .with_orders(&limits, &[I::Gtc, I::Ioc, I::Fok])
+                    .with_orders(&[T::Market, T::LimitMaker, T::Stop, T::TakeProfit, T::TrailingStop], &[I::Gtc]);
+                let can = modes.fold(can, Abilities::with_stp);
+                features.into_iter().fold(can, Abilities::with)
+            },
+            filters: Filters {
+                buy_px_up: 500_000_000,
+                buy_px_down: 20_000_000,
+                sell_px_up: 500_000_000,
+                sell_px_down: 20_000_000,
+                px_by_side: true,
+                trail_above_min: 10,
+                trail_above_max: 2000,
+                trail_below_min: 10,
+                trail_below_max: 2000,
+                iceberg_parts_max: 100,
+                orders_max: 200,
+                algo_orders_max: 5,
+                lists_max: 20,
+                amends_max: 10,
+                ..Filters::default()
+            },
+            ..Instrument::default()
         };
         assert_eq!(info.instruments, [want]);
         assert_eq!(info.refused, [("NOPE".to_owned(), Refusal::NotListed)]);

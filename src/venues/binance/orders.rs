@@ -43,6 +43,7 @@ impl AccountDecoder {
                 px: fixed("price")?,
                 qty: fixed("origQty")?,
                 executed: fixed("executedQty")?,
+                prevented: fixed("preventedQuantity")?,
                 status: text("status")?,
                 side: text("side")?,
                 expiry_reason: text("expiryReason")?,
@@ -71,6 +72,7 @@ struct OrderView<'a> {
     px: Option<i64>,
     qty: Option<i64>,
     executed: Option<i64>,
+    prevented: Option<i64>,
     status: Option<&'a str>,
     side: Option<&'a str>,
     expiry_reason: Option<&'a str>,
@@ -107,7 +109,7 @@ impl OrderView<'_> {
             side: self.side.map_or(Ok(Side::default()), side)?,
             venue_order_id: VenueOrderId::from_u64(self.order_id),
             cum_qty: Qty(self.executed.unwrap_or(0)),
-            order_qty: Qty(self.qty.unwrap_or(0)),
+            order_qty: Qty((self.qty.unwrap_or(0) - self.prevented.unwrap_or(0)).max(0)),
             order_px: Price(self.px.unwrap_or(0)),
             text: self.expiry_reason.map(Text::new).unwrap_or_default(),
             ts_event_ns: nanos(time).ok_or(DecodeError::BadNumber("transactTime"))?,
@@ -141,6 +143,7 @@ fn scan(text: &str) -> Option<OrderView<'_>> {
             b"price" => view.px.replace(scan.fixed()?).is_some(),
             b"origQty" => view.qty.replace(scan.fixed()?).is_some(),
             b"executedQty" => view.executed.replace(scan.fixed()?).is_some(),
+            b"preventedQuantity" => view.prevented.replace(scan.fixed()?).is_some(),
             b"status" => view.status.replace(scan.str()?).is_some(),
             b"side" => view.side.replace(scan.str()?).is_some(),
             b"expiryReason" => view.expiry_reason.replace(scan.str()?).is_some(),
@@ -170,6 +173,7 @@ struct OrderJson {
     price: String,
     orig_qty: String,
     executed_qty: String,
+    prevented_quantity: Option<String>,
     status: String,
     side: String,
     update_time: u64,
@@ -184,6 +188,11 @@ impl OrderJson {
             px: Some(json::fixed_text(&self.price, "price")?),
             qty: Some(json::fixed_text(&self.orig_qty, "origQty")?),
             executed: Some(json::fixed_text(&self.executed_qty, "executedQty")?),
+            prevented: self
+                .prevented_quantity
+                .as_deref()
+                .map(|q| json::fixed_text(q, "preventedQuantity"))
+                .transpose()?,
             status: Some(&self.status),
             side: Some(&self.side),
             update_time: Some(self.update_time),

@@ -198,6 +198,12 @@ impl<V: Peer> Rig<V> {
         self.try_place_at(side, kind, px).expect("the gate lets it out")
     }
 
+    /// An order in whole, for the ones that say more than price and side.
+    fn ask(&mut self, order: PlaceOrder) -> OrderId {
+        let order = PlaceOrder { instrument: BTC, symbol: Text::new("BTCUSDT"), ..order };
+        self.command(Action::Place(order)).first().copied().expect("the gate lets it out")
+    }
+
     /// `None` where the gate denies it: it would meet another of our own.
     fn try_place_at(&mut self, side: Side, kind: OrderType, px: i64) -> Option<OrderId> {
         let symbol = Text::new("BTCUSDT");

@@ -76,6 +76,58 @@ fn an_order_lives_and_dies_at_the_simulated_venue() {
     assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
 }
 
+/// Every type that the venue takes: accepted, resting or filled, and its account is as we count it.
+#[test]
+fn every_order_type_lives_and_dies_at_the_simulated_venue() {
+    use {OrderType as T, Side::*};
+    let mut rig = sim_rig(3, 1024);
+    rig.ready();
+    let px = |px: i64| Terms { stop_px: Price(px * E8), ..Terms::default() };
+    let trail = Terms { trail: Trail::Bips(2_000), ..Terms::default() };
+    let shown = Terms { display_qty: Qty(LOT), stp: StpMode::Decrement, ..Terms::default() };
+    let (far, near) = (Price(30_000 * E8), Price(90_000 * E8));
+    for (kind, side, limit, terms) in [
+        (T::Stop, Buy, Price(0), px(90_000)),
+        (T::Stop, Sell, Price(0), px(30_000)),
+        (T::TakeProfit, Buy, Price(0), px(30_000)),
+        (T::TakeProfit, Sell, Price(0), px(90_000)),
+        (T::StopLimit, Buy, near, px(90_000)),
+        (T::TakeProfitLimit, Buy, far, px(30_000)),
+        (T::TrailingStop, Buy, Price(0), trail),
+        (T::TrailingStopLimit, Buy, near, trail),
+        (T::TakeProfit, Buy, Price(0), trail),
+        (T::Limit, Buy, far, shown),
+        (T::LimitMaker, Buy, far, Terms { stp: StpMode::ExpireBoth, ..Terms::default() }),
+    ] {
+        let qty = Qty(3 * LOT);
+        let order = rig.ask(PlaceOrder { kind, side, qty, px: limit, terms, ..PlaceOrder::default() });
+        rig.until_status(order, OrdStatus::New);
+        rig.compare(&format!("{kind:?} rests"));
+        rig.command(Action::Cancel(order));
+        rig.until_status(order, OrdStatus::Canceled);
+    }
+    let quote = Terms { quote_qty: Usd::dollars(700), ..Terms::default() };
+    for side in [Buy, Sell] {
+        let order = rig.ask(PlaceOrder { side, terms: quote, ..PlaceOrder::default() });
+        rig.until_status(order, OrdStatus::Filled);
+        let filled = rig.core.orders().get(order).unwrap();
+        assert!(filled.qty == filled.cum && filled.cum_value > 690 * i128::from(E8) * i128::from(E8));
+    }
+    let now = PlaceOrder { kind: T::Limit, qty: Qty(LOT), ..PlaceOrder::default() };
+    let killed = rig.ask(PlaceOrder { tif: TimeInForce::Fok, px: Price(50_000 * E8), ..now });
+    rig.until_status(killed, OrdStatus::Expired);
+    // A stop that the next trade reaches becomes a market order.
+    let bid = rig.core.portfolio().get(BTC).unwrap().quote.bid_px.0;
+    let stop = Terms { stop_px: Price((bid + 20 * E8) / 1_000_000 * 1_000_000), ..Terms::default() };
+    let order = rig.ask(PlaceOrder { kind: T::Stop, qty: Qty(LOT), terms: stop, ..PlaceOrder::default() });
+    rig.until("triggered, or on the wrong side", |rig| {
+        rig.status(order).is_some_and(|s| matches!(s, OrdStatus::Filled | OrdStatus::Rejected))
+    });
+    rig.until("told", |rig| rig.core.orders().live_count() == 0);
+    rig.compare("all over");
+    assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
+}
+
 /// The venue verifies every signature, of REST and of the order link, and takes unsigned requests on a session alone.
 #[test]
 fn an_ed25519_key_trades_on_a_session_that_is_renewed() {

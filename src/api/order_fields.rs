@@ -1,0 +1,168 @@
+//! The fields of an order: what `place-order` and `validate-order` ask for.
+
+use super::act::read_instrument;
+use super::answer::Failure;
+use super::app::App;
+use super::fields::{Decimal, Fields};
+use crate::core::command::{Guard, PlaceOrder, Protect, Route};
+use crate::domain::{InstrumentId, OrderType, Price, Qty, Side, StpMode, Terms, Text, TimeInForce, Trail, Usd};
+
+/// Bips in a percent, parts per million in a percent: the scales of what is typed in percent.
+const BIPS_SCALE: u8 = 2;
+const PPM_SCALE: u8 = 4;
+
+/// A decimal in units of a field's scale; a fault of the field and zero where it does not fit.
+fn units(fields: &Fields, field: &'static str, decimal: Option<&Decimal>, scale: u8) -> i64 {
+    match decimal.map(|decimal| decimal.units(scale)) {
+        Some(Ok(units)) => units,
+        Some(Err(message)) => {
+            fields.fault(field, message);
+            0
+        }
+        None => 0,
+    }
+}
+
+/// A field that need not be there, in units.
+fn units_opt(fields: &Fields, field: &'static str, scale: u8) -> i64 {
+    units(fields, field, fields.decimal_opt(field).as_ref(), scale)
+}
+
+/// The same as a small number: bips or parts per million.
+fn share(fields: &Fields, field: &'static str, scale: u8) -> Option<u32> {
+    let decimal = fields.decimal_opt(field)?;
+    let units = units(fields, field, Some(&decimal), scale);
+    let share = u32::try_from(units).ok();
+    if share.is_none() {
+        fields.fault(field, "is too large");
+    }
+    share
+}
+
+/// The order that the fields ask for, and why.
+pub(super) fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
+    let (order, why) = order_of(app, &fields);
+    fields.finish().map_err(Failure::fields)?;
+    Ok((order, why))
+}
+
+pub(super) fn order_of(app: &App, fields: &Fields) -> (PlaceOrder, String) {
+    let pinned = fields.has("exchange");
+    let instrument = read_instrument(app, fields);
+    let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
+    let kinds = OrderType::ALL.map(|kind| (kind.as_str(), kind));
+    let kind = fields.word("type", &kinds);
+    let (id, symbol) = instrument.clone().unwrap_or((InstrumentId::UNKNOWN, String::new()));
+    let (px_scale, qty_scale) = scales(app, id);
+    let by_quote = fields.has("quote_quantity");
+    let quote_qty = units_opt(fields, "quote_quantity", Usd::SCALE);
+    // Left out, or said to be so: the engine works it out.
+    let auto_qty = !by_quote && (!fields.has("quantity") || fields.is_word("quantity", "auto"));
+    let quantity = if auto_qty { None } else { fields.decimal_opt("quantity") };
+    if by_quote && quantity.is_some() {
+        fields.fault("quote_quantity", "stands in place of a quantity, and there is one");
+    }
+    let has = |what: fn(OrderType) -> bool| kind.is_none_or(what);
+    let price = match kind {
+        Some(kind) if kind.is_limit() => fields.decimal("price"),
+        _ => fields.decimal_opt("price"),
+    };
+    if !has(OrderType::is_limit) && price.is_some() {
+        fields.fault("price", format!("means nothing for a {} order", kind.unwrap_or_default().as_str()));
+    }
+    let stop_px = units_opt(fields, "stop_price", px_scale);
+    if stop_px != 0 && !has(OrderType::is_triggered) {
+        fields.fault("stop_price", "is for stops, take profits and trailing stops");
+    }
+    let tifs = TimeInForce::ALL.map(|tif| (tif.as_str(), tif));
+    let tif = fields.word_opt("time_in_force", &tifs);
+    let modes = StpMode::ALL.map(|mode| (mode.as_str(), mode));
+    let terms = Terms {
+        stop_px: Price(stop_px),
+        trail: read_trail(fields, px_scale),
+        display_qty: Qty(units_opt(fields, "iceberg_quantity", qty_scale)),
+        quote_qty: Usd(quote_qty),
+        stp: fields.word_opt("self_trade_prevention", &modes).unwrap_or_default(),
+        extended_hours: fields.flag("extended_hours"),
+    };
+    let client = fields.text_opt("client_order_id").unwrap_or_default();
+    if !client.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_')) || client.len() > 36 {
+        fields.fault("client_order_id", "must be at most 36 letters, digits, dashes and underscores");
+    }
+    let reduce_only = fields.flag("reduce_only");
+    let protect = read_protect(fields, px_scale);
+    let why = fields.text_opt("reason").unwrap_or_default();
+    let venue = app.view.lock().core().portfolio().get(id).map(|inst| inst.def.venue);
+    let order = PlaceOrder {
+        instrument: id,
+        symbol: Text::new(&symbol),
+        side: side.unwrap_or_default(),
+        kind: kind.unwrap_or_default(),
+        tif: tif.unwrap_or_default(),
+        qty: Qty(units(fields, "quantity", quantity.as_ref(), qty_scale)),
+        px: Price(units(fields, "price", price.as_ref(), px_scale)),
+        terms,
+        reduce_only,
+        auto_qty,
+        protect,
+        route: venue.filter(|_| pinned).map_or(Route::Auto, Route::Venue),
+        client: Text::new(&client),
+    };
+    (order, why)
+}
+
+fn read_trail(fields: &Fields, px_scale: u8) -> Trail {
+    let (percent, offset) =
+        (share(fields, "trailing_percent", BIPS_SCALE), units_opt(fields, "trailing_offset", px_scale));
+    match (percent, offset) {
+        (Some(_), 1..) => {
+            fields.fault("trailing_offset", "and trailing_percent are two ways to say one thing: give one");
+            Trail::None
+        }
+        (Some(bips), _) => Trail::Bips(bips),
+        (None, 0) => Trail::None,
+        (None, px) => Trail::Offset(Price(px)),
+    }
+}
+
+/// How the entry is protected: `protection` off or default, or each exit by its price, its distance in percent or, for
+/// the stop, a trail in percent.
+fn read_protect(fields: &Fields, px_scale: u8) -> Protect {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Word {
+        Default,
+        Off,
+    }
+    let off = fields.word_opt("protection", &[("default", Word::Default), ("off", Word::Off)]) == Some(Word::Off);
+    let guard = |price: &'static str, percent: &'static str, trail: Option<&'static str>| {
+        let px = units_opt(fields, price, px_scale);
+        let away = share(fields, percent, PPM_SCALE);
+        let bips = trail.and_then(|trail| share(fields, trail, BIPS_SCALE));
+        if usize::from(px != 0) + usize::from(away.is_some()) + usize::from(bips.is_some()) > 1 {
+            fields.fault(price, format!("and {percent} are two ways to say one thing: give one"));
+        }
+        match (px, away, bips) {
+            (0, None, None) => Guard::Default,
+            (0, Some(ppm), _) => Guard::Away(ppm),
+            (0, None, Some(bips)) => Guard::Trail(bips),
+            (px, ..) => Guard::At(Price(px)),
+        }
+    };
+    let stop = guard("stop_loss_price", "stop_loss_percent", Some("stop_loss_trailing_percent"));
+    let target = guard("take_profit_price", "take_profit_percent", None);
+    match (off, stop, target) {
+        (true, Guard::Default, Guard::Default) => Protect::Off,
+        (true, ..) => {
+            fields.fault("protection", "is off, and the order says where its exits stand: one or the other");
+            Protect::Off
+        }
+        (false, Guard::Default, Guard::Default) => Protect::Default,
+        (false, stop, target) => Protect::Set { stop, target },
+    }
+}
+
+/// Eight places where nobody knows the instrument: the gate denies it whatever the numbers.
+fn scales(app: &App, id: InstrumentId) -> (u8, u8) {
+    let view = app.view.lock();
+    view.core().portfolio().get(id).map_or((8, 8), |inst| (inst.def.px_scale, inst.def.qty_scale))
+}

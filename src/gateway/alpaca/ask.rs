@@ -1,0 +1,147 @@
+//! What a request was for, and how it goes out: by which way, and what of the limit it may use.
+
+use super::AlpacaGateway;
+use super::reconcile::Ask;
+use crate::domain::{InstrumentId, Nanos, OrderId, Side, VenueOrderId};
+use crate::net::{RestRequest, RestResponse};
+use crate::venues::alpaca::errors::{ApiError, refusal};
+use crate::venues::alpaca::limits::{Exceeded, Urgency};
+use crate::venues::alpaca::request::Request;
+
+/// A request without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Place {
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+    },
+    Cancel {
+        order: OrderId,
+        instrument: InstrumentId,
+    },
+    /// Of every order on the account.
+    CancelAll,
+    /// The open orders of an instrument, each to be cancelled.
+    ListToCancel {
+        instrument: InstrumentId,
+    },
+    /// One of those, whosever it is.
+    CancelListed,
+    /// What became of an order; by the venue's id where that is known.
+    Query {
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+        id: VenueOrderId,
+    },
+    /// An order of the stream whose event says nothing that is understood.
+    Look {
+        id: VenueOrderId,
+    },
+    /// The account before the first connection, and one asset.
+    Terms,
+    Asset {
+        at: usize,
+    },
+    /// The account again, because something was filled.
+    Worth {
+        asked_ns: Nanos,
+    },
+    /// Part of a reconciliation.
+    Step(Ask),
+}
+
+/// Which connections a request goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Orders,
+    Cancels,
+    Questions,
+}
+
+impl Call {
+    fn way(self) -> (Way, Urgency) {
+        match self {
+            Call::Place { .. } => (Way::Orders, Urgency::Order),
+            Call::Cancel { .. } | Call::CancelAll | Call::CancelListed => (Way::Cancels, Urgency::Cancel),
+            // They lead to cancels.
+            Call::ListToCancel { .. } => (Way::Questions, Urgency::Cancel),
+            _ => (Way::Questions, Urgency::Question),
+        }
+    }
+}
+
+/// An answer, or why there is none.
+pub(super) enum Answer {
+    Done(Vec<u8>),
+    Refused(ApiError),
+    /// Nothing came back: what the request did is not known.
+    None(String),
+}
+
+impl AlpacaGateway {
+    /// Hands a request to its connections, unless the limit has no room for it.
+    pub(super) fn submit(&mut self, call: Call, request: Request, now: Nanos) -> Result<(), Exceeded> {
+        let (way, urgency) = call.way();
+        self.limits.admit(urgency, now)?;
+        self.next_call += 1;
+        self.out.push((self.next_call, call));
+        let mut headers = vec![
+            ("APCA-API-KEY-ID", self.config.api_key.clone()),
+            ("APCA-API-SECRET-KEY", self.config.secret.as_str().to_owned()),
+        ];
+        if !request.body.is_empty() {
+            headers.push(("Content-Type", "application/json".to_owned()));
+        }
+        let rest = RestRequest {
+            method: request.method,
+            url: format!("{}{}", self.config.rest_url.trim_end_matches('/'), request.path),
+            headers,
+            body: request.body.into_bytes(),
+        };
+        let connections = match way {
+            Way::Orders => &mut self.ways.orders,
+            Way::Cancels => &mut self.ways.cancels,
+            Way::Questions => &mut self.ways.questions,
+        };
+        connections.submit(self.next_call, rest);
+        Ok(())
+    }
+
+    /// The next answer that is there, and what it is to.
+    pub(super) fn next_answer(&mut self, now: Nanos) -> Option<(Call, Answer)> {
+        loop {
+            let ways = &mut self.ways;
+            let (id, outcome) = ways.cancels.poll().or_else(|| ways.orders.poll()).or_else(|| ways.questions.poll())?;
+            let headers = outcome.as_ref().map(|response| response.headers.as_slice()).unwrap_or_default();
+            let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            self.limits.answered(headers, now, self.offset_ns);
+            // One that is not waited for belonged to a reconciliation that was given up.
+            if let Some(at) = self.out.iter().position(|(out, _)| *out == id) {
+                let call = self.out.swap_remove(at).1;
+                let answer = judge(outcome);
+                if let Answer::Refused(error) = &answer
+                    && error.class == crate::venues::alpaca::errors::ErrorClass::RateLimited
+                {
+                    tracing::error!(venue = %self.config.name, %error, "the venue wants fewer requests");
+                    self.limits.refused(now);
+                }
+                return Some((call, answer));
+            }
+        }
+    }
+
+    /// Whether a request of a kind is out.
+    pub(super) fn is_out(&self, mut of: impl FnMut(&Call) -> bool) -> bool {
+        self.out.iter().any(|(_, call)| of(call))
+    }
+}
+
+fn judge(outcome: Result<RestResponse, String>) -> Answer {
+    match outcome {
+        Ok(response) if (200..300).contains(&response.status) => Answer::Done(response.body),
+        Ok(response) => Answer::Refused(refusal(response.status, &response.body)),
+        Err(why) => Answer::None(why),
+    }
+}

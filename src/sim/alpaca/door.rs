@@ -1,0 +1,158 @@
+//! Who may ask, how often, and what becomes of a connection: authentication, the budget, the faults of requests, and
+//! the upgrades to WebSocket.
+
+use super::errors::ApiError;
+use super::hub::Role;
+use super::limits::Budget;
+use super::rest;
+use super::stream::TradeSession;
+use super::tape::Tape;
+use super::venue::Venue;
+use crate::domain::Nanos;
+use crate::sim::faults::{BadAnswer, Faults, RequestFault};
+use crate::sim::http::{self, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+const JSON: &str = "application/json; charset=UTF-8";
+
+/// What becomes of the connection after a request.
+pub enum After {
+    /// The response is written.
+    Answered { keep_alive: bool },
+    /// As above; a fault lets only so much of it out.
+    Cut(u64),
+    /// The handshake is written; the connection goes on as this.
+    Upgraded(Role),
+    /// A fault cuts the connection before the response.
+    Reset,
+}
+
+pub struct Door {
+    /// `(key, secret, account)`.
+    keys: Vec<(String, String, usize)>,
+    per_minute: u32,
+    /// By account: trading.
+    budgets: Vec<Budget>,
+    /// Everybody is refused until then.
+    throttled_until: Nanos,
+}
+
+impl Door {
+    pub fn new(keys: Vec<(String, String, usize)>, per_minute: u32) -> Door {
+        let budgets = vec![Budget::default(); keys.len()];
+        Door { keys, per_minute, budgets, throttled_until: 0 }
+    }
+
+    /// The account of a key and its secret.
+    pub fn find(&self, key: &str, secret: &str) -> Option<usize> {
+        self.keys.iter().find(|(k, s, _)| k == key && s == secret).map(|(_, _, account)| *account)
+    }
+
+    pub fn account_of(&self, key: &str) -> Option<usize> {
+        self.keys.iter().find(|(k, _, _)| k == key).map(|(_, _, account)| *account)
+    }
+
+    /// Answers 429 to everything until then.
+    pub fn throttle_until(&mut self, until: Nanos) {
+        self.throttled_until = until;
+    }
+
+    /// The two headers, or HTTP Basic with the key as user.
+    fn authenticate(&self, request: &Request) -> Option<usize> {
+        if let (Some(key), Some(secret)) = (request.header("apca-api-key-id"), request.header("apca-api-secret-key")) {
+            return self.find(key, secret);
+        }
+        let basic = request.header("authorization")?.strip_prefix("Basic ")?;
+        let text = String::from_utf8(STANDARD.decode(basic.trim()).ok()?).ok()?;
+        let (key, secret) = text.split_once(':')?;
+        self.find(key, secret)
+    }
+
+    /// Carries out one request and writes its response.
+    pub fn handle(
+        &mut self,
+        venue: &mut Venue,
+        tape: &mut Tape,
+        faults: &mut Faults,
+        request: &Request,
+        out: &mut Vec<u8>,
+        now: Nanos,
+    ) -> After {
+        if request.header_has("upgrade", "websocket") {
+            return self.upgrade(request, out);
+        }
+        let _ = &tape;
+        let keep_alive = request.keep_alive;
+        let refuse = |out: &mut Vec<u8>, error: &ApiError, headers: &[(String, String)]| {
+            http::respond(out, error.status, JSON, headers, &error.body(), keep_alive);
+            After::Answered { keep_alive }
+        };
+        let Some(account) = self.authenticate(request) else {
+            let headers = [("WWW-Authenticate".to_owned(), "Bearer, Basic".to_owned())];
+            return refuse(out, &ApiError::unauthorized(), &headers);
+        };
+        let within = self.budgets[account].take(self.per_minute, now);
+        let headers = self.budgets[account].headers(self.per_minute);
+        if !within || now < self.throttled_until {
+            return refuse(out, &ApiError::throttled(), &headers);
+        }
+        let fault = if rest::changes_orders(request) { faults.of_request() } else { RequestFault::None };
+        let bad = |out: &mut Vec<u8>, bad: BadAnswer| match bad {
+            BadAnswer::Unknown(_) => refuse(out, &ApiError::internal(), &headers),
+            BadAnswer::Plain5xx => {
+                let page = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>\r\n";
+                http::respond(out, 502, "text/html", &[], page, keep_alive);
+                After::Answered { keep_alive }
+            }
+        };
+        if let RequestFault::Before(answer) = fault {
+            return bad(out, answer);
+        }
+        match (fault, rest::answer(venue, account, request)) {
+            (RequestFault::Reset, _) => return After::Reset,
+            // It took effect, and nobody is told.
+            (RequestFault::After(answer), Ok(_)) => return bad(out, answer),
+            (_, Ok((204, _))) => no_content(out, &headers, keep_alive),
+            (_, Ok((status, body))) => http::respond(out, status, JSON, &headers, &body, keep_alive),
+            (_, Err(error)) => return refuse(out, &error, &headers),
+        }
+        match fault {
+            RequestFault::Cut(bytes) => After::Cut(bytes),
+            _ => After::Answered { keep_alive },
+        }
+    }
+
+    /// Answers a WebSocket handshake.
+    fn upgrade(&mut self, request: &Request, out: &mut Vec<u8>) -> After {
+        let refuse = |out: &mut Vec<u8>, error: &ApiError| {
+            http::respond(out, error.status, JSON, &[], &error.body(), false);
+            After::Answered { keep_alive: false }
+        };
+        let (Some(key), Some("13")) = (request.header("sec-websocket-key"), request.header("sec-websocket-version"))
+        else {
+            return refuse(out, &ApiError::new(400, 40_010_000, "not a WebSocket handshake of version 13"));
+        };
+        let role = match request.path.trim_end_matches('/') {
+            "/stream" => Role::Trades(TradeSession::default()),
+            _ => return refuse(out, &ApiError::not_found("endpoint not found")),
+        };
+        let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        out.extend_from_slice(head.as_bytes());
+        After::Upgraded(role)
+    }
+}
+
+/// 204: no body, and no length of one.
+fn no_content(out: &mut Vec<u8>, headers: &[(String, String)], keep_alive: bool) {
+    let mut head = "HTTP/1.1 204 No Content\r\n".to_owned();
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(if keep_alive { "Connection: keep-alive\r\n\r\n" } else { "Connection: close\r\n\r\n" });
+    out.extend_from_slice(head.as_bytes());
+}

@@ -1,0 +1,5 @@
+//! Claims about the simulated Alpaca.
+
+mod life;
+mod refusals;
+mod shapes;
