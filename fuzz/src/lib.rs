@@ -5,7 +5,7 @@
 
 mod seeds;
 
-pub use seeds::{MARKET_SEEDS, USER_SEEDS, WS_API_SEEDS};
+pub use seeds::{HEADER_SEEDS, MARKET_SEEDS, REST_SEEDS, USER_SEEDS, WS_API_SEEDS};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -15,8 +15,9 @@ use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as 
 use tollgate::venues::alpaca::updates::Frame;
 use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
 use tollgate::venues::assets::AssetTable;
-use tollgate::venues::binance::account::{AccountDecoder, Names};
+use tollgate::venues::binance::account::{AccountDecoder, Names, rest_error, server_time};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
+use tollgate::venues::binance::limits::header_count;
 use tollgate::venues::binance::response::{self, Answer};
 use tollgate::venues::binance::sbe::{SbeDecoder, SbeMarket};
 use tollgate::venues::binance::snapshot::{Snapshot, SnapshotDecoder};
@@ -181,7 +182,52 @@ impl Bodies {
                 assert!(depth.instrument.index() < SYMBOLS.len());
                 assert!(depth.bids.iter().chain(&depth.asks).all(|level| level.px.0.min(level.qty.0) >= 0));
             }
-            Err(_) => {}
+            // Whatever it was: the question which book it may have changed has an answer.
+            Err(_) => drop(self.sbe.suspect(frame)),
+        }
+    }
+
+    /// A body of a REST answer, through every reader of one but `exchange_info`'s.
+    pub fn rest(&mut self, body: &[u8]) {
+        if let Ok(state) = self.account.balances(body) {
+            is_json(body);
+            assert!(state.balances.iter().all(|balance| balance.free >= 0 && balance.locked >= 0));
+        }
+        if let Ok(fills) = self.account.trades(body) {
+            is_json(body);
+            let Ok(plain) = serde_json::from_slice::<Vec<FillJson>>(body) else { return };
+            assert_eq!(plain.len(), fills.len());
+            for (plain, fill) in plain.iter().zip(&fills) {
+                let got = [fill.last_px.0, fill.last_qty.0, fill.fee];
+                assert_eq!(got, [&plain.price, &plain.qty, &plain.commission].map(fixed));
+                assert_eq!((fill.exec_id.lo, fill.venue_order_id.lo), (plain.id, plain.order_id));
+                assert_eq!(fill.side == Side::Buy, plain.is_buyer);
+            }
+        }
+        if let Ok(orders) = self.account.open_orders(body) {
+            is_json(body);
+            assert!(orders.iter().all(|order| order.order_qty.0 >= 0 && order.cum_qty.0 >= 0));
+        }
+        if let Ok(order) = self.account.order(body) {
+            is_json(body);
+            assert!(order.order_qty.0 >= 0 && order.cum_qty.0 >= 0 && order.order_px.0 >= 0);
+        }
+        if let Ok(time) = server_time(body) {
+            is_json(body);
+            assert!(time >= 0);
+        }
+        if rest_error(body).is_ok() {
+            is_json(body);
+        }
+    }
+
+    /// A line of a REST answer's head, `name: value`.
+    pub fn header(&mut self, line: &[u8]) {
+        let Ok(line) = std::str::from_utf8(line) else { return };
+        let Some((name, value)) = line.split_once(':') else { return };
+        if let Some(count) = header_count(name, value) {
+            assert_eq!(value.trim().parse(), Ok(count.count));
+            assert!(count.interval_s > 0 && count.limit == 0);
         }
     }
 
@@ -378,6 +424,17 @@ struct SnapshotJson {
     last_update_id: u64,
     bids: Vec<[String; 2]>,
     asks: Vec<[String; 2]>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FillJson {
+    id: u64,
+    order_id: u64,
+    price: String,
+    qty: String,
+    commission: String,
+    is_buyer: bool,
 }
 
 #[derive(Deserialize)]

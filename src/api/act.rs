@@ -5,6 +5,7 @@ use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
+use super::keys;
 use super::order_fields::read_order;
 use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 10] = [
+pub const ACTIONS: [&str; 12] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -32,6 +33,8 @@ pub const ACTIONS: [&str; 10] = [
     "set-trading-state",
     "resume",
     "update-risk-config",
+    "store-credentials",
+    "rotate-credentials",
 ];
 
 /// Answers a request's body.
@@ -53,6 +56,8 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
+        "store-credentials" => keys::store(app, fields).await,
+        "rotate-credentials" => keys::rotate(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

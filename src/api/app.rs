@@ -4,6 +4,7 @@ use super::answer::Failure;
 use super::auth::{Access, Caller};
 use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
+use super::keys::KeyDesk;
 use super::tail::SharedView;
 use super::view::View;
 use crate::core::command::{Action, Command};
@@ -42,6 +43,7 @@ pub struct App {
     pub clock: Clock,
     pub access: Access,
     pub home: Home,
+    pub keys: KeyDesk,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
     commands: Tx<Input>,
@@ -98,6 +100,7 @@ impl App {
         info: Info,
         access: Access,
         home: Home,
+        keys: KeyDesk,
         view: SharedView,
         commands: Tx<Input>,
         counters: Counters,
@@ -110,6 +113,7 @@ impl App {
             clock,
             access,
             home,
+            keys,
             limits_turn: tokio::sync::Mutex::new(()),
             commands,
             requests: AtomicU64::new(0),

@@ -43,6 +43,14 @@ impl Query {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
+    /// One that must be there; empty after a fault.
+    pub fn required(&self, name: &'static str) -> String {
+        self.get(name).unwrap_or_else(|| {
+            self.fault(name, "is missing");
+            String::new()
+        })
+    }
+
     pub fn whole(&self, name: &'static str, default: u64) -> u64 {
         let Some(text) = self.get(name) else { return default };
         text.parse().unwrap_or_else(|_| {

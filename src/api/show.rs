@@ -11,12 +11,25 @@ use super::risk_metrics::risk_metrics;
 use super::view::View;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Round, Usd, num};
+use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 9] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events", "risk-metrics"];
+pub const ACTIONS: [&str; 12] = [
+    "status",
+    "portfolio",
+    "positions",
+    "trades",
+    "performance",
+    "orders",
+    "latency",
+    "events",
+    "equity",
+    "candles",
+    "credentials-status",
+    "risk-metrics",
+];
 
 /// Answers a request's query.
 pub fn show(app: &Call, query: Query) -> Answer {
@@ -35,6 +48,8 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
         "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
+        "equity" => query.finish().and_then(|()| ok(equity(&view))),
+        "candles" => candles(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -77,6 +92,7 @@ fn status(app: &App, view: &View) -> Value {
             "trading_state": state.as_str(),
         })).collect::<Vec<_>>(),
         "shutting_down": core.is_shutting_down(),
+        "looks": ACTIONS,
         "run": core.run(),
         "started_at": (run.ts_ns != 0).then(|| time(run.ts_ns)),
         "journal": { "seq": core.seq(), "last_event_at": time(core.now()) },
@@ -184,6 +200,39 @@ fn trades(view: &View, query: Query) -> Answer {
         },
     );
     ok(json!({ "trades": page.0, "next_cursor": page.1 }))
+}
+
+/// The equity of the last day, oldest first, a sample every ten seconds.
+fn equity(view: &View) -> Value {
+    let samples =
+        view.curves().equity().map(|(ts_ns, equity)| json!({ "time": time(ts_ns), "equity_usd": usd(equity) }));
+    json!({ "samples": samples.collect::<Vec<_>>() })
+}
+
+/// The last day of an instrument in minutes of its middle price, oldest first.
+fn candles(view: &View, query: Query) -> Answer {
+    let symbol = query.required("symbol");
+    let exchange = query.get("exchange");
+    query.finish()?;
+    let venue = |inst: &crate::core::portfolio::Inst| venue_name(view, inst.def.venue);
+    let found = view.core().portfolio().defined().find(|inst| {
+        inst.def.symbol.as_str() == symbol && exchange.as_ref().is_none_or(|exchange| venue(inst) == *exchange)
+    });
+    let Some(inst) = found else {
+        let message = format!("{symbol} is not a configured instrument");
+        return Err(Failure::new(StatusCode::NOT_FOUND, "UNKNOWN_INSTRUMENT", message));
+    };
+    let px = |px: crate::domain::Price| Dec { value: px.0, scale: inst.def.px_scale }.to_string();
+    let bars = view.curves().bars(inst.def.id).map(|bar| {
+        json!({
+            "time": time(bar.ts_ns),
+            "open": px(bar.open),
+            "high": px(bar.high),
+            "low": px(bar.low),
+            "close": px(bar.close),
+        })
+    });
+    ok(json!({ "symbol": symbol, "exchange": venue(inst), "candles": bars.collect::<Vec<_>>() }))
 }
 
 /// The latest events, newest first; `types` and `symbol` as the stream knows them. What is older than the memory is in

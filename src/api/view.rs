@@ -3,6 +3,7 @@
 //! Fed with every event of the journal and the decisions kept with it, so what is shown is what was kept. The API, the
 //! closing summary and the latency log read the same `View`. Everything in it is bounded; the oldest goes first.
 
+use super::curves::Curves;
 use super::events::{Item, Ring, items};
 use super::way::Ways;
 use crate::core::Core;
@@ -110,6 +111,7 @@ pub struct View {
     run_start: RunStart,
     ways: Ways,
     stages: Stages,
+    curves: Curves,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -137,6 +139,7 @@ impl View {
             run_start: RunStart::default(),
             ways: Ways::default(),
             stages: Stages::default(),
+            curves: Curves::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -167,6 +170,9 @@ impl View {
                 self.events.push(item);
             }
         }
+        if let Body::Quote(quote) = &event.body {
+            self.curves.on_quote(quote.instrument, quote.mid(), event.ts_ns);
+        }
         self.watch_equity(event);
     }
 
@@ -174,6 +180,10 @@ impl View {
     pub fn begin_events(&mut self, seq: u64) {
         self.events_from = seq;
         self.events.begin(seq);
+    }
+
+    pub fn curves(&self) -> &Curves {
+        &self.curves
     }
 
     pub(super) fn events(&self) -> &Ring {
@@ -297,6 +307,7 @@ impl View {
         let equity = self.core.portfolio().totals.equity;
         let sums = &mut self.performance;
         if sums.equity_start.is_some() {
+            self.curves.on_equity(equity, event.ts_ns);
             sums.equity_high = sums.equity_high.max(equity);
             sums.drawdown_max = sums.drawdown_max.max(sums.equity_high.saturating_sub(equity));
         } else if matches!(event.body, Body::Quote(_))

@@ -180,7 +180,7 @@ impl Venue {
             read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
-            renew_after_ns: millis("renew_after_ms", 60_000..=86_000_000),
+            renew_after_ns: millis("renew_after_ms", 3_000..=86_000_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
             clock_check_ns: millis("clock_check_ms", 1_000..=3_600_000),
             clock_offset_alarm_ns: millis("clock_offset_alarm_ms", 1..=60_000),

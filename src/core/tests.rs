@@ -2,6 +2,7 @@
 
 mod gate;
 mod live;
+mod margin;
 mod oracle;
 mod order_types;
 mod storm;

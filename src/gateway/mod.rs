@@ -23,4 +23,4 @@ pub mod binance;
 mod known;
 mod reports;
 
-pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError};
+pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError, KeyTicket, NewKey};

@@ -2,6 +2,7 @@
 
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
+use super::keeper::{KeeperThread, Place as KeyPlace};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
@@ -72,6 +73,8 @@ pub struct Engine {
     pub started_ns: Nanos,
     /// `None` where none is configured.
     pub store: Option<StoreThread>,
+    /// `None` where no credentials are configured.
+    pub keeper: Option<KeeperThread>,
 }
 
 /// Threads that stop together.
@@ -160,7 +163,8 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        let way_in = WayIn::open(config, &clock)?;
+        let counters = Counters::default();
+        let way_in = WayIn::open(config, &counters, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -179,7 +183,6 @@ impl Engine {
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
-        let counters = Counters::default();
 
         let sim = match &config.sim {
             Some(sim) => Some(start_sim(sim, Box::new(threads.network("sim")?), clock.clone())?),
@@ -189,23 +192,40 @@ impl Engine {
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let mut rescues = Vec::new();
+        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
+            let mut keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
+            // One rotation at a time.
+            let (new_keys, new_keys_rx) = link(1, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
+            let origin = keys.origin.take();
             let parts =
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
-                .gateway(Box::new(threads.network(&gateway_name)?), orders_rx, reports_tx, &threads.wake(&gateway_name))
+                .gateway(
+                    Box::new(threads.network(&gateway_name)?),
+                    orders_rx,
+                    reports_tx,
+                    new_keys_rx,
+                    &threads.wake(&gateway_name),
+                )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            match (origin, rescue.signer()) {
+                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
+                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                }
+                (Some(origin), _) => fixed_keys.push(origin.id),
+                (None, _) => {}
+            }
             rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
@@ -225,8 +245,18 @@ impl Engine {
         begin_run(&mut agent, config, &names, epoch, run);
         threads.add(config, "core", Box::new(agent));
 
+        // Requests that wait for the keeper of keys: people make them, one by one.
+        let (key_asks, key_asks_rx) = bounded(8);
+        let keeper = match &config.credentials {
+            Some(files) => Some(
+                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
+                    .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
+            ),
+            None => None,
+        };
         let control = Control::start(ControlParts {
             config,
+            keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
             way_in,
             clock: &clock,
@@ -271,6 +301,7 @@ impl Engine {
             ends_tx,
             started_ns,
             store,
+            keeper,
         })
     }
 
@@ -296,6 +327,7 @@ fn start_sim(
         ws_api_url: format!("ws://{addr}/ws-api/v3"),
         api_key,
         secret,
+        origin: None,
     };
     Ok((Box::new(venue), keys))
 }

@@ -5,10 +5,12 @@
 mod control;
 pub mod engine;
 mod hours;
-mod keys;
+mod keeper;
+pub mod keys;
 mod log;
 pub mod names;
 mod narrate;
+mod probe;
 mod records;
 mod rescue;
 pub mod sequencer;

@@ -47,11 +47,8 @@ pub fn start(
 /// An account with these balances, in units of 10^-8.
 pub fn account(balances: &[(String, i64)]) -> SimAccount {
     let text = |value| decimal::to_decimal(value, 8).to_string();
-    SimAccount {
-        api_key: made_up_key(),
-        secret: made_up_key(),
-        balances: balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect(),
-    }
+    let balances = balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect();
+    SimAccount::new(&made_up_key(), &made_up_key(), balances)
 }
 
 /// A simulated Alpaca beside it: always open, so that an equity trades at any hour.

@@ -60,6 +60,16 @@ pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
     path
 }
 
+/// Makes `edits` (from, to) in a configuration that is there.
+pub fn config_edit(path: &Path, edits: &[(&str, &str)]) {
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (from, to) in edits {
+        assert!(text.contains(from), "the configuration has no {from:?}");
+        text = text.replace(from, to);
+    }
+    std::fs::write(path, text).unwrap();
+}
+
 /// A process that is killed when the test ends, and whose words are kept.
 pub struct Process {
     pub child: Child,
@@ -177,11 +187,23 @@ impl Sim {
         (account["api_key"].as_str().unwrap().to_owned(), account["secret"].as_str().unwrap().to_owned())
     }
 
+    /// The same venue, asked with another of the account's keys.
+    pub fn with_key(mut self, (key, secret): (String, String)) -> Sim {
+        let account = &mut self.ready["accounts"][0];
+        (account["api_key"], account["secret"]) = (key.into(), secret.into());
+        self
+    }
+
     /// A signed `GET`, computed here and not by the product.
     pub fn signed(&self, path: &str) -> Value {
+        self.signed_with(path, "")
+    }
+
+    /// As `signed`, with parameters, each with an `&` behind it.
+    pub fn signed_with(&self, path: &str, parameters: &str) -> Value {
         let (key, secret) = self.key();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let query = format!("timestamp={now}&recvWindow=60000");
+        let query = format!("{parameters}timestamp={now}&recvWindow=60000");
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(query.as_bytes());
         let signature: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();

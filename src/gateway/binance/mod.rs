@@ -6,6 +6,7 @@ mod clock_sync;
 mod desk;
 mod inflight;
 mod reconcile;
+mod rekey;
 mod renewal;
 mod session;
 #[cfg(test)]
@@ -14,6 +15,8 @@ mod tests;
 use self::calls::Calls;
 use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
+use self::rekey::KeySwap;
+pub use self::rekey::{KeyTicket, NewKey};
 use self::renewal::{NextLink, OldLink, Twice};
 use self::session::{Call, Phase};
 use super::backoff::Backoff;
@@ -148,6 +151,9 @@ pub struct Gateway {
     old: Option<OldLink>,
     renew_at: Nanos,
     twice: Twice,
+    /// Where new keys come from, and one that waits for its link.
+    keys: Option<Rx<NewKey>>,
+    swap: Option<KeySwap>,
     network: Box<dyn Network>,
     rest: Box<dyn Rest>,
     effects: Rx<Effect>,
@@ -217,6 +223,8 @@ impl Gateway {
             old: None,
             renew_at: 0,
             twice: Twice::new(),
+            keys: None,
+            swap: None,
             network,
             rest,
             effects,
@@ -239,6 +247,12 @@ impl Gateway {
             step_after: 0,
             config,
         })
+    }
+
+    /// Takes new keys from there, while it trades.
+    pub fn with_keys(mut self, keys: Rx<NewKey>) -> Gateway {
+        self.keys = Some(keys);
+        self
     }
 }
 

@@ -234,7 +234,8 @@ impl Gateway {
         }
         self.desk.link_lost();
         self.ws.abort();
-        (self.next, self.old) = (None, None);
+        self.forget_next(why);
+        self.old = None;
         self.reconcile = None;
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         let wait = self.backoff.fail();

@@ -18,11 +18,8 @@ fn sim_rig(seed: u64, reports: usize) -> Rig<BinanceSim> {
 
 /// `secret` is what the venue knows of the key that `config` signs with.
 fn keyed_sim_rig(seed: u64, reports: usize, secret: &str, mut config: GatewayConfig) -> Rig<BinanceSim> {
-    let account = SimAccount {
-        api_key: "key".to_owned(),
-        secret: secret.to_owned(),
-        balances: vec![("BTC".to_owned(), "10".to_owned()), ("USDT".to_owned(), "1000000".to_owned())],
-    };
+    let balances = vec![("BTC".to_owned(), "10".to_owned()), ("USDT".to_owned(), "1000000".to_owned())];
+    let account = SimAccount::new("key", secret, balances);
     let instrument = SimInstrument { px_start: 60_000 * E8, ..SimInstrument::btcusdt() };
     let market = SyntheticConfig { instruments: vec![instrument], ..SyntheticConfig::default() };
     let sim = SimConfig { seed, ..SimConfig::new(ADDR, vec![account], MarketSource::Synthetic(market)) };
