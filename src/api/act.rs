@@ -9,8 +9,9 @@ use super::keys;
 use super::order_fields::read_order;
 use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
+use super::transition;
 use super::view::{Outcome, View};
-use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
+use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 12] = [
+pub const ACTIONS: [&str; 16] = [
     "place-order",
     "validate-order",
     "cancel-order",
@@ -33,6 +34,10 @@ pub const ACTIONS: [&str; 12] = [
     "set-trading-state",
     "resume",
     "update-risk-config",
+    "initiate-transition",
+    "approve-transition",
+    "reject-transition",
+    "revert-to-paper",
     "store-credentials",
     "rotate-credentials",
 ];
@@ -56,6 +61,10 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
+        "initiate-transition" => transition::ask(app, fields, Ask::Initiate).await,
+        "approve-transition" => transition::ask(app, fields, Ask::Approve).await,
+        "reject-transition" => transition::ask(app, fields, Ask::Reject).await,
+        "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
         "store-credentials" => keys::store(app, fields).await,
         "rotate-credentials" => keys::rotate(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),

@@ -6,6 +6,7 @@ use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
 use super::keys::KeyDesk;
 use super::tail::SharedView;
+use super::transition::SharedJudge;
 use super::view::View;
 use crate::core::command::{Action, Command};
 use crate::core::event::{Body, Input};
@@ -46,6 +47,8 @@ pub struct App {
     pub keys: KeyDesk,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
+    /// Who judges what is between paper and live; none in an engine without.
+    pub judge: Option<SharedJudge>,
     commands: Tx<Input>,
     requests: AtomicU64,
     answers: AtomicU64,
@@ -115,6 +118,7 @@ impl App {
             home,
             keys,
             limits_turn: tokio::sync::Mutex::new(()),
+            judge: None,
             commands,
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
@@ -170,6 +174,10 @@ impl App {
         if end != std::mem::replace(&mut pulse.end, end) {
             self.events_moved.send_replace(());
         }
+    }
+
+    pub fn with_judge(self, judge: SharedJudge) -> App {
+        App { judge: Some(judge), ..self }
     }
 
     /// The tail has seen all there is.

@@ -65,6 +65,7 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-position"
         | "close-all-positions"
         | "emergency-stop"
+        | "revert-to-paper"
         | "acknowledge" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
@@ -296,6 +297,10 @@ mod tests {
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
         ("update-risk-config", Role::Admin),
+        ("initiate-transition", Role::Admin),
+        ("approve-transition", Role::Admin),
+        ("reject-transition", Role::Admin),
+        ("revert-to-paper", Role::Trader),
         ("store-credentials", Role::Admin),
         ("rotate-credentials", Role::Admin),
     ];

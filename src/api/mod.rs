@@ -40,6 +40,7 @@ mod tail;
 mod tests;
 mod throttle;
 mod tls;
+mod transition;
 mod view;
 mod way;
 
@@ -53,4 +54,5 @@ pub use server::{Door, ListenError, PATH, listen, router, serve};
 pub use summary::Summary;
 pub use tail::{Hlog, Records, SharedView, Tail, Turn};
 pub use tls::ReloadingTls;
+pub use transition::SharedJudge;
 pub use view::{Alarm, Denial, FillNote, Outcome, Performance, RunStart, View};

@@ -11,6 +11,7 @@ use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, Record
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
 use crate::core::sizing::Sizing;
+use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
     VenueState,
@@ -62,6 +63,9 @@ pub struct Alarm {
 /// What became of one request so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// A step between paper and live was taken for it, or was not.
+    pub moved: bool,
+    pub refusal: Option<StepRefusal>,
     pub denial: Option<DenyReason>,
     pub reply: Option<Reply>,
     /// Orders made for it, in their order.
@@ -248,13 +252,21 @@ impl View {
                     outcome.reply = Some(reply);
                 }
             }
+            EffectOf::Moved(moved) => {
+                if let Some(outcome) = self.outcome(moved.request) {
+                    outcome.moved = true;
+                }
+            }
+            EffectOf::StepRefused { request, refusal, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.refusal = Some(refusal);
+                }
+            }
             EffectOf::Cancel(_)
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
-            | EffectOf::Moved(_)
-            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }
@@ -311,7 +323,7 @@ impl View {
             sums.equity_high = sums.equity_high.max(equity);
             sums.drawdown_max = sums.drawdown_max.max(sums.equity_high.saturating_sub(equity));
         } else if matches!(event.body, Body::Quote(_))
-            && self.core.venues().all(|(_, _, state)| state == VenueState::Ready)
+            && self.core.venues().all(|(id, _, state)| state == VenueState::Ready || self.core.road().is_live_venue(id))
             && self.core.portfolio().defined().all(|inst| inst.quote_ns != 0)
         {
             // Balances are stated and everything has a price: the first equity that means something.

@@ -18,3 +18,4 @@ mod renewal;
 mod rotation;
 mod sim;
 mod support;
+mod transition;
