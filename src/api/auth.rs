@@ -60,6 +60,7 @@ pub fn role_to_act(action: &str) -> Role {
     match action {
         "place-order"
         | "validate-order"
+        | "replace-order"
         | "cancel-order"
         | "cancel-all-orders"
         | "close-position"
@@ -289,6 +290,7 @@ mod tests {
     const ROLES: &[(&str, Role)] = &[
         ("place-order", Role::Trader),
         ("validate-order", Role::Trader),
+        ("replace-order", Role::Trader),
         ("cancel-order", Role::Trader),
         ("cancel-all-orders", Role::Trader),
         ("close-position", Role::Trader),

@@ -28,6 +28,7 @@ mod keys;
 mod login;
 mod order_fields;
 mod query;
+mod replace;
 mod replies;
 mod risk_config;
 mod risk_metrics;

@@ -260,6 +260,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
         DenyReason::RiskScoreAboveMax { score, max, .. } => both(score.to_string(), max.to_string()),
         DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
+        DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
         | DenyReason::NotLive { .. }

@@ -213,7 +213,11 @@ impl View {
 
     fn on_effect(&mut self, event: &Event, decided_ns: Nanos, effect: &RecordedEffect) {
         match *effect {
-            EffectOf::Place(order) => self.ways.on_place(order.order, event, decided_ns, &mut self.stages),
+            EffectOf::Place(_) | EffectOf::PlaceList { .. } | EffectOf::Replace { .. } => {
+                for order in effect.sends().into_iter().flatten() {
+                    self.ways.on_place(order.order, event, decided_ns, &mut self.stages);
+                }
+            }
             EffectOf::Accepted { request, order } => {
                 if let Some(outcome) = self.outcome(request) {
                     outcome.orders.push(order);
@@ -263,6 +267,7 @@ impl View {
                 }
             }
             EffectOf::Cancel(_)
+            | EffectOf::Amend { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }

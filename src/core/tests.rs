@@ -1,6 +1,7 @@
 //! Claims about the core, each a short story of events.
 
 mod gate;
+mod lists;
 mod live;
 mod margin;
 mod oracle;

@@ -3,6 +3,7 @@
 
 mod calls;
 mod clock_sync;
+mod compound;
 mod desk;
 mod inflight;
 mod reconcile;

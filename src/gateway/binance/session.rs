@@ -85,6 +85,14 @@ impl Gateway {
                 EffectOf::Place(order) if order.get().venue == venue => {
                     self.desk.place(&mut self.ws, order.get(), self.phase == Phase::Ready);
                 }
+                EffectOf::PlaceList { kind, first, second, third } if first.get().venue == venue => {
+                    let legs = [first.get(), second.get(), third.as_ref().unwrap_or(second).get()];
+                    self.desk.place_list(&mut self.ws, *kind, legs, self.phase == Phase::Ready);
+                }
+                EffectOf::Replace { cancel, mode, new } if cancel.venue == venue => {
+                    self.desk.replace(&mut self.ws, cancel, *mode, new.get(), self.phase == Phase::Ready);
+                }
+                EffectOf::Amend { order, qty } if order.venue == venue => self.desk.amend(&mut self.ws, order, *qty),
                 EffectOf::Cancel(cancel) if cancel.venue == venue => self.desk.cancel(&mut self.ws, cancel),
                 EffectOf::CancelAll { venue: of, instrument } if *of == venue => {
                     self.desk.cancel_all(&mut self.ws, *instrument);

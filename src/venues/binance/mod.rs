@@ -9,6 +9,7 @@
 //! the second accepts with the same values; tests hold it to that on every recorded frame and on mutated ones.
 
 pub mod account;
+pub mod compound;
 pub mod decode;
 mod digits;
 pub mod errors;

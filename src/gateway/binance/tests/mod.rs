@@ -143,9 +143,7 @@ impl<V: Peer> Rig<V> {
         self.core.on_event(&event, &mut self.out);
         let mut placed = Vec::new();
         for effect in self.out.effects() {
-            if let crate::core::effect::EffectOf::Place(order) = effect {
-                placed.push(order.get().order);
-            }
+            placed.extend(effect.sends().into_iter().flatten().map(|order| order.get().order));
             assert!(self.effects.try_send(*effect).is_ok());
         }
         placed
