@@ -6,6 +6,7 @@ use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
 use super::keys;
+use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
 use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
@@ -92,7 +93,7 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         Wish::List(list) => (list.first, Action::PlaceList(list)),
     };
     let deadline = app.deadline();
-    let request = app.send(action, &why)?;
+    let request = once::send(app, app.once.as_ref(), action, &why)?;
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {

@@ -26,6 +26,7 @@ mod guard;
 mod health;
 mod keys;
 mod login;
+mod once;
 mod order_fields;
 mod query;
 mod replace;

@@ -5,6 +5,7 @@
 
 use super::curves::Curves;
 use super::events::{Item, Ring, items};
+use super::once::Keys;
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
@@ -116,6 +117,7 @@ pub struct View {
     ways: Ways,
     stages: Stages,
     curves: Curves,
+    keys: Keys,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -144,6 +146,7 @@ impl View {
             ways: Ways::default(),
             stages: Stages::default(),
             curves: Curves::default(),
+            keys: Keys::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -153,8 +156,10 @@ impl View {
     pub fn apply(&mut self, event: &Event, decided_ns: Nanos, effects: impl Iterator<Item = RecordedEffect>) {
         self.scratch.clear();
         self.core.on_event(event, &mut self.scratch);
-        if let Body::Start { .. } = event.body {
-            self.on_start(event);
+        match &event.body {
+            Body::Start { .. } => self.on_start(event),
+            Body::Command(command) => self.keys.on_command(command),
+            _ => {}
         }
         self.ways.on_event(event, &mut self.stages);
         if event.seq < self.events_from {
@@ -190,6 +195,10 @@ impl View {
         &self.curves
     }
 
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     pub(super) fn events(&self) -> &Ring {
         &self.events
     }
@@ -202,10 +211,11 @@ impl View {
     fn on_start(&mut self, event: &Event) {
         self.run_start =
             RunStart { ts_ns: event.ts_ns, counters: *self.core.counters(), pnl: self.core.portfolio().totals.pnl() };
-        // Latency, equity and requests are those of a run.
+        // Latency, equity and requests are those of a run, but for requests that may be sent again in another.
         self.stages = Stages::default();
         self.ways = Ways::default();
-        self.requests.clear();
+        let keys = &self.keys;
+        self.requests.retain(|request, _| keys.holds(*request));
         self.alarms_total = 0;
         self.performance.equity_start = None;
         self.performance.drawdown_max = Usd::ZERO;
