@@ -487,6 +487,13 @@ fn limits(risk: &config::Risk) -> Limits {
         correlation_samples_min: risk.correlation_samples_min,
         correlation_sample_ns: risk.correlation_sample_ns,
         hours: hours::rule(&risk.trading_hours),
+        stop_loss_ppm: risk.stop_loss_ppm,
+        take_profit_ppm: risk.take_profit_ppm,
+        risk_per_trade_ppm: risk.risk_per_trade_ppm,
+        sizing_volatility_ppm: risk.sizing_volatility_ppm,
+        volatility_assumed_ppm: risk.volatility_assumed_ppm,
+        value_at_risk_max: risk.value_at_risk_max,
+        risk_score_max: risk.risk_score_max,
     }
 }
 
