@@ -27,6 +27,7 @@ use crate::telemetry::{Clock, Counters};
 use crate::transition::Judge;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,18 +121,12 @@ struct Threads {
     reactors: Vec<Reactor>,
     places: BTreeMap<String, Place>,
     agents: Vec<Vec<(usize, Box<dyn Agent>)>>,
-    tls: TlsClient,
 }
 
 impl Threads {
     fn new(config: &Config) -> Result<Threads, StartError> {
-        let mut threads = Threads {
-            wakes: Vec::new(),
-            reactors: Vec::new(),
-            places: BTreeMap::new(),
-            agents: Vec::new(),
-            tls: TlsClient::new(None)?,
-        };
+        let mut threads =
+            Threads { wakes: Vec::new(), reactors: Vec::new(), places: BTreeMap::new(), agents: Vec::new() };
         for (thread, plan) in config.threads.iter().enumerate() {
             let wake = Wake::default();
             let reactor =
@@ -151,10 +146,12 @@ impl Threads {
         self.places.get(agent).map(|p| p.wake.clone()).unwrap_or_default()
     }
 
-    fn network(&self, agent: &str) -> Result<TcpNetwork, StartError> {
+    /// `ca_file` is believed besides the public authorities.
+    fn network(&self, agent: &str, ca_file: Option<&Path>) -> Result<TcpNetwork, StartError> {
+        let tls = TlsClient::new(ca_file)?;
         let thread = self.places.get(agent).map_or(0, |p| p.thread);
         self.reactors[thread]
-            .network(&self.tls)
+            .network(&tls)
             .map_err(|cause| StartError::System { what: "no sockets for a thread", cause })
     }
 
@@ -220,7 +217,7 @@ impl Engine {
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
                 .gateway(
-                    Box::new(threads.network(&gateway_name)?),
+                    Box::new(threads.network(&gateway_name, venue.ca_file.as_deref())?),
                     orders_rx,
                     reports_tx,
                     permits,
@@ -229,12 +226,18 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let feed = parts
-                .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
+                .feed(
+                    Box::new(threads.network("feed", venue.ca_file.as_deref())?),
+                    market_tx.clone(),
+                    &threads.wake("feed"),
+                )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             match (origin, rescue.signer()) {
                 (Some(origin), Some(signer)) if !origin.is_encrypted() => {
-                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    let probe =
+                        parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+                    let venue = venue.name.clone();
                     key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
                 }
                 (Some(origin), _) => fixed_keys.push(origin.id),
@@ -359,7 +362,7 @@ impl Simulated {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
             let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
-            let venue = simulated::start(sim, accounts, Box::new(threads.network("sim")?), clock.clone())?;
+            let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
             let addr = venue.local_addr();
             let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
             all.binance = known.into_iter().map(keys).collect();
@@ -368,7 +371,7 @@ impl Simulated {
         if let Some(alpaca) = sim.alpaca.as_ref().filter(|_| trades(config::VenueKind::Alpaca)) {
             let account = simulated::alpaca_account(sim.seed, alpaca.cash);
             let (key, secret) = (account.key.clone(), account.secret.clone());
-            let network = Box::new(threads.network("sim")?);
+            let network = Box::new(threads.network("sim", None)?);
             let venue = simulated::start_alpaca(alpaca, sim.seed, account, network, clock.clone())?;
             all.alpaca = Some(simulated_keys(&venue.local_addr(), "/stream", key, secret));
             all.agents.push(Box::new(venue));
@@ -511,6 +514,13 @@ fn limits(risk: &config::Risk) -> Limits {
         correlation_samples_min: risk.correlation_samples_min,
         correlation_sample_ns: risk.correlation_sample_ns,
         hours: hours::rule(&risk.trading_hours),
+        stop_loss_ppm: risk.stop_loss_ppm,
+        take_profit_ppm: risk.take_profit_ppm,
+        risk_per_trade_ppm: risk.risk_per_trade_ppm,
+        sizing_volatility_ppm: risk.sizing_volatility_ppm,
+        volatility_assumed_ppm: risk.volatility_assumed_ppm,
+        value_at_risk_max: risk.value_at_risk_max,
+        risk_score_max: risk.risk_score_max,
     }
 }
 

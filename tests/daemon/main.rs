@@ -20,4 +20,5 @@ mod rotation;
 mod sbe;
 mod sim;
 mod support;
+mod tls;
 mod transition;
