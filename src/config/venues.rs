@@ -143,6 +143,8 @@ pub struct Venue {
     pub connections: usize,
     /// Levels of a book's REST snapshot, a side.
     pub depth_snapshot_levels: u32,
+    /// A PEM file of certificate authorities to believe for this venue; without it, the public ones.
+    pub ca_file: Option<PathBuf>,
     /// How long the venue may take to act on a signed request before it must refuse it.
     pub recv_window_ns: Nanos,
     pub connect_timeout_ns: Nanos,
@@ -198,6 +200,7 @@ impl Venue {
             equity_feed: equity_feed(&s, kind),
             connections: s.whole_opt("connections", 1..=2).unwrap_or(1) as usize,
             depth_snapshot_levels: whole("depth_snapshot_levels", 5..=5_000) as u32,
+            ca_file: s.text_opt("ca_file").map(PathBuf::from),
             recv_window_ns: millis("recv_window_ms", 1..=60_000),
             connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
             request_timeout_ns: s.millis("request_timeout_ms", 10..=60_000),

@@ -27,6 +27,7 @@ use crate::telemetry::{Clock, Counters};
 use crate::transition::Judge;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,18 +121,12 @@ struct Threads {
     reactors: Vec<Reactor>,
     places: BTreeMap<String, Place>,
     agents: Vec<Vec<(usize, Box<dyn Agent>)>>,
-    tls: TlsClient,
 }
 
 impl Threads {
     fn new(config: &Config) -> Result<Threads, StartError> {
-        let mut threads = Threads {
-            wakes: Vec::new(),
-            reactors: Vec::new(),
-            places: BTreeMap::new(),
-            agents: Vec::new(),
-            tls: TlsClient::new(None)?,
-        };
+        let mut threads =
+            Threads { wakes: Vec::new(), reactors: Vec::new(), places: BTreeMap::new(), agents: Vec::new() };
         for (thread, plan) in config.threads.iter().enumerate() {
             let wake = Wake::default();
             let reactor =
@@ -151,10 +146,12 @@ impl Threads {
         self.places.get(agent).map(|p| p.wake.clone()).unwrap_or_default()
     }
 
-    fn network(&self, agent: &str) -> Result<TcpNetwork, StartError> {
+    /// `ca_file` is believed besides the public authorities.
+    fn network(&self, agent: &str, ca_file: Option<&Path>) -> Result<TcpNetwork, StartError> {
+        let tls = TlsClient::new(ca_file)?;
         let thread = self.places.get(agent).map_or(0, |p| p.thread);
         self.reactors[thread]
-            .network(&self.tls)
+            .network(&tls)
             .map_err(|cause| StartError::System { what: "no sockets for a thread", cause })
     }
 
@@ -194,7 +191,7 @@ impl Engine {
         let sim = match &config.sim {
             Some(sim) => {
                 let live = config.venues.iter().any(|v| v.environment != config::Environment::Paper);
-                Some(start_sim(sim, live, Box::new(threads.network("sim")?), clock.clone())?)
+                Some(start_sim(sim, live, Box::new(threads.network("sim", None)?), clock.clone())?)
             }
             None => None,
         };
@@ -224,7 +221,7 @@ impl Engine {
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
                 .gateway(
-                    Box::new(threads.network(&gateway_name)?),
+                    Box::new(threads.network(&gateway_name, venue.ca_file.as_deref())?),
                     orders_rx,
                     reports_tx,
                     permits,
@@ -233,12 +230,18 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let feed = parts
-                .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
+                .feed(
+                    Box::new(threads.network("feed", venue.ca_file.as_deref())?),
+                    market_tx.clone(),
+                    &threads.wake("feed"),
+                )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             match (origin, rescue.signer()) {
                 (Some(origin), Some(signer)) if !origin.is_encrypted() => {
-                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    let probe =
+                        parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+                    let venue = venue.name.clone();
                     key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
                 }
                 (Some(origin), _) => fixed_keys.push(origin.id),

@@ -19,4 +19,5 @@ mod rotation;
 mod sbe;
 mod sim;
 mod support;
+mod tls;
 mod transition;
