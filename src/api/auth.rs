@@ -65,7 +65,7 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-position"
         | "close-all-positions"
         | "emergency-stop"
-        | "acknowledge" => Role::Trader,
+        | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
         _ => Role::Admin,
@@ -298,6 +298,7 @@ mod tests {
         ("update-risk-config", Role::Admin),
         ("store-credentials", Role::Admin),
         ("rotate-credentials", Role::Admin),
+        ("acknowledge-alert", Role::Trader),
     ];
 
     #[test]

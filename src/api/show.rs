@@ -1,6 +1,7 @@
 //! `GET`: what is, as the journal has it.
 
 use super::act::unknown_action;
+use super::alerts;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 11] = [
+pub const ACTIONS: [&str; 12] = [
     "status",
     "portfolio",
     "positions",
@@ -27,6 +28,7 @@ pub const ACTIONS: [&str; 11] = [
     "equity",
     "candles",
     "credentials-status",
+    "alerts",
 ];
 
 /// Answers a request's query.
@@ -47,6 +49,7 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "events" => events(&view, query),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
         "candles" => candles(&view, query),
+        "alerts" => alerts::show(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

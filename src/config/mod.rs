@@ -8,6 +8,7 @@
 //! hand and not through `serde`: serde stops at the first fault, and takes numbers through a binary float. Secrets
 //! never stand in the text; it says only where they are.
 
+mod alerts;
 mod check;
 mod credentials;
 mod engine;
@@ -21,6 +22,7 @@ mod venues;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{AlertAct, Alerts};
 pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
@@ -54,6 +56,7 @@ pub struct Config {
     /// May be empty: then only people and programs trade. A strategy's id is its place here plus one.
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
+    pub alerts: Alerts,
     pub log: Log,
     pub telemetry: Telemetry,
     /// `None` where no trade store is kept.
@@ -91,6 +94,7 @@ impl Config {
             credentials: root.section_opt("credentials").map(CredentialFiles::read),
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
+            alerts: root.section_opt("alerts").map_or_else(Alerts::default, Alerts::read),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
             store: root.section_opt("store").and_then(Store::read),

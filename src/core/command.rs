@@ -174,12 +174,16 @@ pub enum Action {
         /// Whether it was done.
         done: bool,
     },
+    /// Somebody has seen an alert.
+    Acknowledge {
+        alert: u64,
+    },
 }
 wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
     9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
-    13 => Transition(ask),
+    13 => Transition(ask), 14 => Acknowledge { alert },
 });
 
 /// What a person asks for between paper and live.

@@ -76,6 +76,13 @@ impl Core {
             }
             // Judged on the journal; the answer is the step that comes of it.
             Action::Transition(_) => return,
+            Action::Acknowledge { alert } => {
+                if self.acknowledge(alert, command.who, out) {
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
+            }
             // The journal has it; that is all that was wanted.
             Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
