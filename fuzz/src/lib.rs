@@ -5,7 +5,7 @@
 
 mod seeds;
 
-pub use seeds::{HEADER_SEEDS, MARKET_SEEDS, REST_SEEDS, USER_SEEDS, WS_API_SEEDS};
+pub use seeds::{MARKET_SEEDS, USER_SEEDS, WS_API_SEEDS};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -27,6 +27,25 @@ use tollgate::venues::binance::{Market, MarketDecoder, SymbolTable};
 /// Bodies of exchangeInfo.
 pub const EXCHANGE_INFO_SEEDS: &[&str] = &[
     r#"{"timezone":"UTC","serverTime":1789567200000,"rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":100}],"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","baseAssetPrecision":8,"quoteAsset":"USDT","quoteAssetPrecision":8,"filters":[{"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"1000000.00000000","tickSize":"0.01000000"},{"filterType":"LOT_SIZE","minQty":"0.00001000","maxQty":"9000.00000000","stepSize":"0.00001000"},{"filterType":"NOTIONAL","minNotional":"5.00000000","applyMinToMarket":true,"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5},{"filterType":"NEW_ONE","limit":[1,{"a":null}]}]}]}"#,
+];
+
+/// Bodies of REST answers: an account, fills, open orders, an order, the time, a refusal.
+pub const REST_SEEDS: &[&str] = &[
+    r#"{"makerCommission":15,"commissionRates":{"maker":"0.00150000","taker":"0.00150000","buyer":"0.00000000","seller":"0.00000000"},"canTrade":true,"canWithdraw":true,"updateTime":1660801833000,"accountType":"SPOT","balances":[{"asset":"BTC","free":"4723846.89208129","locked":"0.00000000"},{"asset":"BNB","free":"4763368.68006011","locked":"1.00000000"}],"permissions":["SPOT"],"uid":354937868}"#,
+    r#"[{"symbol":"BTCUSDT","id":28457,"orderId":100234,"orderListId":-1,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","commission":"10.10000000","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,"isMaker":false,"isBestMatch":true},{"symbol":"ETHUSDT","id":28458,"orderId":100235,"orderListId":-1,"price":"4.1","qty":"1","quoteQty":"4.1","commission":"-0.00000001","commissionAsset":"ETH","time":1499865549591,"isBuyer":false,"isMaker":true,"isBestMatch":true}]"#,
+    r#"[{"symbol":"BTCUSDT","orderId":1,"orderListId":-1,"clientOrderId":"tg000000070000000000000040","price":"0.1","origQty":"1.0","executedQty":"0.0","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.0","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"BUY","stopPrice":"0.0","icebergQty":"0.0","time":1499827319559,"updateTime":1499827319559,"isWorking":true,"workingTime":1499827319559,"selfTradePreventionMode":"NONE"}]"#,
+    r#"{"symbol":"ETHUSDT","orderId":28,"orderListId":-1,"clientOrderId":"6gCrw2kRUAF9CvJDGP16IP","transactTime":1507725176595,"price":"1.00000000","origQty":"10.00000000","executedQty":"10.00000000","cummulativeQuoteQty":"10.00000000","status":"FILLED","timeInForce":"GTC","type":"MARKET","side":"SELL"}"#,
+    r#"{"serverTime":1499827319559}"#,
+    r#"{"code":-1121,"msg":"Invalid symbol."}"#,
+];
+
+/// Lines of a REST answer's head.
+pub const HEADER_SEEDS: &[&str] = &[
+    "X-MBX-USED-WEIGHT-1M: 27",
+    "x-mbx-order-count-10s: 3",
+    "X-MBX-ORDER-COUNT-1D: 160000",
+    "x-mbx-used-weight: 1",
+    "Retry-After: 17",
 ];
 
 /// Binary frames of market streams: best bid and ask, trades, diff, snapshot.

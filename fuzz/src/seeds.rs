@@ -31,22 +31,3 @@ pub const WS_API_SEEDS: &[&str] = &[
     r#"{"id":"m0000000000000001","status":200,"result":[{"symbol":"BTCUSDT","id":1650422481,"orderId":12569099453,"orderListId":-1,"price":"23416.10000000","qty":"0.00635000","quoteQty":"148.69223500","commission":"0.00000000","commissionAsset":"BNB","time":1660801715793,"isBuyer":false,"isMaker":true,"isBestMatch":true}]}"#,
     r#"{"id":"b0000000000000001","status":200,"result":{"canTrade":true,"updateTime":1660801833000,"balances":[{"asset":"BTC","free":"1.3447112","locked":"0.08600000"}]}}"#,
 ];
-
-/// Bodies of REST answers: an account, fills, open orders, an order, the time, a refusal.
-pub const REST_SEEDS: &[&str] = &[
-    r#"{"makerCommission":15,"commissionRates":{"maker":"0.00150000","taker":"0.00150000","buyer":"0.00000000","seller":"0.00000000"},"canTrade":true,"canWithdraw":true,"updateTime":1660801833000,"accountType":"SPOT","balances":[{"asset":"BTC","free":"4723846.89208129","locked":"0.00000000"},{"asset":"BNB","free":"4763368.68006011","locked":"1.00000000"}],"permissions":["SPOT"],"uid":354937868}"#,
-    r#"[{"symbol":"BTCUSDT","id":28457,"orderId":100234,"orderListId":-1,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","commission":"10.10000000","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,"isMaker":false,"isBestMatch":true},{"symbol":"ETHUSDT","id":28458,"orderId":100235,"orderListId":-1,"price":"4.1","qty":"1","quoteQty":"4.1","commission":"-0.00000001","commissionAsset":"ETH","time":1499865549591,"isBuyer":false,"isMaker":true,"isBestMatch":true}]"#,
-    r#"[{"symbol":"BTCUSDT","orderId":1,"orderListId":-1,"clientOrderId":"tg000000070000000000000040","price":"0.1","origQty":"1.0","executedQty":"0.0","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.0","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"BUY","stopPrice":"0.0","icebergQty":"0.0","time":1499827319559,"updateTime":1499827319559,"isWorking":true,"workingTime":1499827319559,"selfTradePreventionMode":"NONE"}]"#,
-    r#"{"symbol":"ETHUSDT","orderId":28,"orderListId":-1,"clientOrderId":"6gCrw2kRUAF9CvJDGP16IP","transactTime":1507725176595,"price":"1.00000000","origQty":"10.00000000","executedQty":"10.00000000","cummulativeQuoteQty":"10.00000000","status":"FILLED","timeInForce":"GTC","type":"MARKET","side":"SELL"}"#,
-    r#"{"serverTime":1499827319559}"#,
-    r#"{"code":-1121,"msg":"Invalid symbol."}"#,
-];
-
-/// Lines of a REST answer's head.
-pub const HEADER_SEEDS: &[&str] = &[
-    "X-MBX-USED-WEIGHT-1M: 27",
-    "x-mbx-order-count-10s: 3",
-    "X-MBX-ORDER-COUNT-1D: 160000",
-    "x-mbx-used-weight: 1",
-    "Retry-After: 17",
-];

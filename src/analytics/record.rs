@@ -316,7 +316,11 @@ impl Recorder {
     fn on_effect(&mut self, event: &Event, effect: &RecordedEffect, rows: &mut Vec<Row>) {
         let (seq, ts_ns) = (event.seq, event.ts_ns);
         match *effect {
-            EffectOf::Place(order) => self.on_place(seq, ts_ns, &order, rows),
+            EffectOf::Place(_) | EffectOf::PlaceList { .. } | EffectOf::Replace { .. } => {
+                for order in effect.sends().iter().flatten() {
+                    self.on_place(seq, ts_ns, order, rows);
+                }
+            }
             EffectOf::Order(update) => rows.push(Row::Order(OrderRow {
                 mode: self.mode(update.venue),
                 order: update.order,
@@ -366,6 +370,7 @@ impl Recorder {
             }
             EffectOf::Cancel(_)
             | EffectOf::StepRefused { .. }
+            | EffectOf::Amend { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
@@ -497,6 +502,8 @@ fn action(action: &Action) -> &'static str {
         Action::Transition(Ask::Approve) => "approve-transition",
         Action::Transition(Ask::Reject) => "reject-transition",
         Action::Transition(Ask::Revert) => "revert-to-paper",
+        Action::PlaceList(_) => "place-order",
+        Action::Replace { .. } | Action::Amend { .. } => "replace-order",
     }
 }
 

@@ -7,25 +7,28 @@ use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
 use super::keys;
-use super::order_fields::read_order;
+use super::once;
+use super::order_fields::{Wish, read_order, read_wish};
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::risk_config;
+use super::transition;
 use super::view::{Outcome, View};
-use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
+use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
 use crate::credentials::Role;
-use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, VenueId};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueId};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 13] = [
+pub const ACTIONS: [&str; 18] = [
     "place-order",
     "validate-order",
+    "replace-order",
     "cancel-order",
     "cancel-all-orders",
     "close-position",
@@ -34,6 +37,10 @@ pub const ACTIONS: [&str; 13] = [
     "set-trading-state",
     "resume",
     "update-risk-config",
+    "initiate-transition",
+    "approve-transition",
+    "reject-transition",
+    "revert-to-paper",
     "store-credentials",
     "rotate-credentials",
     "acknowledge-alert",
@@ -50,6 +57,7 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
     match action.as_str() {
         "place-order" => place(app, fields).await,
         "validate-order" => validate(app, fields).await,
+        "replace-order" => super::replace::replace(app, fields).await,
         "cancel-order" => cancel(app, fields).await,
         "cancel-all-orders" => close(app, fields, Reach::Orders).await,
         "close-position" => close(app, fields, Reach::Instrument).await,
@@ -58,6 +66,10 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
+        "initiate-transition" => transition::ask(app, fields, Ask::Initiate).await,
+        "approve-transition" => transition::ask(app, fields, Ask::Approve).await,
+        "reject-transition" => transition::ask(app, fields, Ask::Reject).await,
+        "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
         "store-credentials" => keys::store(app, fields).await,
         "rotate-credentials" => keys::rotate(app, fields).await,
         "acknowledge-alert" => alerts::acknowledge(app, fields).await,
@@ -78,9 +90,13 @@ fn told(finished: Result<(), Vec<FieldFault>>) -> Failure {
 
 async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
-    let (order, why) = read_order(app, fields)?;
+    let (wish, why) = read_wish(app, fields)?;
+    let (order, action) = match wish {
+        Wish::One(order) => (order, Action::Place(order)),
+        Wish::List(list) => (list.first, Action::PlaceList(list)),
+    };
     let deadline = app.deadline();
-    let request = app.send(Action::Place(order), &why)?;
+    let request = once::send(app, app.once.as_ref(), action, &why)?;
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
@@ -91,8 +107,7 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (status, reply) = {
         let view = app.view.lock();
         let Some(order) = settled.or_else(|| find(&view, id)) else { return pending(unanswered(request)) };
-        let order_reply = OrderReply::new(&view, &order);
-        (order.status, PlaceReply { request_id: request.to_string(), settled: settled.is_some(), order: order_reply })
+        (order.status, place_reply(&view, request, settled.is_some(), &order))
     };
     match status {
         OrdStatus::Rejected => Err(rejected(&reply)),
@@ -102,15 +117,43 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
 }
 
 #[derive(Serialize)]
-struct PlaceReply {
+pub(super) struct PlaceReply {
     request_id: String,
     /// False where the time to answer came first: `status` is then what is known so far.
     settled: bool,
     #[serde(flatten)]
     order: OrderReply,
+    /// The other orders of its list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    legs: Vec<OrderReply>,
 }
 
-fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
+pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order: &Order) -> PlaceReply {
+    let all = view.core().orders();
+    let of_list = |o: &&Order| order.list != OrderId::FOREIGN && o.list == order.list && o.id != order.id;
+    let mut legs: Vec<&Order> = all.live().chain(all.closed()).filter(of_list).collect();
+    legs.sort_by_key(|o| o.id);
+    PlaceReply {
+        request_id: request.to_string(),
+        settled,
+        order: OrderReply::new(view, order),
+        legs: legs.into_iter().map(|o| OrderReply::new(view, o)).collect(),
+    }
+}
+
+/// The order that a field names: by our id, by the id that the venue knows, or by the asker's own. Its text, for words.
+pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (String, Option<Order>) {
+    let Some(text) = fields.id(field) else { return (String::new(), None) };
+    let view = app.view.lock();
+    let core = view.core();
+    let made = OrderId::from_client_text(text.as_bytes(), core.epoch());
+    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(&text)) } else { None };
+    let id = made.or_else(own).or_else(|| text.parse().ok().map(OrderId));
+    let order = id.and_then(|id| find(&view, id));
+    (text, order)
+}
+
+pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
     let denial = DenialReply::new(reason);
     let details = json!({
         "rule": denial.code,
@@ -123,7 +166,7 @@ fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failur
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
 }
 
-fn rejected(reply: &PlaceReply) -> Failure {
+pub(super) fn rejected(reply: &PlaceReply) -> Failure {
     let message = match &reply.order.venue_says {
         Some(words) if words.code != 0 => {
             format!("{} rejected the order: {} ({})", reply.order.exchange, words.message, words.code)
@@ -154,12 +197,12 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
 
 async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
-    let text = fields.id("order_id");
+    let (text, known) = named_order(app, &fields, "order_id");
     let why = fields.text_opt("reason").unwrap_or_default();
     fields.finish().map_err(Failure::fields)?;
-    let text = text.unwrap_or_default();
     let epoch = app.view.lock().core().epoch();
-    let id = OrderId::from_client_text(text.as_bytes(), epoch).or_else(|| text.parse().ok().map(OrderId));
+    let id = known.map(|order| order.id).or_else(|| OrderId::from_client_text(text.as_bytes(), epoch));
+    let id = id.or_else(|| text.parse().ok().map(OrderId));
     let Some(id) = id else {
         return Err(Failure::field(
             "order_id",
@@ -184,8 +227,7 @@ async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let reply = {
         let view = app.view.lock();
         let order = closed.or_else(|| find(&view, id)).unwrap_or(order);
-        let order = OrderReply::new(&view, &order);
-        PlaceReply { request_id: request.to_string(), settled: closed.is_some(), order }
+        place_reply(&view, request, closed.is_some(), &order)
     };
     if reply.settled { ok(reply) } else { pending(reply) }
 }
@@ -398,7 +440,7 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
     if complete { ok(reply) } else { pending(reply) }
 }
 
-fn find(view: &View, id: OrderId) -> Option<Order> {
+pub(super) fn find(view: &View, id: OrderId) -> Option<Order> {
     view.core().orders().get(id).copied()
 }
 

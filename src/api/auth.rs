@@ -60,11 +60,13 @@ pub fn role_to_act(action: &str) -> Role {
     match action {
         "place-order"
         | "validate-order"
+        | "replace-order"
         | "cancel-order"
         | "cancel-all-orders"
         | "close-position"
         | "close-all-positions"
         | "emergency-stop"
+        | "revert-to-paper"
         | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
@@ -288,6 +290,7 @@ mod tests {
     const ROLES: &[(&str, Role)] = &[
         ("place-order", Role::Trader),
         ("validate-order", Role::Trader),
+        ("replace-order", Role::Trader),
         ("cancel-order", Role::Trader),
         ("cancel-all-orders", Role::Trader),
         ("close-position", Role::Trader),
@@ -296,6 +299,10 @@ mod tests {
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
         ("update-risk-config", Role::Admin),
+        ("initiate-transition", Role::Admin),
+        ("approve-transition", Role::Admin),
+        ("reject-transition", Role::Admin),
+        ("revert-to-paper", Role::Trader),
         ("store-credentials", Role::Admin),
         ("rotate-credentials", Role::Admin),
         ("acknowledge-alert", Role::Trader),

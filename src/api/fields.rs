@@ -161,6 +161,12 @@ impl<'a> Fields<'a> {
         self.missing(field, id)
     }
 
+    /// A string or number that need not be there, as its text.
+    pub fn id_opt(&self, field: &'static str) -> Option<String> {
+        let raw = self.find(field)?;
+        serde_json::from_str::<String>(raw).ok().or_else(|| Some(raw.to_owned()))
+    }
+
     /// Every fault, unknown fields among them.
     pub fn finish(self) -> Result<(), Vec<FieldFault>> {
         let (read, mut faults) = (self.read.into_inner(), self.faults.into_inner());
@@ -180,6 +186,11 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// A decimal in JSON's grammar of numbers.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        parse(text)
+    }
+
     /// In units of `10^-scale`, exact, or why it cannot be.
     pub fn units(&self, scale: u8) -> Result<i64, String> {
         let zeros = i64::from(scale) - self.places;

@@ -4,8 +4,10 @@ use super::act::read_instrument;
 use super::answer::Failure;
 use super::app::App;
 use super::fields::{Decimal, Fields};
-use crate::core::command::{Guard, PlaceOrder, Protect, Route};
-use crate::domain::{InstrumentId, OrderType, Price, Qty, Side, StpMode, Terms, Text, TimeInForce, Trail, Usd};
+use crate::core::command::{Guard, Leg, ListOrder, PlaceOrder, Protect, Route};
+use crate::domain::{
+    InstrumentId, ListKind, OrderType, Price, Qty, Side, StpMode, Terms, Text, TimeInForce, Trail, Usd,
+};
 
 /// Bips in a percent, parts per million in a percent: the scales of what is typed in percent.
 const BIPS_SCALE: u8 = 2;
@@ -24,7 +26,7 @@ fn units(fields: &Fields, field: &'static str, decimal: Option<&Decimal>, scale:
 }
 
 /// A field that need not be there, in units.
-fn units_opt(fields: &Fields, field: &'static str, scale: u8) -> i64 {
+pub(super) fn units_opt(fields: &Fields, field: &'static str, scale: u8) -> i64 {
     units(fields, field, fields.decimal_opt(field).as_ref(), scale)
 }
 
@@ -41,17 +43,106 @@ fn share(fields: &Fields, field: &'static str, scale: u8) -> Option<u32> {
 
 /// The order that the fields ask for, and why.
 pub(super) fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
-    let (order, why) = order_of(app, &fields);
+    let (order, why) = order_of(app, &fields, None);
     fields.finish().map_err(Failure::fields)?;
     Ok((order, why))
 }
 
-pub(super) fn order_of(app: &App, fields: &Fields) -> (PlaceOrder, String) {
+/// What `place-order` asks for.
+#[allow(clippy::large_enum_variant)] // moved once a request
+pub(super) enum Wish {
+    One(PlaceOrder),
+    List(ListOrder),
+}
+
+/// One order, or the list that `order_class` makes of it and its exits.
+pub(super) fn read_wish(app: &App, fields: Fields) -> Result<(Wish, String), Failure> {
+    let classes =
+        [("oco", ListKind::Oco), ("oto", ListKind::Oto), ("otoco", ListKind::Otoco), ("bracket", ListKind::Otoco)];
+    let class = fields.word_opt("order_class", &classes);
+    let (order, why) = order_of(app, &fields, class);
+    let wish = match class {
+        None => Wish::One(order),
+        Some(kind) => Wish::List(list_of(app, &fields, kind, order)),
+    };
+    fields.finish().map_err(Failure::fields)?;
+    Ok((wish, why))
+}
+
+/// The exits stand where the fields of protection say, as legs of the list; nothing else protects it then.
+fn list_of(app: &App, fields: &Fields, kind: ListKind, order: PlaceOrder) -> ListOrder {
+    let (px_scale, _) = scales(app, order.instrument);
+    let limit_px = Price(units_opt(fields, "stop_loss_limit_price", px_scale));
+    let (stop, target) = match order.protect {
+        Protect::Set { stop, target } => (stop, target),
+        _ => (Guard::Default, Guard::Default),
+    };
+    let first = PlaceOrder { protect: Protect::Off, ..order };
+    let side = if kind == ListKind::Oco { order.side } else { order.side.opposite() };
+    let leg = Leg { side, qty: order.qty, ..Leg::default() };
+    let terms = Terms { stp: order.terms.stp, ..Terms::default() };
+    let target = match target {
+        Guard::At(px) => Some(Leg { kind: OrderType::LimitMaker, px, terms, ..leg }),
+        Guard::Default => None,
+        _ => {
+            fields.fault("take_profit_percent", "cannot stand in a list: give take_profit_price");
+            None
+        }
+    };
+    let limited = !limit_px.is_zero();
+    let stop = match stop {
+        Guard::At(px) => {
+            let kind = if limited { OrderType::StopLimit } else { OrderType::Stop };
+            Some(Leg { kind, px: limit_px, terms: Terms { stop_px: px, ..terms }, ..leg })
+        }
+        Guard::Trail(bips) => {
+            let kind = if limited { OrderType::TrailingStopLimit } else { OrderType::TrailingStop };
+            Some(Leg { kind, px: limit_px, terms: Terms { trail: Trail::Bips(bips), ..terms }, ..leg })
+        }
+        Guard::Default => None,
+        _ => {
+            fields.fault("stop_loss_percent", "cannot stand in a list: give stop_loss_price");
+            None
+        }
+    };
+    match (kind, target, stop) {
+        (ListKind::Oco, Some(target), Some(stop)) => ListOrder {
+            kind,
+            first: PlaceOrder { kind: target.kind, px: target.px, tif: target.tif, terms: target.terms, ..first },
+            second: stop,
+            third: Leg::default(),
+        },
+        (ListKind::Otoco, Some(target), Some(stop)) => ListOrder { kind, first, second: target, third: stop },
+        (ListKind::Oto, Some(exit), None) | (ListKind::Oto, None, Some(exit)) => {
+            ListOrder { kind, first, second: exit, third: Leg::default() }
+        }
+        (ListKind::Oto, ..) => {
+            fields.fault("order_class", "oto has one exit: give take_profit_price or stop_loss_price");
+            ListOrder::default()
+        }
+        _ => {
+            fields.fault("order_class", "needs take_profit_price, and stop_loss_price or stop_loss_trailing_percent");
+            ListOrder::default()
+        }
+    }
+}
+
+/// The asker's own id, empty where there is none.
+pub(super) fn read_client(fields: &Fields, field: &'static str) -> String {
+    let client = fields.text_opt(field).unwrap_or_default();
+    if !client.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_')) || client.len() > 36 {
+        fields.fault(field, "must be at most 36 letters, digits, dashes and underscores");
+    }
+    client
+}
+
+fn order_of(app: &App, fields: &Fields, class: Option<ListKind>) -> (PlaceOrder, String) {
     let pinned = fields.has("exchange");
     let instrument = read_instrument(app, fields);
     let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
     let kinds = OrderType::ALL.map(|kind| (kind.as_str(), kind));
-    let kind = fields.word("type", &kinds);
+    // Both legs of an OCO have their own.
+    let kind = if class == Some(ListKind::Oco) { None } else { fields.word("type", &kinds) };
     let (id, symbol) = instrument.clone().unwrap_or((InstrumentId::UNKNOWN, String::new()));
     let (px_scale, qty_scale) = scales(app, id);
     let by_quote = fields.has("quote_quantity");
@@ -83,10 +174,7 @@ pub(super) fn order_of(app: &App, fields: &Fields) -> (PlaceOrder, String) {
         stp: fields.word_opt("self_trade_prevention", &modes).unwrap_or_default(),
         extended_hours: fields.flag("extended_hours"),
     };
-    let client = fields.text_opt("client_order_id").unwrap_or_default();
-    if !client.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_')) || client.len() > 36 {
-        fields.fault("client_order_id", "must be at most 36 letters, digits, dashes and underscores");
-    }
+    let client = read_client(fields, "client_order_id");
     let reduce_only = fields.flag("reduce_only");
     let protect = read_protect(fields, px_scale);
     let why = fields.text_opt("reason").unwrap_or_default();
@@ -146,8 +234,24 @@ fn read_protect(fields: &Fields, px_scale: u8) -> Protect {
             (px, ..) => Guard::At(Price(px)),
         }
     };
+    // The short forms: a price, or `off`.
+    let short = |field: &'static str| -> Option<Guard> {
+        let text = fields.id_opt(field)?;
+        if text.eq_ignore_ascii_case("off") {
+            return Some(Guard::Off);
+        }
+        match Decimal::parse(&text).map(|decimal| decimal.units(px_scale)) {
+            Some(Ok(px)) if px > 0 => Some(Guard::At(Price(px))),
+            _ => {
+                fields.fault(field, "must be a price above 0, or off");
+                None
+            }
+        }
+    };
+    let (short_stop, short_target) = (short("stop_loss"), short("take_profit"));
     let stop = guard("stop_loss_price", "stop_loss_percent", Some("stop_loss_trailing_percent"));
     let target = guard("take_profit_price", "take_profit_percent", None);
+    let (stop, target) = (short_stop.unwrap_or(stop), short_target.unwrap_or(target));
     match (off, stop, target) {
         (true, Guard::Default, Guard::Default) => Protect::Off,
         (true, ..) => {

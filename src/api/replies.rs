@@ -258,6 +258,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::AssetExposureAboveMax { exposure, max, .. }
         | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
         DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
+        DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
         DenyReason::UnknownInstrument
         | DenyReason::NotLive { .. }

@@ -8,15 +8,16 @@ use super::auth::role_to_look;
 use super::events::{EventId, read_filter};
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::transition;
 use super::view::View;
 use crate::core::risk::RULES;
-use crate::domain::{Dec, Round, Usd, num};
+use crate::domain::{Dec, Mode, Round, Usd, num};
 use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 12] = [
+pub const ACTIONS: [&str; 13] = [
     "status",
     "portfolio",
     "positions",
@@ -25,6 +26,7 @@ pub const ACTIONS: [&str; 12] = [
     "orders",
     "latency",
     "events",
+    "transition-status",
     "equity",
     "candles",
     "credentials-status",
@@ -43,7 +45,18 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "portfolio" => query.finish().and_then(|()| ok(portfolio(&view))),
         "positions" => positions(&view, query),
         "trades" => trades(&view, query),
+        "performance" if query.has("mode") => {
+            let mode = query.mode();
+            query.finish()?;
+            drop(view);
+            transition::performance(app, mode.unwrap_or_default())
+        }
         "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
+        "transition-status" => {
+            query.finish()?;
+            drop(view);
+            transition::show(app)
+        }
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
@@ -83,7 +96,10 @@ fn status(app: &App, view: &View) -> Value {
     json!({
         "name": app.info.name,
         "version": env!("CARGO_PKG_VERSION"),
-        "mode": app.info.mode,
+        "mode": if core.road().standing().state.is_live() { "live" } else { "paper" },
+        "configured_mode": app.info.mode,
+        "transition": core.road().standing().state.as_str(),
+        "stage": core.road().standing().stage,
         "takes_commands": not_ready.is_none(),
         "takes_none_because": not_ready,
         "trading_state": core.trading().as_str(),
@@ -189,14 +205,20 @@ fn positions(view: &View, query: Query) -> Answer {
 fn trades(view: &View, query: Query) -> Answer {
     let (limit, before) = (query.limit(), query.whole("cursor", u64::MAX));
     let symbol = query.get("symbol");
+    let mode = query.mode();
     query.finish()?;
+    let of_mode = |id| {
+        let live = view.core().portfolio().get(id).is_some_and(|inst| inst.live);
+        mode.is_none_or(|mode| live == (mode == Mode::Live))
+    };
     let page = page(
         view.fills().rev(),
         limit,
         |note| note.seq < before,
         |note| {
             let trade = TradeReply::new(view, note);
-            symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol).then_some((note.seq, trade))
+            let wanted = symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol) && of_mode(note.fill.instrument);
+            wanted.then_some((note.seq, trade))
         },
     );
     ok(json!({ "trades": page.0, "next_cursor": page.1 }))

@@ -618,12 +618,12 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, store-credentials, rotate-credentials, acknowledge-alert",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (
             ("\"exchange\"", "\"exchang\""),
-            "400 INVALID_FIELD exchang is not a field of this action (action, exchange, symbol, side, type, quote_quantity, quantity, price, stop_price, time_in_force, trailing_percent, trailing_offset, iceberg_quantity, self_trade_prevention, extended_hours, client_order_id, reduce_only, protection, stop_loss_price, stop_loss_percent, stop_loss_trailing_percent, take_profit_price, take_profit_percent, reason)",
+            "400 INVALID_FIELD exchang is not a field of this action (action, order_class, exchange, symbol, side, type, quote_quantity, quantity, price, stop_price, time_in_force, trailing_percent, trailing_offset, iceberg_quantity, self_trade_prevention, extended_hours, client_order_id, reduce_only, protection, stop_loss, take_profit, stop_loss_price, stop_loss_percent, stop_loss_trailing_percent, take_profit_price, take_profit_percent, reason)",
         ),
     ] {
         let got = field(order(change));

@@ -5,11 +5,13 @@
 
 use super::curves::Curves;
 use super::events::{Item, Ring, items};
+use super::once::Keys;
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
     VenueState,
@@ -61,6 +63,9 @@ pub struct Alarm {
 /// What became of one request so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// A step between paper and live was taken for it, or was not.
+    pub moved: bool,
+    pub refusal: Option<StepRefusal>,
     pub denial: Option<DenyReason>,
     pub reply: Option<Reply>,
     /// Orders made for it, in their order.
@@ -109,6 +114,7 @@ pub struct View {
     ways: Ways,
     stages: Stages,
     curves: Curves,
+    keys: Keys,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -137,6 +143,7 @@ impl View {
             ways: Ways::default(),
             stages: Stages::default(),
             curves: Curves::default(),
+            keys: Keys::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -146,8 +153,10 @@ impl View {
     pub fn apply(&mut self, event: &Event, decided_ns: Nanos, effects: impl Iterator<Item = RecordedEffect>) {
         self.scratch.clear();
         self.core.on_event(event, &mut self.scratch);
-        if let Body::Start { .. } = event.body {
-            self.on_start(event);
+        match &event.body {
+            Body::Start { .. } => self.on_start(event),
+            Body::Command(command) => self.keys.on_command(command),
+            _ => {}
         }
         self.ways.on_event(event, &mut self.stages);
         if event.seq < self.events_from {
@@ -183,6 +192,10 @@ impl View {
         &self.curves
     }
 
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     pub(super) fn events(&self) -> &Ring {
         &self.events
     }
@@ -195,10 +208,11 @@ impl View {
     fn on_start(&mut self, event: &Event) {
         self.run_start =
             RunStart { ts_ns: event.ts_ns, counters: *self.core.counters(), pnl: self.core.portfolio().totals.pnl() };
-        // Latency, equity and requests are those of a run.
+        // Latency, equity and requests are those of a run, but for requests that may be sent again in another.
         self.stages = Stages::default();
         self.ways = Ways::default();
-        self.requests.clear();
+        let keys = &self.keys;
+        self.requests.retain(|request, _| keys.holds(*request));
         self.alarms_total = 0;
         self.performance.equity_start = None;
         self.performance.drawdown_max = Usd::ZERO;
@@ -206,7 +220,11 @@ impl View {
 
     fn on_effect(&mut self, event: &Event, decided_ns: Nanos, effect: &RecordedEffect) {
         match *effect {
-            EffectOf::Place(order) => self.ways.on_place(order.order, event, decided_ns, &mut self.stages),
+            EffectOf::Place(_) | EffectOf::PlaceList { .. } | EffectOf::Replace { .. } => {
+                for order in effect.sends().into_iter().flatten() {
+                    self.ways.on_place(order.order, event, decided_ns, &mut self.stages);
+                }
+            }
             EffectOf::Accepted { request, order } => {
                 if let Some(outcome) = self.outcome(request) {
                     outcome.orders.push(order);
@@ -241,13 +259,22 @@ impl View {
                     outcome.reply = Some(reply);
                 }
             }
+            EffectOf::Moved(moved) => {
+                if let Some(outcome) = self.outcome(moved.request) {
+                    outcome.moved = true;
+                }
+            }
+            EffectOf::StepRefused { request, refusal, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.refusal = Some(refusal);
+                }
+            }
             EffectOf::Cancel(_)
+            | EffectOf::Amend { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
-            | EffectOf::Moved(_)
-            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }
@@ -304,7 +331,7 @@ impl View {
             sums.equity_high = sums.equity_high.max(equity);
             sums.drawdown_max = sums.drawdown_max.max(sums.equity_high.saturating_sub(equity));
         } else if matches!(event.body, Body::Quote(_))
-            && self.core.venues().all(|(_, _, state)| state == VenueState::Ready)
+            && self.core.venues().all(|(id, _, state)| state == VenueState::Ready || self.core.road().is_live_venue(id))
             && self.core.portfolio().defined().all(|inst| inst.quote_ns != 0)
         {
             // Balances are stated and everything has a price: the first equity that means something.

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 pub enum Mode {
     /// Money that is not real: a simulated venue, or a venue's own test network.
     Paper,
+    /// Live venues are configured. Whether they trade is for the journal to say, by the transition.
+    Live,
 }
 
 impl Mode {
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Paper => "paper",
+            Mode::Live => "live",
         }
     }
 }
@@ -36,7 +39,7 @@ impl Engine {
     pub(super) fn read(s: Section) -> Engine {
         let engine = Engine {
             name: s.text("name"),
-            mode: s.word("mode", &[("paper", Mode::Paper)]).unwrap_or(Mode::Paper),
+            mode: s.word("mode", &[("paper", Mode::Paper), ("live", Mode::Live)]).unwrap_or(Mode::Paper),
             data_dir: s.text("data_dir").into(),
             tick_interval_ns: s.millis("tick_interval_ms", 1..=1_000),
             stop_timeout_ns: s.millis("stop_timeout_ms", 100..=60_000),

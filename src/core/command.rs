@@ -3,7 +3,8 @@
 use crate::core::config::Limits;
 use crate::core::risk::Caps;
 use crate::domain::{
-    InstrumentId, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms, Text, TimeInForce, VenueId,
+    InstrumentId, ListKind, OrderId, OrderType, Price, Qty, ReplaceMode, RequestId, Side, StrategyId, Terms, Text,
+    TimeInForce, VenueId,
 };
 use crate::{wire_enum, wire_struct};
 use std::fmt;
@@ -98,6 +99,65 @@ wire_struct!(PlaceOrder {
     client,
 });
 
+/// A leg of a list besides its first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leg {
+    pub side: Side,
+    pub kind: OrderType,
+    pub tif: TimeInForce,
+    pub qty: Qty,
+    pub px: Price,
+    pub terms: Terms,
+}
+wire_struct!(Leg { side, kind, tif, qty, px, terms });
+
+/// Orders that belong together, before the gate. The first of an OTO or OTOCO is the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListOrder {
+    pub kind: ListKind,
+    pub first: PlaceOrder,
+    pub second: Leg,
+    /// Of an OTOCO alone.
+    pub third: Leg,
+}
+wire_struct!(ListOrder { kind, first, second, third });
+
+/// The orders of a list, each in whole.
+pub struct ListOrders {
+    orders: [PlaceOrder; 3],
+    len: usize,
+}
+
+impl ListOrders {
+    pub fn as_slice(&self) -> &[PlaceOrder] {
+        &self.orders[..self.len]
+    }
+}
+
+impl ListOrder {
+    pub fn orders(&self) -> ListOrders {
+        let whole = |leg: &Leg| PlaceOrder {
+            side: leg.side,
+            kind: leg.kind,
+            tif: leg.tif,
+            qty: leg.qty,
+            px: leg.px,
+            terms: leg.terms,
+            reduce_only: false,
+            client: Text::default(),
+            ..self.first
+        };
+        let len = if self.kind == ListKind::Otoco { 3 } else { 2 };
+        ListOrders { orders: [self.first, whole(&self.second), whole(&self.third)], len }
+    }
+
+    /// The first order as a leg.
+    pub fn first_leg(&self) -> Leg {
+        let PlaceOrder { side, kind, tif, qty, px, terms, .. } = self.first;
+        Leg { side, kind, tif, qty, px, terms }
+    }
+}
+
 /// How an entry is protected once it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protect {
@@ -178,12 +238,25 @@ pub enum Action {
     Acknowledge {
         alert: u64,
     },
+    PlaceList(ListOrder),
+    /// Cancels an order and places another in its place, with one request.
+    Replace {
+        order: OrderId,
+        mode: ReplaceMode,
+        new: PlaceOrder,
+    },
+    /// Cuts an order's quantity in its place in the queue.
+    Amend {
+        order: OrderId,
+        qty: Qty,
+    },
 }
 wire_enum!(Action {
     0 => Place(order), 1 => Validate(order), 2 => Cancel(order), 3 => CancelAll, 4 => Close(instrument),
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
     9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
-    13 => Transition(ask), 14 => Acknowledge { alert },
+    13 => Transition(ask),
+    14 => PlaceList(list), 15 => Replace { order, mode, new }, 16 => Amend { order, qty }, 17 => Acknowledge { alert },
 });
 
 /// What a person asks for between paper and live.

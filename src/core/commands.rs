@@ -17,6 +17,19 @@ impl Core {
                 return;
             }
             Action::Validate(order) => return self.validate(&order, request, out),
+            Action::PlaceList(list) => {
+                // Answered by `Accepted` or `Denied`, like the others that make orders.
+                self.place_list(&list, Source { request, strategy: StrategyId(0) }, out);
+                return;
+            }
+            Action::Replace { order, mode, new } => match self.replace(order, mode, &new, request, out) {
+                Some(reply) => reply,
+                None => return,
+            },
+            Action::Amend { order, qty } => match self.amend(order, qty, request, out) {
+                Some(reply) => reply,
+                None => return,
+            },
             Action::Cancel(order) => {
                 if self.cancel(order, out) {
                     Reply::Done
@@ -133,7 +146,7 @@ impl Core {
             return true;
         }
         order.asked_ns = now;
-        let strategy = order.strategy;
+        let (strategy, list) = (order.strategy, order.list);
         let cancel = CancelOrder {
             order: id,
             venue: order.venue,
@@ -146,6 +159,9 @@ impl Core {
         if order.status != OrdStatus::Unknown {
             self.set_status(id, OrdStatus::PendingCancel);
             self.tell(id, 0, Text::default(), out);
+        }
+        if list != OrderId::FOREIGN {
+            self.cancel_with_list(id, list, out);
         }
         true
     }

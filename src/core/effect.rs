@@ -5,8 +5,8 @@ use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
 use crate::core::standing::{Change, Moved, StepRefusal};
 use crate::domain::{
-    ExecId, InstrumentId, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, RequestId, Side, StrategyId, Text, Usd,
-    VenueId, VenueOrderId,
+    ExecId, InstrumentId, ListKind, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, ReplaceMode, RequestId, Side,
+    StrategyId, Text, Usd, VenueId, VenueOrderId,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -184,6 +184,25 @@ pub enum EffectOf<P> {
         change: Change,
         refusal: StepRefusal,
     },
+    // For the gateways, like the first.
+    /// A list, with one request. The list's id is its first order's.
+    PlaceList {
+        kind: ListKind,
+        first: P,
+        second: P,
+        third: Option<P>,
+    },
+    /// Cancel an order and place another in its place, with one request.
+    Replace {
+        cancel: CancelOrder,
+        mode: ReplaceMode,
+        new: P,
+    },
+    /// Cut an order to this quantity, what has filled included.
+    Amend {
+        order: CancelOrder,
+        qty: Qty,
+    },
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -198,7 +217,22 @@ wire_enum!(RecordedEffect {
     11 => Alarm { kind, instrument, order, news }, 12 => Reply { request, reply },
     13 => Broken { request, reason },
     14 => Moved(moved), 15 => StepRefused { request, change, refusal },
+    16 => PlaceList { kind, first, second, third }, 17 => Replace { cancel, mode, new },
+    18 => Amend { order, qty },
 });
+
+impl<P: Copy> EffectOf<P> {
+    /// The orders that it sends: three at most.
+    #[inline]
+    pub fn sends(&self) -> [Option<P>; 3] {
+        match *self {
+            EffectOf::Place(order) => [Some(order), None, None],
+            EffectOf::PlaceList { first, second, third, .. } => [Some(first), Some(second), third],
+            EffectOf::Replace { new, .. } => [Some(new), None, None],
+            _ => [None; 3],
+        }
+    }
+}
 
 impl Effect {
     /// The same effect as a journal keeps it.
@@ -225,6 +259,14 @@ impl Effect {
             EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
             EffectOf::Moved(x) => EffectOf::Moved(x),
             EffectOf::StepRefused { request, change, refusal } => EffectOf::StepRefused { request, change, refusal },
+            EffectOf::PlaceList { kind, first, second, third } => EffectOf::PlaceList {
+                kind,
+                first: *first.get(),
+                second: *second.get(),
+                third: third.map(|leg| *leg.get()),
+            },
+            EffectOf::Replace { cancel, mode, new } => EffectOf::Replace { cancel, mode, new: *new.get() },
+            EffectOf::Amend { order, qty } => EffectOf::Amend { order, qty },
         }
     }
 }

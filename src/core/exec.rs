@@ -75,9 +75,9 @@ impl Core {
         if qty.0 <= 0 || qty == order.qty || (qty > order.qty && !by_quote) {
             return;
         }
-        let before = order.leaves();
+        let before = order.working();
         order.qty = qty;
-        let (strategy, side, change) = (order.strategy, order.side, order.leaves().0 - before.0);
+        let (strategy, side, change) = (order.strategy, order.side, order.working().0 - before.0);
         self.work(report.instrument, strategy, side, change);
         self.hold(report.order);
         self.portfolio.revalue(report.instrument);
@@ -119,11 +119,12 @@ impl Core {
         }
         self.move_balances(report);
         self.resize(report);
+        self.count_in_place_of_mate(report.order);
         let (mut strategy, mut missing, mut executed) = (Default::default(), false, false);
         match self.orders.get_mut(report.order) {
             Some(order) => {
                 strategy = order.strategy;
-                let before = order.leaves();
+                let (before, working) = (order.leaves(), order.working());
                 order.cum = Qty(order.cum.0.saturating_add(report.last_qty.0));
                 let value = i128::from(report.last_qty.0) * i128::from(report.last_px.0);
                 order.cum_value = order.cum_value.saturating_add(value);
@@ -137,7 +138,7 @@ impl Core {
                 let leaves = Qty((order.qty.0 - order.cum.0).max(0));
                 executed = first;
                 // What filled no longer works.
-                let change = order.leaves().0 - before.0;
+                let change = order.working().0 - working.0;
                 self.work(report.instrument, strategy, side, change);
                 match status.after(ExecType::Trade, Qty(1), leaves) {
                     Some(next) => {

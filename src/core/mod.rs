@@ -17,6 +17,7 @@ pub mod effect;
 pub mod event;
 mod exec;
 mod hash;
+mod lists;
 pub mod losses;
 pub mod orders;
 pub mod portfolio;
@@ -72,6 +73,21 @@ const ORDERS_PER_EVENT: u64 = 64;
 struct Source {
     request: RequestId,
     strategy: StrategyId,
+}
+
+/// What an order hangs on.
+#[derive(Debug, Clone, Copy)]
+struct Tie {
+    list: OrderId,
+    mate: OrderId,
+    replaces: OrderId,
+    counts: bool,
+    waits: bool,
+}
+
+impl Tie {
+    const NONE: Tie =
+        Tie { list: OrderId::FOREIGN, mate: OrderId::FOREIGN, replaces: OrderId::FOREIGN, counts: true, waits: false };
 }
 
 /// A fill's identity: exec ids are unique within an instrument.
@@ -242,6 +258,9 @@ impl Core {
             Body::Limits(limits) => self.set_limits(limits),
             Body::Strategy(config) => {
                 self.strategies.configure(config);
+                if config.id.is_live() && self.road.is_live() {
+                    self.size_twins(self.road.standing().stage);
+                }
                 // One that was given another instrument holds nothing of it.
                 self.desks.get_mut(config.id).net = self.strategies.net(config.id);
             }
@@ -350,19 +369,24 @@ impl Core {
                 Some(id)
             }
             Err(reason) => {
-                self.counters.denied[reason.rank()] += 1;
-                out.push(EffectOf::Denied {
-                    request: source.request,
-                    strategy: source.strategy,
-                    instrument: order.instrument,
-                    side: order.side,
-                    qty: order.qty,
-                    px: order.px,
-                    reason,
-                });
+                self.deny(order, source, reason, out);
                 None
             }
         }
+    }
+
+    /// An order is denied, and counted as such.
+    fn deny(&mut self, order: &PlaceOrder, source: Source, reason: DenyReason, out: &mut Outbox) {
+        self.counters.denied[reason.rank()] += 1;
+        out.push(EffectOf::Denied {
+            request: source.request,
+            strategy: source.strategy,
+            instrument: order.instrument,
+            side: order.side,
+            qty: order.qty,
+            px: order.px,
+            reason,
+        });
     }
 
     #[inline]
@@ -403,6 +427,8 @@ impl Core {
             resting: &self.resting,
             venue_open: self.venues.get(venue.index()).map_or(&NOTHING_OPEN, |v| &v.open),
             covered: Qty::ZERO,
+            besides: NOTHING_OPEN,
+            namesake: self.orders.by_client(order.client),
             table_full: self.orders.is_full() || self.made + 1 >= ORDERS_PER_EVENT,
         }
     }
@@ -430,6 +456,15 @@ impl Core {
     }
 
     fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
+        self.admit(verdict, client, source, Tie::NONE);
+        let id = verdict.order.get().order;
+        out.push(Effect::Place(verdict.order));
+        out.push(EffectOf::Accepted { request: source.request, order: id });
+        self.tell(id, 0, Text::default(), out);
+    }
+
+    /// Takes an approved order into the table and counts it; what sends it is the caller's to say.
+    fn admit(&mut self, verdict: &Verdict, client: Text<36>, source: Source, tie: Tie) {
         let new = *verdict.order.get();
         let order = Order {
             id: new.order,
@@ -448,11 +483,16 @@ impl Core {
             short: verdict.short,
             decided_ns: self.now,
             asked_ns: self.now,
+            list: tie.list,
+            mate: tie.mate,
+            replaces: tie.replaces,
+            counts: tie.counts,
+            waits: tie.waits,
             ..Order::default()
         };
         self.orders.insert(order);
         self.resting.add(&order);
-        self.work(new.instrument, new.strategy, new.side, verdict.qty.0);
+        self.work(new.instrument, new.strategy, new.side, order.working().0);
         self.count_open(&order, true);
         if let Some(inst) = self.portfolio.get_mut(new.instrument) {
             inst.traded = true;
@@ -462,16 +502,13 @@ impl Core {
         self.counters.placed += 1;
         self.desks.message(new.venue, source.strategy, self.now, self.rate_interval_ns);
         self.desks.day.orders = self.desks.day.orders.saturating_add(1);
-        out.push(Effect::Place(verdict.order));
-        out.push(EffectOf::Accepted { request: source.request, order: new.order });
-        self.tell(new.order, 0, Text::default(), out);
     }
 
     /// Brings what the order holds in line with what of it still works. Returns the change, and of what.
     fn hold(&mut self, id: OrderId) -> Option<(VenueId, Purse, i64)> {
         let order = self.orders.get_mut(id)?;
         let inst = self.portfolio.get(order.instrument)?;
-        let leaves = order.leaves();
+        let leaves = order.working();
         let value_px = if order.value_px.is_zero() { inst.quote.ask_px } else { order.value_px };
         // It works already, so its own quantity is among what works.
         let held =
@@ -512,9 +549,9 @@ impl Core {
         if order.status == status {
             return;
         }
-        let before = order.leaves();
+        let before = order.working();
         order.status = status;
-        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.leaves());
+        let (instrument, strategy, side, after) = (order.instrument, order.strategy, order.side, order.working());
         if before != after {
             self.work(instrument, strategy, side, after.0 - before.0);
         }
@@ -529,7 +566,9 @@ impl Core {
 
     /// An order has come or gone, as the venue's filters count.
     fn count_open(&mut self, order: &Order, comes: bool) {
-        let counts = open_counts(order.kind, &order.terms);
+        let mut counts = open_counts(order.kind, &order.terms);
+        // A list lives as long as its second leg does: the first may have filled long before.
+        counts.lists = u32::from(order.list != OrderId::FOREIGN && order.id.0 == order.list.0 + 1);
         let inst = self.portfolio.get_mut(order.instrument).map(|inst| &mut inst.open);
         let venue = self.venues.get_mut(order.venue.index()).map(|venue| &mut venue.open);
         for open in [inst, venue].into_iter().flatten() {
@@ -556,6 +595,7 @@ impl Core {
             self.count_open(&order, false);
         }
         self.orders.retire(id);
+        self.follow_list(id);
     }
 
     // What readers of the state may see.

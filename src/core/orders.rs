@@ -5,7 +5,7 @@
 //! - `cum + leaves = qty` while live; `leaves = 0` once closed.
 //! - A closed order never becomes live again.
 
-use super::table::FixedMap;
+use super::table::{FixedMap, Key, mix};
 use crate::domain::{
     InstrumentId, Nanos, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms,
     Text, TimeInForce, VenueId, VenueOrderId,
@@ -17,6 +17,12 @@ use std::collections::VecDeque;
 pub const LIVE_MAX: usize = 1024;
 /// Closed orders that are remembered for late fills; the oldest is forgotten first.
 pub const CLOSED_MAX: usize = 8192;
+
+impl Key for Text<36> {
+    fn spread(self) -> u64 {
+        self.as_str().bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)))
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Order {
@@ -47,6 +53,17 @@ pub struct Order {
     pub decided_ns: Nanos,
     /// When the last request about it (place, cancel, query) was made.
     pub asked_ns: Nanos,
+    /// The first order of the list it belongs to, and the leg of which only one fills; `FOREIGN` where there is none.
+    pub list: OrderId,
+    pub mate: OrderId,
+    /// The order that it was sent in the place of.
+    pub replaces: OrderId,
+    /// It counts as working. Of two of which only one can fill, one does.
+    pub counts: bool,
+    /// It waits for the entry of its list to fill.
+    pub waits: bool,
+    /// Amendments asked for.
+    pub amends: u8,
     /// The venue has named it since the last `Reconcile` began.
     pub seen: bool,
     pub(super) live_at: u32,
@@ -73,6 +90,12 @@ wire_struct!(Order {
     venue_order_id,
     decided_ns,
     asked_ns,
+    list,
+    mate,
+    replaces,
+    counts,
+    waits,
+    amends,
     seen,
     live_at,
 });
@@ -81,7 +104,14 @@ impl Order {
     /// The venue fills or ends it at once: it never rests.
     pub fn is_immediate(&self) -> bool {
         !self.kind.is_triggered()
+            && !self.waits
             && (self.kind == OrderType::Market || matches!(self.tif, TimeInForce::Ioc | TimeInForce::Fok))
+    }
+
+    /// What of it counts as working.
+    #[inline]
+    pub fn working(&self) -> Qty {
+        if self.counts { self.leaves() } else { Qty::ZERO }
     }
 
     /// Still working, or taken to be.
@@ -107,6 +137,8 @@ pub struct Orders {
     index: FixedMap<OrderId, u32>,
     live: Vec<u32>,
     closed: VecDeque<u32>,
+    /// Orders that their askers have named.
+    named: FixedMap<Text<36>, OrderId>,
 }
 
 impl Orders {
@@ -115,6 +147,7 @@ impl Orders {
         Orders {
             slots: Vec::with_capacity(all),
             index: FixedMap::new(all),
+            named: FixedMap::new(all),
             live: Vec::with_capacity(LIVE_MAX),
             closed: VecDeque::with_capacity(CLOSED_MAX + 1),
         }
@@ -138,6 +171,11 @@ impl Orders {
     #[inline]
     pub fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
         self.index.get(id).map(|at| &mut self.slots[at as usize])
+    }
+
+    /// The order that its asker calls so, live or lately closed.
+    pub fn by_client(&self, client: Text<36>) -> Option<OrderId> {
+        if client.is_empty() { None } else { self.named.get(client) }
     }
 
     /// The live orders, in no particular but always the same order.
@@ -169,9 +207,13 @@ impl Orders {
             // The table is as long as it gets and not full of live orders, so there is a closed one.
             let Some(at) = self.closed.pop_front() else { return false };
             self.index.remove(self.slots[at as usize].id);
+            self.named.remove(self.slots[at as usize].client);
             self.slots[at as usize] = order;
             at
         };
+        if !order.client.is_empty() {
+            self.named.insert(order.client, order.id);
+        }
         self.live.push(at);
         self.index.insert(order.id, at)
     }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod gate;
+mod lists;
 mod live;
 mod margin;
 mod order_types;

@@ -9,6 +9,7 @@ pub mod ability;
 pub mod account;
 pub mod decimal;
 pub mod filters;
+pub mod hosts;
 pub mod ids;
 pub mod instrument;
 pub mod market;
@@ -21,6 +22,7 @@ pub use ability::{Abilities, Ability, Feature};
 pub use account::{Balance, FeedState, Margin, Mode, VenueState};
 pub use decimal::Dec;
 pub use filters::{FilterName, Filters, OpenCounts};
+pub use hosts::PaperHosts;
 pub use ids::{
     AssetId, ExecId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrderId, RequestId, StrategyId,
     Text, VenueId, VenueOrderId,
@@ -28,5 +30,5 @@ pub use ids::{
 pub use instrument::{Borrow, Funding, Instrument, InstrumentStatus};
 pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTick};
 pub use num::{POW10, Price, Qty, Round, Usd};
-pub use order::{NewOrder, OrdStatus, OrderType, Side, StpMode, Terms, TimeInForce, Trail};
+pub use order::{ListKind, NewOrder, OrdStatus, OrderType, ReplaceMode, Side, StpMode, Terms, TimeInForce, Trail};
 pub use report::{ExecReport, ExecType, Liquidity};

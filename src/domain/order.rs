@@ -212,6 +212,38 @@ impl Terms {
     }
 }
 
+/// How the orders of a list hang together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListKind {
+    /// Two exits: what fills or triggers first cancels the other.
+    #[default]
+    Oco,
+    /// An entry, and an order that is placed when it has filled in full.
+    Oto,
+    /// An entry, and an OCO that is placed when it has filled in full (Alpaca: bracket).
+    Otoco,
+}
+wire_enum!(ListKind { 0 => Oco, 1 => Oto, 2 => Otoco });
+
+impl ListKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListKind::Oco => "oco",
+            ListKind::Oto => "oto",
+            ListKind::Otoco => "otoco",
+        }
+    }
+}
+
+/// Whether an order is placed in another's place even where that one could not be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplaceMode {
+    #[default]
+    StopOnFailure,
+    AllowFailure,
+}
+wire_enum!(ReplaceMode { 0 => StopOnFailure, 1 => AllowFailure });
+
 /// An order as the core decided it. Only `core::risk` can approve one, and only approved ones reach a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NewOrder {

@@ -2,10 +2,10 @@
 
 use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
-    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls, SharedView,
-    Tail, serve,
+    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
+    SharedJudge, SharedView, Tail, serve,
 };
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::core::event::Input;
 use crate::journal::ReadError;
 use crate::net::link::Tx;
@@ -42,6 +42,8 @@ pub struct Control {
 /// What the control thread is given.
 pub struct ControlParts<'a> {
     pub config: &'a Config,
+    /// Fed by the transition thread.
+    pub judge: SharedJudge,
     pub journal_dir: &'a Path,
     pub way_in: WayIn,
     pub keys: KeyDesk,
@@ -67,8 +69,8 @@ impl WayIn {
         let control = &config.control;
         // First of all: a second engine ends here, with a sentence.
         let listener = crate::api::listen(control.listen)?;
-        let why_needed = if config.engine.mode != Mode::Paper {
-            Some("the engine does not trade on paper")
+        let why_needed = if config.may_trade_money() {
+            Some("the engine may trade money")
         } else if !control.listen.ip().is_loopback() {
             Some("control.listen can be reached from other machines")
         } else {
@@ -92,7 +94,7 @@ impl WayIn {
 
 impl Control {
     pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
-        let ControlParts { config, journal_dir, way_in, keys, clock, commands, counters, run, last_seq } = parts;
+        let ControlParts { config, judge, journal_dir, way_in, keys, clock, commands, counters, run, last_seq } = parts;
         let WayIn { door, access, tls } = way_in;
         let records = JournalRecords::open(journal_dir, last_seq)?;
         let hlog = match &config.telemetry.hlog_file {
@@ -118,7 +120,8 @@ impl Control {
         let home = Home::new(config.control.listen, config.control.hosts.clone(), tls);
         let view = SharedView::default();
         view.lock().begin_events(last_seq + 1);
-        let mut app = App::new(info, access, home, keys, view.clone(), commands, counters, clock.clone());
+        let mut app =
+            App::new(info, access, home, keys, view.clone(), commands, counters, clock.clone()).with_judge(judge);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

@@ -9,9 +9,10 @@ use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::simulated;
 use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
+use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
 use crate::agent::Agent;
-use crate::api::SharedView;
+use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
 use crate::core::alerts::{Act, AlertRules};
@@ -24,11 +25,15 @@ use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
 use crate::net::tls::{TlsClient, TlsError};
 use crate::telemetry::{Clock, Counters};
+use crate::transition::Judge;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Permits on their way to a gateway that does not take them: each is as good as the one before.
+const PERMITS_MAX: usize = 4;
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,8 @@ pub struct Engine {
     pub started_ns: Nanos,
     /// `None` where none is configured.
     pub store: Option<StoreThread>,
+    /// `None` where it could not be started.
+    pub transition: Option<TransitionThread>,
     /// `None` where no credentials are configured.
     pub keeper: Option<KeeperThread>,
 }
@@ -186,7 +193,10 @@ impl Engine {
         let mut threads = Threads::new(config)?;
 
         let sim = match &config.sim {
-            Some(sim) => Some(start_sim(sim, Box::new(threads.network("sim")?), clock.clone())?),
+            Some(sim) => {
+                let live = config.venues.iter().any(|v| v.environment != config::Environment::Paper);
+                Some(start_sim(sim, live, Box::new(threads.network("sim")?), clock.clone())?)
+            }
             None => None,
         };
         let (market_tx, market_rx) = link(config.channels.market_data_max, &threads.wake("core"));
@@ -194,15 +204,22 @@ impl Engine {
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
         let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut live_venues = Vec::new();
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let mut keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
+            let is_live = venue.environment != config::Environment::Paper;
+            let simulated = sim.as_ref().and_then(|(_, keys)| if is_live { keys.get(1) } else { keys.first() });
+            let mut keys = VenueKeys::find(config, venue, simulated)
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
             // One rotation at a time.
             let (new_keys, new_keys_rx) = link(1, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
+            let (permits_tx, permits) = link(PERMITS_MAX, &threads.wake(&gateway_name));
+            if is_live {
+                live_venues.push(LiveVenue { venue: id, permits: permits_tx });
+            }
             let origin = keys.origin.take();
             let parts =
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
@@ -211,6 +228,7 @@ impl Engine {
                     Box::new(threads.network(&gateway_name)?),
                     orders_rx,
                     reports_tx,
+                    permits,
                     new_keys_rx,
                     &threads.wake(&gateway_name),
                 )
@@ -255,8 +273,12 @@ impl Engine {
             ),
             None => None,
         };
+        let (criteria, apart) =
+            (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
+        let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
         let control = Control::start(ControlParts {
             config,
+            judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
             way_in,
@@ -267,6 +289,14 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
+        let judging = TransitionParts {
+            judge,
+            view: control.view(),
+            commands: commands_tx.clone(),
+            clock: clock.clone(),
+            venues: live_venues,
+        };
+        let transition = TransitionThread::start(&dir, judging);
         let store = config
             .store
             .as_ref()
@@ -302,6 +332,7 @@ impl Engine {
             ends_tx,
             started_ns,
             store,
+            transition,
             keeper,
         })
     }
@@ -315,21 +346,26 @@ impl Engine {
 /// The simulated venue, and what the engine needs to trade there.
 fn start_sim(
     sim: &config::Sim,
+    live: bool,
     network: Box<TcpNetwork>,
     clock: Clock,
-) -> Result<(Box<dyn Agent>, VenueKeys), crate::sim::SimError> {
-    let account = simulated::account(&sim.balances);
-    let (api_key, secret) = (account.api_key.clone(), account.secret.clone());
-    let venue = simulated::start(sim, account, network, clock)?;
+) -> Result<(Box<dyn Agent>, Vec<VenueKeys>), crate::sim::SimError> {
+    let mut accounts = vec![simulated::account(sim.seed, "paper", &sim.balances)];
+    if live {
+        accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
+    }
+    let known: Vec<_> = accounts.iter().map(|account| (account.api_key.clone(), account.secret.clone())).collect();
+    let venue = simulated::start(sim, accounts, network, clock)?;
     let addr = venue.local_addr();
-    let keys = VenueKeys {
+    let keys = known.into_iter().map(|(api_key, secret)| VenueKeys {
         rest_url: format!("http://{addr}"),
         stream_url: format!("ws://{addr}"),
         ws_api_url: format!("ws://{addr}/ws-api/v3"),
         api_key,
         secret,
         origin: None,
-    };
+    });
+    let keys = keys.collect();
     Ok((Box::new(venue), keys))
 }
 
@@ -341,6 +377,14 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
+    for (at, venue) in config.venues.iter().enumerate() {
+        if let config::Environment::Live { paper } = &venue.environment {
+            agent.take(Body::LiveVenue { venue: VenueId(at as u8), paper: venue_id(config, paper) });
+        }
+    }
+    if let Some(wanted) = &config.transition {
+        agent.take(Body::Policy(transition::policy(wanted)));
+    }
     for (name, asset) in &names.assets {
         agent.take(Body::Asset { asset: *asset, name: Text::new(name) });
     }
@@ -349,7 +393,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         agent.take(Body::Permit { instrument: named.id, permit });
     }
     for (at, strategy) in config.strategies.iter().enumerate() {
-        let venue = VenueId(config.venues.iter().position(|v| v.name == strategy.venue).unwrap_or(0) as u8);
+        let venue = venue_id(config, &strategy.venue);
         // The configuration has been checked: a strategy's instrument is configured.
         let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
         let id = StrategyId(at as u8 + 1);
@@ -362,7 +406,24 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
             instrument: instrument.id,
             kind: strategy_kind(&strategy.kind, config.venues[usize::from(venue.0)].kind),
         }));
+        // Its twin trades live, where its instrument has one.
+        let twin = config.venues.iter().position(
+            |other| matches!(&other.environment, config::Environment::Live { paper } if *paper == strategy.venue),
+        );
+        let live = twin.and_then(|at| Some((at, names.instrument(VenueId(at as u8), &strategy.symbol)?)));
+        if let Some(((at, instrument), id)) = live.zip(id.live()) {
+            let mut allowed = Allowed::default();
+            allowed.add(instrument.id);
+            agent.take(Body::Allow { strategy: id, allowed });
+            let kind = strategy_kind(&strategy.kind, config.venues[at].kind);
+            agent.take(Body::Strategy(StrategyConfig { id, instrument: instrument.id, kind }));
+        }
     }
+}
+
+/// The configuration has been checked: a venue that is named exists.
+fn venue_id(config: &Config, name: &str) -> VenueId {
+    VenueId(config.venues.iter().position(|venue| venue.name == name).unwrap_or(0) as u8)
 }
 
 fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> StrategyKind {

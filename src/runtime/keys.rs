@@ -1,7 +1,7 @@
 //! A venue's key from Vault, the credential store or the environment, for the mode that the engine trades in; and the
 //! passphrase of one that is encrypted, from the same places.
 
-use crate::config::{Config, Mode, Venue};
+use crate::config::{self, Config, Mode, Venue};
 use crate::credentials::sources::Source;
 use crate::credentials::{Credential, CredentialId, Environment, MasterKeys, sources};
 use crate::venues::binance::key;
@@ -34,6 +34,7 @@ pub fn variable(name: &str) -> Option<String> {
 pub fn environment(config: &Config) -> Environment {
     match config.engine.mode {
         Mode::Paper => Environment::Testnet,
+        Mode::Live => Environment::Live,
     }
 }
 
@@ -67,7 +68,11 @@ pub fn unlock(config: &Config, venue: &Venue, name: &str, mut secret: String) ->
 fn look_up(config: &Config, venue: &Venue, name: &str) -> Result<Origin, String> {
     // The configuration has been checked where account = "store".
     let files = config.credentials.as_ref().ok_or("there is no [credentials] section")?;
-    let found = CredentialId::new(venue.kind.as_str(), environment(config), name).and_then(|id| {
+    let environment = match venue.environment {
+        config::Environment::Paper => Environment::Testnet,
+        config::Environment::Live { .. } => Environment::Live,
+    };
+    let found = CredentialId::new(venue.kind.as_str(), environment, name).and_then(|id| {
         let keys = MasterKeys::find(variable, files.master_key_file.as_deref())?;
         let mut vault = super::vault::find(variable)?;
         let found = sources::find(&id, vault.as_mut(), &files.store_file, &keys, variable);

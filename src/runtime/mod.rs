@@ -19,6 +19,7 @@ pub mod simulated;
 mod store;
 pub mod supervise;
 pub mod thread;
+pub mod transition;
 pub mod vault;
 pub mod venue;
 pub mod wait;

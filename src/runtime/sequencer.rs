@@ -148,7 +148,10 @@ impl<L: EventLog> CoreAgent<L> {
     #[inline]
     fn hand_on(&mut self, effect: Effect) {
         let venue = match &effect {
-            EffectOf::Place(order) => order.get().venue,
+            EffectOf::Place(order)
+            | EffectOf::PlaceList { first: order, .. }
+            | EffectOf::Replace { new: order, .. } => order.get().venue,
+            EffectOf::Amend { order, .. } => order.venue,
             EffectOf::Cancel(cancel) => cancel.venue,
             EffectOf::Query(query) => query.venue,
             EffectOf::CancelAll { venue, .. } | EffectOf::Reconcile { venue } | EffectOf::Backfill { venue, .. } => {
@@ -169,7 +172,7 @@ impl<L: EventLog> CoreAgent<L> {
 
     /// An order that its gateway has no room for is not sent, and the core is told; everything else waits its turn.
     fn postpone(&mut self, at: usize, effect: Effect) {
-        if matches!(effect, EffectOf::Place(_)) {
+        if effect.sends()[0].is_some() {
             self.refuse(&effect, "the gateway's queue is full");
         } else {
             self.backlog[at].push_back(effect);
@@ -177,7 +180,8 @@ impl<L: EventLog> CoreAgent<L> {
     }
 
     fn refuse(&mut self, effect: &Effect, why: &str) {
-        if let EffectOf::Place(order) = effect {
+        // An order that was to be replaced stands as it stood: its own answer does not come, and it is asked for.
+        for order in effect.sends().into_iter().flatten() {
             self.feedback.push_back(Body::NotSent { order: order.get().order, text: Text::new(why) });
         }
     }

@@ -75,6 +75,9 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
         keeper.stop();
     }
     engine.control.stop();
+    if let Some(transition) = &mut engine.transition {
+        transition.stop();
+    }
     if let Some(store) = engine.store.take() {
         store.stop();
     }

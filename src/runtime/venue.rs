@@ -5,21 +5,23 @@ use super::names::Names;
 use super::probe::Probe;
 use super::rescue::{Rescue, Way};
 use crate::agent::Agent;
-use crate::config::{Config, Credentials, DataForm, Stream, Venue, VenueKind};
+use crate::config::{Config, Credentials, DataForm, Environment, Stream, Venue, VenueKind};
 use crate::core::effect::Effect;
 use crate::core::event::Input;
 use crate::credentials::Secret;
-use crate::domain::VenueId;
+use crate::domain::{PaperHosts, VenueId};
 use crate::feed::alpaca::{AlpacaFeed, AlpacaFeedConfig};
 use crate::feed::{Feed, FeedConfig, MarketData};
 use crate::gateway::alpaca::{AlpacaConfig, AlpacaGateway, Ways};
-use crate::gateway::{Gateway, GatewayConfig, NewKey};
+use crate::gateway::live::Open;
+use crate::gateway::{Gateway, GatewayConfig, Leave, LiveGateway, NewKey};
 use crate::net::Network;
 use crate::net::link::{Rx, Tx, Wake};
 use crate::net::rest::UreqRest;
 use crate::net::rest::ureq::UreqTimeouts;
 use crate::net::url;
 use crate::telemetry::{Clock, Counters};
+use crate::transition::LivePermit;
 use crate::venues::alpaca;
 use crate::venues::assets::AssetTable;
 use crate::venues::binance::exchange_info::Wanted;
@@ -255,6 +257,7 @@ impl VenueParts<'_> {
         network: Box<dyn Network>,
         orders: Rx<Effect>,
         reports: Tx<Input>,
+        permits: Rx<LivePermit>,
         new_keys: Rx<NewKey>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
@@ -291,9 +294,20 @@ impl VenueParts<'_> {
             seed: fastrand::u64(..),
         };
         let rest = self.rest("rest-gateway", 1, wake)?;
-        let gateway = Gateway::new(config, self.clock, network, rest, orders, reports, self.counters)
-            .map_err(|cause| cause.to_string())?;
-        Ok(Box::new(gateway.with_keys(new_keys)))
+        if self.venue.environment == Environment::Paper {
+            // The configuration has been checked; the type asks once more.
+            let hosts = PaperHosts::of([config.rest_url.as_str(), config.ws_api_url.as_str()]);
+            let leave = Leave::Paper(hosts.map_err(|url| format!("{url} is not known to be a paper environment"))?);
+            let gateway = Gateway::new(config, leave, self.clock, network, rest, orders, reports, self.counters)
+                .map_err(|cause| cause.to_string())?;
+            return Ok(Box::new(gateway.with_keys(new_keys)));
+        }
+        let (clock, counters) = (self.clock.clone(), self.counters.clone());
+        let open: Open = Box::new(move |permit| {
+            Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters)
+                .map(|gateway| gateway.with_keys(new_keys))
+        });
+        Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
 
     /// The kind of key is found from the secret itself.

@@ -11,6 +11,28 @@ use std::process::Command;
 
 /// Runs a client's script against a venue of its own, in the environment of the same name.
 fn passes(client: &str) {
+    passes_with(client, &[]);
+}
+
+/// As `passes`, with a simulated Alpaca beside Binance: in the core session of a Tuesday, its market and its clock in
+/// the script's hands.
+fn passes_at_alpaca(client: &str) {
+    passes_with(
+        client,
+        &[
+            "--alpaca",
+            "127.0.0.1:0",
+            "--alpaca-clock",
+            "2026-11-17T11:00:00-05:00",
+            "--alpaca-control",
+            "127.0.0.1:0",
+            "--alpaca-rate-limit",
+            "2000",
+        ],
+    );
+}
+
+fn passes_with(client: &str, arguments: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/clients").join(client).join("bin/python");
     if !python.exists() {
@@ -19,7 +41,7 @@ fn passes(client: &str) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let sim = Sim::start(dir.path(), &[]);
+    let sim = Sim::start(dir.path(), arguments);
     let mut command = Command::new(python);
     // What the machine has for its own Python must not be found instead of what is pinned here.
     for name in ["PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
@@ -57,4 +79,19 @@ fn ccxt_binance() {
 #[test]
 fn python_binance() {
     passes("python-binance");
+}
+
+#[test]
+fn alpaca_py() {
+    passes_at_alpaca("alpaca-py");
+}
+
+#[test]
+fn alpaca_trade_api() {
+    passes_at_alpaca("alpaca-trade-api");
+}
+
+#[test]
+fn ccxt_alpaca() {
+    passes_at_alpaca("ccxt-alpaca");
 }

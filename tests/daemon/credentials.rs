@@ -216,7 +216,7 @@ fn nothing_shows_the_secret(sim: &Sim, dir: &Path, port: u16, path: &Path, envs:
 pub fn stored_account(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf {
     let path = pointed_at(sim, dir, port, strategies);
     let account = [
-        ("account = \"keys\"", "account = \"store\"\ncredential = \"main\""),
+        ("\naccount = \"keys\"", "\naccount = \"store\"\ncredential = \"main\""),
         ("api_key_env = \"KILL9_KEY\"\nsecret_env = \"KILL9_SECRET\"", ""),
     ];
     with_store(&path, dir, &account);

@@ -16,5 +16,7 @@ mod lifecycle;
 mod recordings;
 mod renewal;
 mod rotation;
+mod sbe;
 mod sim;
 mod support;
+mod transition;

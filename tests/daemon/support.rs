@@ -42,9 +42,17 @@ pub fn free_port() -> u16 {
 
 /// The shipped configuration with a data folder and a control port of its own, and `edits` (from, to) made in it.
 pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tollgate.toml");
+    config_of("tollgate.toml", dir, port, edits)
+}
+
+/// The same of another file of the folder `config/`.
+pub fn config_of(shipped: &str, dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(shipped);
     let mut text = std::fs::read_to_string(shipped).unwrap();
     let data = dir.join("data");
+    // The folder that the file's own paths are below.
+    let own_dir = if text.contains("data_dir = \"data-fast\"") { "data-fast" } else { "data" };
+    text = text.replace(&format!("\"{own_dir}"), "\"data");
     let own = [
         ("data_dir = \"data\"", format!("data_dir = {data:?}")),
         ("\"data/sim-account.json\"", format!("{:?}", data.join("sim-account.json"))),

@@ -10,7 +10,7 @@ use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
 use tollgate::domain::*;
 use tollgate::feed::{Feed, FeedConfig, MarketData};
-use tollgate::gateway::{Gateway, GatewayConfig};
+use tollgate::gateway::{Gateway, GatewayConfig, Leave};
 use tollgate::net::Endpoint;
 use tollgate::net::link::{Tx, Wake, link};
 use tollgate::net::mem::{LinkPlan, MemHub};
@@ -108,6 +108,7 @@ impl World {
         );
         let gateway = Gateway::new(
             gateway_config(seed),
+            Leave::Paper(PaperHosts::of(["http://127.0.0.1"]).unwrap()),
             &clock,
             Box::new(hub.network()),
             Box::new(StreamRest::new(Box::new(hub.network()), &clock, 3 * SECOND)),

@@ -25,9 +25,22 @@ pub enum TermFault {
     Iceberg,
     #[error("a quote quantity is for market orders, in place of a quantity")]
     QuoteQty,
+    #[error(
+        "the orders of a list do not fit together: an entry is a limit order, and an OCO has a profit and a stop of one side and quantity"
+    )]
+    List,
+    #[error("the profit lies on the wrong side of the stop")]
+    ListPrices,
+    #[error(
+        "the order does not work now, belongs to a list, or the new one is of another instrument: it cannot be changed"
+    )]
+    NotReplaceable,
+    #[error("an amended quantity must be below the order's and above what has filled")]
+    AmendQty,
 }
 wire_enum!(TermFault {
-    0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty,
+    0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty, 7 => List,
+    8 => ListPrices, 9 => NotReplaceable, 10 => AmendQty,
 });
 
 #[inline]

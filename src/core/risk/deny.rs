@@ -3,7 +3,7 @@
 use super::{Capped, NoShort, TermFault};
 use crate::core::command::{Scope, TradingState};
 use crate::core::standing::State;
-use crate::domain::{Ability, Dec, FilterName, StrategyId, Text, Usd};
+use crate::domain::{Ability, Dec, FilterName, OrderId, StrategyId, Text, Usd};
 use crate::wire_enum;
 
 /// Why the gate denied an order. Variants stand in the order the rules run: the first to hold is the answer.
@@ -53,6 +53,8 @@ pub enum DenyReason {
     PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
     #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
     DuplicateOrder { age_ms: u64, window_ms: u64 },
+    #[error("the client order id is taken by order {order}: each order needs its own")]
+    ClientIdReused { order: OrderId },
     #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
     OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
     #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
@@ -157,6 +159,7 @@ wire_enum!(DenyReason {
     34 => CorrelatedExposureAboveMax { exposure, max, known },
     35 => NotLive { state },
     36 => VenueFilter { filter, value, limit },
+    37 => ClientIdReused { order },
 });
 
 /// The rules in rank, each with its code.
@@ -200,6 +203,7 @@ ranked! {
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",
     DuplicateOrder => "DUPLICATE_ORDER",
+    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
     OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
     OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
     OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",

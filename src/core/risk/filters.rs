@@ -11,6 +11,19 @@ use crate::domain::{Dec, FilterName, Filters, OpenCounts, OrderType, Price, Qty,
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
+    own(c)?;
+    let mut all = open_counts(c.order.kind, &c.order.terms);
+    all.add(scene.besides);
+    counts(scene, c, all)?;
+    if c.order.side == Side::Buy && !c.inst.def.filters.position_max.is_zero() {
+        position(scene, c)?;
+    }
+    Ok(())
+}
+
+/// What binds the order by itself, whatever else is open.
+#[inline]
+pub(super) fn own(c: &Candidate) -> Result<(), DenyReason> {
     let (def, order) = (&c.inst.def, c.order);
     let by_quote = !order.terms.quote_qty.is_zero();
     if !by_quote {
@@ -26,10 +39,6 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     notional(c, by_quote)?;
     if order.kind.is_triggered() || !order.terms.is_plain() {
         terms(c, &def.filters)?;
-    }
-    counts(scene, c, open_counts(order.kind, &order.terms))?;
-    if order.side == Side::Buy && !def.filters.position_max.is_zero() {
-        position(scene, c)?;
     }
     Ok(())
 }
@@ -140,7 +149,7 @@ fn notional(c: &Candidate, by_quote: bool) -> Result<(), DenyReason> {
 
 /// Orders open at once, this one among them.
 #[inline]
-pub(super) fn counts(scene: &Scene, c: &Candidate, more: OpenCounts) -> Result<(), DenyReason> {
+fn counts(scene: &Scene, c: &Candidate, more: OpenCounts) -> Result<(), DenyReason> {
     use FilterName as F;
     let (f, own, all) = (&c.inst.def.filters, &c.inst.open, scene.venue_open);
     for (have, more, max, filter) in [

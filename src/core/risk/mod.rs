@@ -49,9 +49,12 @@ use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
+use crate::core::orders::Order;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::core::standing::State;
-use crate::domain::{Borrow, Dec, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState};
+use crate::domain::{
+    Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
+};
 use std::ops::ControlFlow;
 
 /// A value that the gate has passed. Made only here.
@@ -97,6 +100,10 @@ pub struct Scene<'a> {
     pub venue_open: &'a OpenCounts,
     /// Signed quantity of the entry that the order waits for: it works only once that has filled.
     pub covered: Qty,
+    /// What is sent with the order, as the venue's filters count it.
+    pub besides: OpenCounts,
+    /// The order that has the asker's own id of this one already.
+    pub namesake: Option<OrderId>,
 }
 
 /// The order under the rules, with what most of them need worked out once.
@@ -153,6 +160,23 @@ pub fn gate(scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, D
     Ok(Verdict { order, value_px, qty, notional, short })
 }
 
+/// Whether an order may be cut to the quantity of `wanted`: what only shrinks meets the venue's filters and no more.
+pub(crate) fn amend(scene: &Scene, order: &Order, wanted: &PlaceOrder) -> Result<(), DenyReason> {
+    let Some(inst) = scene.inst else { return Err(DenyReason::UnknownInstrument) };
+    ready::check(scene, inst)?;
+    if wanted.qty >= order.qty || wanted.qty <= order.cum {
+        return Err(DenyReason::TermsInvalid(TermFault::AmendQty));
+    }
+    let max = inst.def.filters.amends_max;
+    if max > 0 && u32::from(order.amends) >= max {
+        let dec = |value: u32| Dec { value: value.into(), scale: 0 };
+        let (value, limit) = (dec(u32::from(order.amends) + 1), dec(max));
+        return Err(DenyReason::VenueFilter { filter: FilterName::MaxNumOrderAmends, value, limit });
+    }
+    let (value_px, qty, notional) = value::value(scene, inst, wanted)?;
+    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 })
+}
+
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be
 /// valued is not known, and ends the walk.
 pub fn every(scene: &Scene, order: &PlaceOrder, mut tell: impl FnMut(DenyReason)) -> u32 {
@@ -200,6 +224,9 @@ fn walk<'a>(
     hold(hours::check(scene, inst, order.terms.extended_hours, reduces))?;
     hold(ready::check(scene, inst))?;
     hold(ability::check(inst, order))?;
+    if let Some(order) = scene.namesake {
+        hold(Err(DenyReason::ClientIdReused { order }))?;
+    }
     if let Err(reason) = fresh::priced(inst) {
         hold(Err(reason))?;
         return ControlFlow::Break(());

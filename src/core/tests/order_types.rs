@@ -4,7 +4,7 @@ use super::*;
 use crate::core::risk::TermFault;
 
 /// All that Binance takes of an instrument.
-const ALL: Abilities = {
+pub(super) const ALL: Abilities = {
     use {OrderType as T, TimeInForce as F};
     Abilities::NONE
         .with_orders(

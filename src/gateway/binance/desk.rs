@@ -46,6 +46,12 @@ pub enum Heard {
     Over(String),
 }
 
+/// Whether the outcome of an order hangs on the answer.
+pub(super) fn is_about_orders(kind: RequestKind) -> bool {
+    use RequestKind as K;
+    matches!(kind, K::Place | K::Cancel | K::PlaceList | K::Replace | K::Amend)
+}
+
 pub struct Desk {
     pub venue: VenueId,
     pub clock: Clock,
@@ -55,16 +61,16 @@ pub struct Desk {
     pub known: KnownOrders,
     pub decoder: AccountDecoder,
     pub counters: GatewayCounters,
-    builder: RequestBuilder,
+    pub(super) builder: RequestBuilder,
     /// By instrument.
-    symbols: Vec<Option<Box<str>>>,
-    inflight: InFlight,
-    request_timeout_ns: Nanos,
+    pub(super) symbols: Vec<Option<Box<str>>>,
+    pub(super) inflight: InFlight,
+    pub(super) request_timeout_ns: Nanos,
     /// Counts requests that concern no single order.
     requests: u64,
     /// No new order before this (the venue's order limit), and nothing at all before that (its request limit).
-    orders_paused: Nanos,
-    paused: Nanos,
+    pub(super) orders_paused: Nanos,
+    pub(super) paused: Nanos,
     /// What the core was told of the limits and of the clock: near, off.
     limits_near: bool,
     clock_off: bool,
@@ -171,7 +177,8 @@ impl Desk {
 
     fn sent(&mut self, tag: RequestTag, instrument: InstrumentId, side: Side, now: Nanos) {
         self.limits.sent(Cost::of(tag.kind));
-        self.inflight.push(Request { tag, instrument, side, deadline: now + self.request_timeout_ns });
+        let (deadline, others) = (now + self.request_timeout_ns, Default::default());
+        self.inflight.push(Request { tag, instrument, side, deadline, others });
     }
 
     /// Sends a request that `encode` writes. Such a request is never lost without a word: an error is the caller's to
@@ -217,8 +224,15 @@ impl Desk {
         });
         if let Err(error) = sent {
             self.counters.not_sent.add(1);
-            let request = Request { tag, instrument: cancel.instrument, side: Side::default(), deadline: 0 };
-            self.report(&request, ExecType::CancelRejected, 0, &error.to_string(), 0);
+            self.report(
+                cancel.order,
+                cancel.instrument,
+                Side::default(),
+                ExecType::CancelRejected,
+                0,
+                &error.to_string(),
+                0,
+            );
         }
     }
 
@@ -341,23 +355,37 @@ impl Desk {
         self.reports.say(Body::Condition { kind, scope: Scope::Venue(self.venue), is_so });
     }
 
-    fn unanswered(&mut self, request: &Request, why: &str) {
+    pub(super) fn unanswered(&mut self, request: &Request, why: &str) {
         self.counters.unanswered.add(1);
         match request.tag.kind {
-            RequestKind::Place | RequestKind::Cancel => self.report(request, ExecType::Unknown, 0, why, 0),
+            kind if is_about_orders(kind) => {
+                for order in request.orders() {
+                    self.report(order, request.instrument, request.side, ExecType::Unknown, 0, why, 0);
+                }
+            }
             // The core asks again, and the session looks after itself.
             _ => tracing::warn!(kind = ?request.tag.kind, why, "a request has no answer"),
         }
     }
 
-    /// A report that the gateway makes itself, about the order that a request was for.
-    fn report(&mut self, request: &Request, exec: ExecType, code: i64, text: &str, recv_ns: Nanos) {
+    /// A report that the gateway makes itself, about an order that a request was for.
+    #[allow(clippy::too_many_arguments)] // what a report says, no more
+    pub(super) fn report(
+        &mut self,
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+        exec: ExecType,
+        code: i64,
+        text: &str,
+        recv_ns: Nanos,
+    ) {
         let report = ExecReport {
             venue: self.venue,
-            instrument: request.instrument,
-            order: request.tag.order(),
+            instrument,
+            order,
             exec,
-            side: request.side,
+            side,
             code: code as i32,
             text: Text::new(text),
             ts_event_ns: recv_ns,
@@ -395,7 +423,7 @@ impl Desk {
         }
     }
 
-    fn on_report(&mut self, report: ExecReport, recv_ns: Nanos) -> Heard {
+    pub(super) fn on_report(&mut self, report: ExecReport, recv_ns: Nanos) -> Heard {
         let ours = report.order != OrderId::FOREIGN;
         if !ours && report.instrument == InstrumentId::UNKNOWN {
             self.counters.foreign.add(1);
@@ -467,6 +495,9 @@ impl Desk {
             RequestKind::Subscribe => return Heard::Subscribed,
             RequestKind::Logon => return Heard::LoggedOn,
             RequestKind::Place | RequestKind::Cancel | RequestKind::OrderStatus => {}
+            RequestKind::PlaceList | RequestKind::Amend | RequestKind::Replace => {
+                return self.on_compound(tag, result, request, recv_ns);
+            }
             _ => return Heard::Nothing,
         }
         match self.decoder.order(result) {
@@ -479,6 +510,10 @@ impl Desk {
                     report.side = request.side;
                 }
                 self.on_report(report, recv_ns)
+            }
+            // A cancel that took a list with it is answered with the list.
+            Err(_) if tag.kind == RequestKind::Cancel && self.decoder.list(result).is_ok() => {
+                self.on_compound(tag, result, request, recv_ns)
             }
             Err(error) => {
                 self.counters.undecodable.add(1);
@@ -494,9 +529,13 @@ impl Desk {
     fn on_error(&mut self, request: &Request, error: &ApiError, recv_ns: Nanos) -> Heard {
         use ErrorClass as E;
         let done = match request.tag.kind {
-            RequestKind::Place if error.class.is_not_executed() => ExecType::Rejected,
-            RequestKind::Cancel if error.class.is_not_executed() => ExecType::CancelRejected,
-            RequestKind::Place | RequestKind::Cancel => ExecType::Unknown,
+            RequestKind::Replace => {
+                self.on_replace_error(request, error, recv_ns);
+                return Heard::Nothing;
+            }
+            RequestKind::Place | RequestKind::PlaceList if error.class.is_not_executed() => ExecType::Rejected,
+            RequestKind::Cancel | RequestKind::Amend if error.class.is_not_executed() => ExecType::CancelRejected,
+            RequestKind::Place | RequestKind::PlaceList | RequestKind::Cancel | RequestKind::Amend => ExecType::Unknown,
             RequestKind::OrderStatus => match error.class {
                 E::NoSuchOrder => ExecType::NotFound,
                 // Closed without a fill, long ago.
@@ -516,7 +555,9 @@ impl Desk {
                 return Heard::Nothing;
             }
         };
-        self.report(request, done, error.code, error.text, recv_ns);
+        for order in request.orders() {
+            self.report(order, request.instrument, request.side, done, error.code, error.text, recv_ns);
+        }
         Heard::Nothing
     }
 

@@ -1,6 +1,6 @@
 //! Requests on the order link that have no answer yet.
 
-use crate::domain::{InstrumentId, Nanos, Side};
+use crate::domain::{InstrumentId, Nanos, OrderId, Side};
 use crate::venues::binance::request::RequestTag;
 use std::collections::VecDeque;
 
@@ -14,6 +14,16 @@ pub struct Request {
     pub instrument: InstrumentId,
     pub side: Side,
     pub deadline: Nanos,
+    /// The other orders that it is about: legs of a list, the order to be replaced. `FOREIGN` where there is none.
+    pub others: [OrderId; 2],
+}
+
+impl Request {
+    /// Every order that it is about.
+    pub fn orders(&self) -> impl Iterator<Item = OrderId> + use<> {
+        let others = self.others.into_iter().filter(|order| *order != OrderId::FOREIGN);
+        std::iter::once(self.tag.order()).chain(others)
+    }
 }
 
 /// In the order they were sent, which is the order of their deadlines: every request has the same time limit.
@@ -62,7 +72,13 @@ mod tests {
         let tag = |value| RequestTag::new(RequestKind::Place, value);
         for value in 0..5u64 {
             let (instrument, side) = (InstrumentId(0), Side::Buy);
-            inflight.push(Request { tag: tag(value), instrument, side, deadline: 10 * value as i64 });
+            inflight.push(Request {
+                tag: tag(value),
+                instrument,
+                side,
+                deadline: 10 * value as i64,
+                others: Default::default(),
+            });
         }
         assert_eq!(inflight.answered(tag(3)).map(|r| r.tag), Some(tag(3)));
         assert_eq!(inflight.answered(tag(3)), None);

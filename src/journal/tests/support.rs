@@ -2,7 +2,9 @@
 
 use crate::core::alarm::{AlertChange, News, Severity};
 use crate::core::alerts::{Act, AlertRules};
-use crate::core::command::{Action, Ask, Command, Guard, PlaceOrder, Protect, Route, Scope, TradingState};
+use crate::core::command::{
+    Action, Ask, Command, Guard, Leg, ListOrder, PlaceOrder, Protect, Route, Scope, TradingState,
+};
 use crate::core::config::{HoursRule, Limits, StrategyConfig, StrategyKind};
 use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
@@ -557,6 +559,42 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
+fn list_kind() -> impl Strategy<Value = ListKind> + Clone {
+    prop_oneof![Just(ListKind::Oco), Just(ListKind::Oto), Just(ListKind::Otoco)]
+}
+
+fn replace_mode() -> impl Strategy<Value = ReplaceMode> + Clone {
+    prop_oneof![Just(ReplaceMode::StopOnFailure), Just(ReplaceMode::AllowFailure)]
+}
+
+fn list_order() -> impl Strategy<Value = ListOrder> {
+    let leg = || {
+        (side(), order_type(), time_in_force(), qty(), px(), terms())
+            .prop_map(|(side, kind, tif, qty, px, terms)| Leg { side, kind, tif, qty, px, terms })
+    };
+    (list_kind(), place_order(), leg(), leg()).prop_map(|(kind, first, second, third)| ListOrder {
+        kind,
+        first,
+        second,
+        third,
+    })
+}
+
+fn new_order() -> impl Strategy<Value = NewOrder> + Clone {
+    let ids = (order_id(), venue_id(), instrument_id(), any::<u8>());
+    (ids, (side(), order_type(), time_in_force(), qty(), px(), terms())).prop_map(
+        |((order, venue, instrument, strategy), (side, kind, tif, qty, px, terms))| {
+            let strategy = StrategyId(strategy);
+            NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms }
+        },
+    )
+}
+
+fn cancel_order() -> impl Strategy<Value = CancelOrder> {
+    (order_id(), venue_id(), instrument_id(), venue_order_id())
+        .prop_map(|(order, venue, instrument, venue_order_id)| CancelOrder { order, venue, instrument, venue_order_id })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
@@ -570,6 +608,9 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::Shutdown),
         limits().prop_map(Action::SetLimits),
         venue_id().prop_map(Action::Reconcile),
+        list_order().prop_map(Action::PlaceList),
+        (order_id(), replace_mode(), place_order()).prop_map(|(order, mode, new)| Action::Replace { order, mode, new }),
+        (order_id(), qty()).prop_map(|(order, qty)| Action::Amend { order, qty }),
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
         any::<u64>().prop_map(|alert| Action::Acknowledge { alert }),
@@ -740,6 +781,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(D::NotReducing),
         state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
+        order_id().prop_map(|order| D::ClientIdReused { order }),
         (prop::sample::select(FilterName::ALL.to_vec()), dec(), dec())
             .prop_map(|(filter, value, limit)| D::VenueFilter { filter, value, limit }),
         prop::sample::select(vec![
@@ -750,6 +792,10 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             TermFault::Trail,
             TermFault::Iceberg,
             TermFault::QuoteQty,
+            TermFault::List,
+            TermFault::ListPrices,
+            TermFault::NotReplaceable,
+            TermFault::AmendQty,
         ])
         .prop_map(D::TermsInvalid),
         what.prop_map(D::CannotEvaluate),
@@ -824,20 +870,13 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         usd().prop_map(|notional| Reply::WouldPass { notional }),
         any::<u32>().prop_map(|rules| Reply::WouldFail { rules }),
     ];
-    let new_order = (
-        (order_id(), venue_id(), instrument_id(), any::<u8>()),
-        (side(), order_type(), time_in_force(), qty(), px(), terms()),
-    );
     prop_oneof![
-        new_order.prop_map(|((order, venue, instrument, strategy), (side, kind, tif, qty, px, terms))| {
-            let strategy = StrategyId(strategy);
-            E::Place(NewOrder { order, venue, instrument, strategy, side, kind, tif, qty, px, terms })
-        }),
-        (order_id(), venue_id(), instrument_id(), venue_order_id()).prop_map(
-            |(order, venue, instrument, venue_order_id)| {
-                E::Cancel(CancelOrder { order, venue, instrument, venue_order_id })
-            }
-        ),
+        new_order().prop_map(E::Place),
+        (list_kind(), new_order(), new_order(), prop::option::of(new_order()))
+            .prop_map(|(kind, first, second, third)| E::PlaceList { kind, first, second, third }),
+        (cancel_order(), replace_mode(), new_order()).prop_map(|(cancel, mode, new)| E::Replace { cancel, mode, new }),
+        (cancel_order(), qty()).prop_map(|(order, qty)| E::Amend { order, qty }),
+        cancel_order().prop_map(E::Cancel),
         (venue_id(), instrument_id()).prop_map(|(venue, instrument)| E::CancelAll { venue, instrument }),
         (order_id(), venue_id(), instrument_id(), side())
             .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),

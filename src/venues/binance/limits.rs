@@ -29,7 +29,10 @@ impl Cost {
     /// succeed, which is not known before.
     pub fn of(kind: RequestKind) -> Cost {
         let (weight, orders, urgent) = match kind {
-            RequestKind::Place => (1, 1, false),
+            RequestKind::Place | RequestKind::Replace => (1, 1, false),
+            // The most legs that a list has.
+            RequestKind::PlaceList => (1, 3, false),
+            RequestKind::Amend => (4, 0, true),
             RequestKind::Cancel | RequestKind::CancelAll => (1, 0, true),
             RequestKind::OrderStatus => (4, 0, true),
             RequestKind::Subscribe | RequestKind::Logon => (2, 0, true),

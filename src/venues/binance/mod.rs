@@ -9,10 +9,13 @@
 //! the second accepts with the same values; tests hold it to that on every recorded frame and on mutated ones.
 
 pub mod account;
+pub mod compound;
 pub mod decode;
 mod digits;
 pub mod errors;
 pub mod exchange_info;
+#[cfg(test)]
+mod fixture_tests;
 mod json;
 pub mod key;
 pub mod limits;

@@ -61,6 +61,125 @@ impl AccountDecoder {
     }
 }
 
+/// What became of one of the two halves of a cancel-replace (§9.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // returned by value, twice a request
+pub enum Half {
+    Done(ExecReport),
+    Failed { code: i64, text: Text<48> },
+    NotAttempted,
+}
+
+/// The answer to a cancel-replace, be it a result or the `data` of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    pub cancel: Half,
+    pub new: Half,
+}
+
+/// An order in any of the answers that hold several, or the error that stands in its place. Amendments name some
+/// fields otherwise (§9.3).
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct AnyOrderJson {
+    code: Option<i64>,
+    msg: Option<String>,
+    symbol: String,
+    order_id: u64,
+    client_order_id: Option<String>,
+    orig_client_order_id: Option<String>,
+    price: Option<String>,
+    #[serde(alias = "qty")]
+    orig_qty: Option<String>,
+    executed_qty: Option<String>,
+    #[serde(alias = "preventedQty")]
+    prevented_quantity: Option<String>,
+    status: Option<String>,
+    side: Option<String>,
+    expiry_reason: Option<String>,
+    transact_time: Option<u64>,
+    /// A cancelled leg's list.
+    order_reports: Vec<AnyOrderJson>,
+}
+
+impl AnyOrderJson {
+    fn report(&self, names: &Names) -> Result<ExecReport, DecodeError> {
+        let fixed = |text: &Option<String>, name| text.as_deref().map(|t| json::fixed_text(t, name)).transpose();
+        if self.symbol.is_empty() {
+            return Err(DecodeError::MissingField("symbol"));
+        }
+        OrderView {
+            symbol: &self.symbol,
+            order_id: self.order_id,
+            client_id: self.client_order_id.as_deref(),
+            original_client_id: self.orig_client_order_id.as_deref(),
+            px: fixed(&self.price, "price")?,
+            qty: fixed(&self.orig_qty, "origQty")?,
+            executed: fixed(&self.executed_qty, "executedQty")?,
+            prevented: fixed(&self.prevented_quantity, "preventedQuantity")?,
+            status: self.status.as_deref(),
+            side: self.side.as_deref(),
+            expiry_reason: self.expiry_reason.as_deref(),
+            transact_time: self.transact_time,
+            update_time: None,
+        }
+        .report(names)
+    }
+
+    fn half(&self, names: &Names) -> Result<Half, DecodeError> {
+        match self.code {
+            Some(code) => Ok(Half::Failed { code, text: self.msg.as_deref().map(Text::new).unwrap_or_default() }),
+            None => self.report(names).map(Half::Done),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplacedJson {
+    cancel_response: AnyOrderJson,
+    #[serde(default)]
+    new_order_response: Option<AnyOrderJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AmendedJson {
+    #[serde(default)]
+    transact_time: u64,
+    amended_order: AnyOrderJson,
+}
+
+impl AccountDecoder {
+    /// The `result` of `orderList.place.*` or `orderList.cancel`, or of a cancel that took a list with it (§8.4): one
+    /// report a leg.
+    pub fn list(&self, result: &[u8]) -> Result<Vec<ExecReport>, DecodeError> {
+        let list: AnyOrderJson = json::parse(result)?;
+        if list.order_reports.is_empty() {
+            return Err(DecodeError::MissingField("orderReports"));
+        }
+        list.order_reports.iter().map(|leg| leg.report(&self.names)).collect()
+    }
+
+    /// The `result` of `order.cancelReplace`, or the `data` of its error. Data without the two halves is an error.
+    pub fn replaced(&self, body: &[u8]) -> Result<Replaced, DecodeError> {
+        let body: ReplacedJson = json::parse(body)?;
+        let new = match &body.new_order_response {
+            Some(new) => new.half(&self.names)?,
+            None => Half::NotAttempted,
+        };
+        Ok(Replaced { cancel: body.cancel_response.half(&self.names)?, new })
+    }
+
+    /// The `result` of `order.amend.keepPriority`.
+    pub fn amended(&self, result: &[u8]) -> Result<ExecReport, DecodeError> {
+        let body: AmendedJson = json::parse(result)?;
+        let report = body.amended_order.report(&self.names)?;
+        let ts_event_ns = nanos(body.transact_time).ok_or(DecodeError::BadNumber("transactTime"))?;
+        Ok(ExecReport { exec: ExecType::Replaced, ts_event_ns, ..report })
+    }
+}
+
 /// The fields of an order answer that are read, from whichever reader.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct OrderView<'a> {
@@ -109,7 +228,8 @@ impl OrderView<'_> {
             side: self.side.map_or(Ok(Side::default()), side)?,
             venue_order_id: VenueOrderId::from_u64(self.order_id),
             cum_qty: Qty(self.executed.unwrap_or(0)),
-            order_qty: Qty((self.qty.unwrap_or(0) - self.prevented.unwrap_or(0)).max(0)),
+            // What self-trade prevention took can no more fill; what has filled is no part of that.
+            order_qty: Qty((self.qty.unwrap_or(0) - self.prevented.unwrap_or(0)).max(self.executed.unwrap_or(0))),
             order_px: Price(self.px.unwrap_or(0)),
             text: self.expiry_reason.map(Text::new).unwrap_or_default(),
             ts_event_ns: nanos(time).ok_or(DecodeError::BadNumber("transactTime"))?,

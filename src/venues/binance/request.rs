@@ -12,7 +12,7 @@ use crate::domain::{NewOrder, OrderId, OrderType, Side, StpMode, TimeInForce, Tr
 
 /// No request is longer, with the longest key (128 letters) and signature (RSA with 4096 bits: 684 letters); a buffer
 /// with this capacity never grows.
-pub const MAX_REQUEST_LEN: usize = 1536;
+pub const MAX_REQUEST_LEN: usize = 2560;
 
 /// Length of `RequestTag`'s text.
 pub const TAG_LEN: usize = 17;
@@ -31,6 +31,9 @@ pub enum RequestKind {
     Account,
     OpenOrders,
     Trades,
+    PlaceList,
+    Replace,
+    Amend,
 }
 
 impl RequestKind {
@@ -47,6 +50,9 @@ impl RequestKind {
             RequestKind::Account => b'b',
             RequestKind::OpenOrders => b'o',
             RequestKind::Trades => b'm',
+            RequestKind::PlaceList => b'w',
+            RequestKind::Replace => b'r',
+            RequestKind::Amend => b'd',
         }
     }
 
@@ -63,6 +69,9 @@ impl RequestKind {
             b'b' => RequestKind::Account,
             b'o' => RequestKind::OpenOrders,
             b'm' => RequestKind::Trades,
+            b'w' => RequestKind::PlaceList,
+            b'r' => RequestKind::Replace,
+            b'd' => RequestKind::Amend,
             _ => return None,
         })
     }
@@ -151,6 +160,10 @@ pub struct OrderRef {
 #[derive(Clone)]
 pub struct RequestBuilder {
     signer: PrefixSigner,
+    /// For payloads that do not begin with the key.
+    whole: PrefixSigner,
+    api_key: String,
+    recv_window_ms: u32,
     epoch: u32,
     /// `{"apiKey":"…"` and the payload's `apiKey=…`.
     json_head: Vec<u8>,
@@ -261,6 +274,9 @@ impl RequestBuilder {
         payload.extend_from_slice(head.as_bytes());
         Ok(RequestBuilder {
             signer: signer.with_prefix(head.as_bytes()),
+            whole: signer.with_prefix(b""),
+            api_key: api_key.to_owned(),
+            recv_window_ms,
             epoch,
             json_head: format!("\"params\":{{\"apiKey\":\"{api_key}\"").into_bytes(),
             payload_head: payload.len(),
@@ -269,6 +285,62 @@ impl RequestBuilder {
             can_log_on: signer.can_log_on(),
             session: false,
         })
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(super) fn recv_window_ms(&self) -> u32 {
+        self.recv_window_ms
+    }
+
+    /// Writes a request from sorted parameters (name, value, whether JSON quotes it), and signs it where need be. The
+    /// key takes its place among them.
+    pub(super) fn gathered(
+        &mut self,
+        out: &mut Vec<u8>,
+        tag: RequestTag,
+        method: &'static str,
+        params: &[(String, String, bool)],
+    ) {
+        out.extend_from_slice(b"{\"id\":\"");
+        out.extend_from_slice(&tag.text());
+        out.extend_from_slice(format!("\",\"method\":\"{method}\",\"params\":{{").as_bytes());
+        let key = ("apiKey".to_owned(), self.api_key.clone(), true);
+        let at = if self.session { None } else { Some(params.partition_point(|p| p.0 < key.0)) };
+        let (before, after) = params.split_at(at.unwrap_or(0));
+        let mut payload = Vec::with_capacity(MAX_REQUEST_LEN);
+        for (name, value, quoted) in before.iter().chain(at.map(|_| &key)).chain(after) {
+            if !payload.is_empty() {
+                out.push(b',');
+                payload.push(b'&');
+            }
+            let quote = if *quoted { "\"" } else { "" };
+            out.extend_from_slice(format!("\"{name}\":{quote}{value}{quote}").as_bytes());
+            payload.extend_from_slice(format!("{name}={value}").as_bytes());
+        }
+        if !self.session {
+            out.extend_from_slice(b",\"signature\":\"");
+            self.whole.sign(&payload, out);
+            out.push(b'"');
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    /// Whether the venue has words for the order.
+    pub(super) fn sayable(&self, order: &NewOrder) -> Result<(), PlaceError> {
+        let sized = order.qty.0 > 0 || (order.kind == OrderType::Market && order.terms.quote_qty.0 > 0);
+        if !sized || (order.kind.is_limit() && order.px.0 <= 0) {
+            return Err(PlaceError::NotPositive);
+        }
+        if has_tif(order.kind) && !matches!(order.tif, TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok) {
+            return Err(PlaceError::TimeInForce(order.tif));
+        }
+        if matches!(order.terms.trail, Trail::Offset(_)) {
+            return Err(PlaceError::TrailOffset);
+        }
+        Ok(())
     }
 
     /// Whether the key may log a connection on.
@@ -294,18 +366,8 @@ impl RequestBuilder {
     /// `order.place`, answered with an ACK. `symbol` is the venue's, `now_ms` the venue's time as best known.
     /// The request is appended to `out`; on an error nothing is.
     pub fn place(&mut self, out: &mut Vec<u8>, order: &NewOrder, symbol: &str, now_ms: i64) -> Result<(), PlaceError> {
-        let sized = order.qty.0 > 0 || (order.kind == OrderType::Market && order.terms.quote_qty.0 > 0);
-        if !sized || (order.kind.is_limit() && order.px.0 <= 0) {
-            return Err(PlaceError::NotPositive);
-        }
-        let plain = !order.kind.is_triggered() && order.terms.is_plain();
-        if matches!(order.tif, TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls) && has_tif(order.kind) {
-            return Err(PlaceError::TimeInForce(order.tif));
-        }
-        if !plain {
-            if matches!(order.terms.trail, Trail::Offset(_)) {
-                return Err(PlaceError::TrailOffset);
-            }
+        self.sayable(order)?;
+        if order.kind.is_triggered() || !order.terms.is_plain() {
             if self.session {
                 self.place_with_terms_as::<false>(out, order, symbol, now_ms);
             } else {
@@ -631,7 +693,7 @@ impl<const SIGNED: bool> Params<'_, SIGNED> {
 
 /// Order types that say a time in force (§7.3); the venue refuses it with the others.
 #[inline(always)]
-fn has_tif(kind: OrderType) -> bool {
+pub(super) fn has_tif(kind: OrderType) -> bool {
     kind.is_limit() && kind != OrderType::LimitMaker
 }
 

@@ -75,6 +75,8 @@ pub struct ApiError<'a> {
     pub text: &'a str,
     /// When requests may be sent again, as the venue's epoch milliseconds (429 and 418).
     pub retry_after_ms: Option<u64>,
+    /// What comes with it: of a cancel-replace, what became of its halves.
+    pub data: Option<&'a [u8]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,8 +130,8 @@ pub fn decode(frame: &[u8]) -> Result<Response<'_>, DecodeError> {
             let code = error.code.ok_or(DecodeError::MissingField("code"))?;
             // Cut from text that is known to be UTF-8, at quotes.
             let text = std::str::from_utf8(error.text).unwrap_or_default();
-            let retry_after_ms = error.retry_after_ms;
-            Answer::Error(ApiError { class: classify(status, code, text), code, text, retry_after_ms })
+            let (retry_after_ms, data) = (error.retry_after_ms, error.data);
+            Answer::Error(ApiError { class: classify(status, code, text), code, text, retry_after_ms, data })
         }
         (None, Some(result)) => Answer::Result(result),
         (None, None) => return Err(DecodeError::MissingField("result")),
@@ -180,6 +182,7 @@ struct RawError<'a> {
     code: Option<i64>,
     text: &'a [u8],
     retry_after_ms: Option<u64>,
+    data: Option<&'a [u8]>,
 }
 
 fn error(text: &[u8]) -> Option<RawError<'_>> {
@@ -192,6 +195,9 @@ fn error(text: &[u8]) -> Option<RawError<'_>> {
             b"code" => raw.code = Some(scan.int()?),
             b"msg" => raw.text = scan.raw_text()?,
             b"data" if scan.peek() == Some(b'{') => {
+                let data = scan.skip()?;
+                raw.data = Some(data);
+                let mut scan = Scan::new(data);
                 scan.lit(b"{")?;
                 let mut first = true;
                 while let Some(key) = scan.key(&mut first)? {

@@ -125,6 +125,135 @@ fn every_order_type_lives_and_dies_at_the_simulated_venue() {
     assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
 }
 
+impl Rig<BinanceSim> {
+    /// What a command sent, and what of it lives at the venue is settled.
+    fn sends(&mut self, action: Action) -> Vec<OrderId> {
+        let sent = self.command(action);
+        assert!(!sent.is_empty(), "the gate lets it out: {:?}", self.told.last());
+        sent
+    }
+}
+
+/// Lists, replaces and amendments, each with the venue's own books.
+#[test]
+fn orders_that_belong_together_live_and_die_at_the_simulated_venue() {
+    use crate::core::command::{Leg, ListOrder};
+    use {OrderType as T, Side::*};
+    let mut rig = sim_rig(5, 1024);
+    rig.ready();
+    let qty = Qty(2 * LOT);
+    let order = PlaceOrder { instrument: BTC, symbol: Text::new("BTCUSDT"), qty, ..PlaceOrder::default() };
+    let stop = |px: i64| Terms { stop_px: Price(px * E8), ..Terms::default() };
+    let profit = Leg { side: Sell, kind: T::LimitMaker, qty, px: Price(90_000 * E8), ..Leg::default() };
+    let loss = Leg { side: Sell, kind: T::Stop, qty, terms: stop(30_000), ..Leg::default() };
+    let oco = PlaceOrder { side: Sell, kind: T::LimitMaker, px: profit.px, ..order };
+    let low = PlaceOrder { side: Buy, kind: T::Limit, px: Price(40_000 * E8), ..order };
+    let taking = PlaceOrder { px: Price(61_000 * E8), ..low };
+    let none = Leg::default();
+    for (kind, first, second, third, fills) in [
+        (ListKind::Oco, oco, loss, none, false),
+        (ListKind::Oto, low, loss, none, false),
+        (ListKind::Otoco, low, profit, loss, false),
+        (ListKind::Otoco, taking, profit, loss, true),
+    ] {
+        let legs = rig.sends(Action::PlaceList(ListOrder { kind, first, second, third }));
+        if fills {
+            rig.until_status(legs[0], OrdStatus::Filled);
+        }
+        rig.until("acknowledged", |rig| legs.iter().all(|leg| rig.is_settled(*leg)));
+        rig.compare(&format!("{kind:?} rests"));
+        // Cancelling one leg takes the list with it.
+        rig.command(Action::Cancel(legs[1]));
+        rig.until("the list is over", |rig| rig.core.orders().live_count() == 0);
+        rig.compare(&format!("{kind:?} is over"));
+    }
+    for mode in [ReplaceMode::StopOnFailure, ReplaceMode::AllowFailure] {
+        let old = rig.ask(low);
+        rig.until_status(old, OrdStatus::New);
+        let better = PlaceOrder { px: Price(41_000 * E8), ..low };
+        let new = rig.sends(Action::Replace { order: old, mode, new: better })[0];
+        rig.until_status(old, OrdStatus::Canceled);
+        rig.until_status(new, OrdStatus::New);
+        rig.compare("replaced");
+        // Half of it: cancelled, and a maker that would take is refused.
+        let crossing = PlaceOrder { kind: T::LimitMaker, px: Price(70_000 * E8), ..low };
+        let refused = rig.sends(Action::Replace { order: new, mode, new: crossing })[0];
+        rig.until_status(refused, OrdStatus::Rejected);
+        rig.until_status(new, OrdStatus::Canceled);
+        rig.compare("half replaced");
+    }
+    let order = rig.ask(low);
+    rig.until_status(order, OrdStatus::New);
+    rig.command(Action::Amend { order, qty: Qty(LOT) });
+    rig.until_status(order, OrdStatus::New);
+    assert_eq!(rig.core.orders().get(order).map(|o| o.qty), Some(Qty(LOT)));
+    rig.compare("amended");
+    rig.command(Action::Cancel(order));
+    rig.until_status(order, OrdStatus::Canceled);
+    assert_eq!((rig.count("reconnects"), rig.count("undecodable"), rig.count("unanswered")), (0, 0, 0));
+}
+
+/// Answers that are lost, before and after the venue acted: nothing is sent twice, and both books agree in the end.
+#[test]
+fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
+    use crate::core::command::{Leg, ListOrder};
+    use {OrderType as T, Side::*};
+    for seed in 0..6 {
+        let mut rig = sim_rig(20 + seed, 256);
+        rig.ready();
+        let faults = rig.venue.faults();
+        (faults.answer_reset, faults.answer_unknown_before, faults.answer_unknown_after) = (0.05, 0.1, 0.1);
+        (faults.report_drop, faults.report_delay) = (0.05, 0.1);
+        let qty = Qty(2 * LOT);
+        let base = PlaceOrder { instrument: BTC, symbol: Text::new("BTCUSDT"), qty, ..PlaceOrder::default() };
+        let low = PlaceOrder { side: Buy, kind: T::Limit, px: Price(40_000 * E8), ..base };
+        let profit = Leg { side: Sell, kind: T::LimitMaker, qty, px: Price(90_000 * E8), ..Leg::default() };
+        let terms = Terms { stop_px: Price(30_000 * E8), ..Terms::default() };
+        let loss = Leg { side: Sell, kind: T::Stop, qty, terms, ..Leg::default() };
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut sent = 0;
+        for step in 0..1_500 {
+            if rig.state() == VenueState::Ready && step % 40 == 0 && rig.core.orders().live_count() < 4 {
+                let works = |o: &&crate::core::orders::Order| o.status == OrdStatus::New && o.list == OrderId::FOREIGN;
+                let old = rig.core.orders().live().find(works).map(|o| o.id);
+                let action = match (rng.u8(0..3), old) {
+                    (0, Some(order)) => {
+                        let mode = if rng.bool() { ReplaceMode::StopOnFailure } else { ReplaceMode::AllowFailure };
+                        Action::Replace { order, mode, new: PlaceOrder { px: Price(41_000 * E8), ..low } }
+                    }
+                    (1, _) => Action::PlaceList(ListOrder {
+                        kind: ListKind::Otoco,
+                        first: PlaceOrder { px: Price(rng.i64(40..62) * 1_000 * E8), ..low },
+                        second: profit,
+                        third: loss,
+                    }),
+                    _ => Action::Place(low),
+                };
+                sent += rig.command(action).len();
+            }
+            if rng.u8(0..60) == 0
+                && let Some(id) = rig.core.orders().live_id(0)
+            {
+                rig.command(Action::Cancel(id));
+            }
+            rig.turn();
+        }
+        *rig.venue.faults() = crate::sim::Faults::new(seed);
+        rig.until("settled", |rig| {
+            rig.state() == VenueState::Ready && rig.core.orders().live().all(|o| rig.is_settled(o.id))
+        });
+        rig.command(Action::CancelAll);
+        rig.until("closed", |rig| rig.core.orders().live_count() == 0);
+        for _ in 0..12_000 {
+            rig.turn();
+        }
+        assert!(rig.ledger().open_orders.is_empty(), "seed {seed}");
+        rig.compare(&format!("seed {seed}"));
+        let working = rig.core.portfolio().get(BTC).unwrap().working;
+        assert_eq!((working, sent > 5), (Default::default(), true), "seed {seed}: {sent} orders");
+    }
+}
+
 /// The venue verifies every signature, of REST and of the order link, and takes unsigned requests on a session alone.
 #[test]
 fn an_ed25519_key_trades_on_a_session_that_is_renewed() {
