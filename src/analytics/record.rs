@@ -378,6 +378,7 @@ impl Recorder {
             | EffectOf::Accepted { .. }
             | EffectOf::Trading { .. }
             | EffectOf::Broken { .. }
+            | EffectOf::Sized { .. }
             | EffectOf::Reply { .. } => {}
         }
     }

@@ -33,6 +33,7 @@ mod query;
 mod replace;
 mod replies;
 mod risk_config;
+mod risk_metrics;
 mod server;
 mod session;
 mod show;

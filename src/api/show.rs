@@ -8,6 +8,7 @@ use super::auth::role_to_look;
 use super::events::{EventId, read_filter};
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::risk_metrics::risk_metrics;
 use super::transition;
 use super::view::View;
 use crate::core::risk::RULES;
@@ -17,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 13] = [
+pub const ACTIONS: [&str; 14] = [
     "status",
     "portfolio",
     "positions",
@@ -31,6 +32,7 @@ pub const ACTIONS: [&str; 13] = [
     "candles",
     "credentials-status",
     "alerts",
+    "risk-metrics",
 ];
 
 /// Answers a request's query.
@@ -60,6 +62,7 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
+        "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
         "candles" => candles(&view, query),
         "alerts" => alerts::show(&view, query),

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
@@ -72,6 +73,8 @@ pub struct Outcome {
     pub orders: Vec<OrderId>,
     /// Every rule that an order to be validated broke, in rank; whole once there is a reply.
     pub broken: Vec<DenyReason>,
+    /// How the quantity came to be, where it was left to the engine.
+    pub sizing: Option<Sizing>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -239,6 +242,11 @@ impl View {
                 );
                 if let Some(outcome) = self.outcome(request) {
                     outcome.denial = Some(reason);
+                }
+            }
+            EffectOf::Sized { request, sizing, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.sizing = Some(sizing);
                 }
             }
             EffectOf::Broken { request, reason } => {

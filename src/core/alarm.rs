@@ -109,7 +109,6 @@ kinds! {
     26 RateLimitNear, Warning, true, "the venue's request limit is nearly used up; what is left is kept for cancels";
     27 CredentialExpiring, Warning, true, "a venue's key is due to be exchanged; store a new one";
     28 EmergencyStop, Emergency, true, "the emergency stop is set; a person resumes by name and reason";
-    29 StopUnconfirmed, Critical, true, "the emergency stop is not confirmed by the venue: orders may still work there";
 }
 
 /// What happened to an alert.

@@ -10,6 +10,7 @@ use super::Core;
 use super::alarm::{AlarmKind, AlertChange, News, Severity};
 use super::command::{Scope, TradingState};
 use super::effect::{EffectOf, Outbox};
+use super::standing::Cause;
 use crate::domain::{
     InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Margin, Nanos, OrdStatus, OrderId, StrategyId, Text, Usd, VenueId,
     VenueState,
@@ -221,9 +222,9 @@ impl Alerts {
         change
     }
 
-    /// What the severity does by itself. The stop's own alerts do nothing more.
+    /// What the severity does by itself. The stop's own alert does nothing more.
     fn ask(&mut self, kind: AlarmKind, severity: Severity) {
-        if !matches!(kind, AlarmKind::EmergencyStop | AlarmKind::StopUnconfirmed) {
+        if kind != AlarmKind::EmergencyStop {
             self.due = self.due.max(self.rules.acts[severity as usize]);
         }
     }
@@ -423,6 +424,7 @@ impl Core {
             K::DailyLossHalt => losses.day_told < 4,
             K::Drawdown => losses.fall_told < 1,
             K::DrawdownHalt => losses.fall_told < 2,
+            K::EmergencyStop => self.trading == TradingState::Active,
             K::LossStreak => losses.streak < self.limits.loss_streak_max,
             K::Runaway => match alert.scope {
                 Scope::Strategy(id) => self.desks.get(id).trading != TradingState::Halted,
@@ -460,7 +462,11 @@ impl Core {
             Act::Reduce if self.trading == TradingState::Active => self.set_trading(TradingState::Reducing, out),
             Act::Reduce => {}
             Act::Halt => self.halt_at_once(out),
-            Act::Stop => self.halt_at_once(out),
+            Act::Stop => {
+                self.halt_at_once(out);
+                self.take_back(Cause::EmergencyStop, out);
+                self.condition(AlarmKind::EmergencyStop, Scope::Account, true, out);
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod orders;
 pub mod portfolio;
 pub mod positions;
 pub mod risk;
+pub mod sizing;
 pub mod standing;
 pub mod strategy;
 pub mod table;
@@ -361,6 +362,13 @@ impl Core {
     /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
     fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
         let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+        let sized;
+        let order = if order.auto_qty {
+            sized = self.sized(order, source, out);
+            &sized
+        } else {
+            order
+        };
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
@@ -417,6 +425,7 @@ impl Core {
             portfolio: &self.portfolio,
             totals: self.portfolio.totals_of(on_live),
             hours: &self.hours,
+            losses: &self.losses,
             open_orders: self.orders.live_count(),
             strategy,
             desk,

@@ -219,6 +219,24 @@ fn each_severity_does_what_is_configured() {
 }
 
 #[test]
+fn an_emergency_stop_is_an_alert_until_a_person_resumes() {
+    let mut rig = Rig::alerting(|_| {});
+    rig.command(Action::EmergencyStop { flatten: false });
+    assert!(rig.core.alerts().stands(AlarmKind::EmergencyStop, Scope::Account));
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    rig.wait(SECOND);
+    assert!(rig.core.alerts().stands(AlarmKind::EmergencyStop, Scope::Account), "it stays set after a restart");
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Active });
+    rig.wait(SECOND);
+    assert!(!rig.core.alerts().stands(AlarmKind::EmergencyStop, Scope::Account));
+    // One of which the configuration says so.
+    let mut rig = Rig::alerting(|r| r.acts = [Act::None, Act::Stop, Act::None]);
+    rig.foreign();
+    assert!(rig.core.alerts().stands(AlarmKind::EmergencyStop, Scope::Account));
+    assert_eq!(rig.core.trading(), TradingState::Halted);
+}
+
+#[test]
 fn the_table_is_bounded_and_says_what_it_dropped() {
     let mut rig = Rig::alerting(|_| {});
     rig.foreign();
