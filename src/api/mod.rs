@@ -14,6 +14,7 @@
 //! One runtime on one thread does both, so a request that looks never meets a half-applied record.
 
 mod act;
+mod alerts;
 mod answer;
 mod app;
 mod auth;

@@ -1,6 +1,7 @@
 //! `GET`: what is, as the journal has it.
 
 use super::act::unknown_action;
+use super::alerts;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
@@ -17,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 13] = [
+pub const ACTIONS: [&str; 14] = [
     "status",
     "portfolio",
     "positions",
@@ -30,6 +31,7 @@ pub const ACTIONS: [&str; 13] = [
     "equity",
     "candles",
     "credentials-status",
+    "alerts",
     "risk-metrics",
 ];
 
@@ -63,6 +65,7 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
         "candles" => candles(&view, query),
+        "alerts" => alerts::show(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

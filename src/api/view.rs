@@ -256,7 +256,8 @@ impl View {
             }
             EffectOf::Order(update) => self.on_order(&update),
             EffectOf::Fill(fill) => self.on_fill(event, fill),
-            EffectOf::Alarm { kind, instrument, order } => {
+            EffectOf::Alarm { news, .. } if !news.change.is_alarm() => {}
+            EffectOf::Alarm { kind, instrument, order, .. } => {
                 let (seq, ts_ns) = (event.seq, event.ts_ns);
                 push(&mut self.alarms, NOTES_MAX, Alarm { seq, ts_ns, kind, instrument, order });
                 self.alarms_total += 1;
