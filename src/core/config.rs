@@ -62,6 +62,9 @@ pub struct Limits {
     pub drawdown_halt_ppm: u32,
     /// After so many losing orders in a row only reducing orders pass.
     pub loss_streak_max: u32,
+    /// How far from an entry its stop loss and its take profit stand, where the order says nothing. 0: neither.
+    pub stop_loss_ppm: u32,
+    pub take_profit_ppm: u32,
     /// Sum of the exposure of the instruments at one venue, and of those that trade one asset, over all venues.
     pub exposure_venue_max: Usd,
     pub exposure_asset_max: Usd,
@@ -106,6 +109,8 @@ wire_struct!(Limits {
     drawdown_reduce_ppm,
     drawdown_halt_ppm,
     loss_streak_max,
+    stop_loss_ppm,
+    take_profit_ppm,
     exposure_venue_max,
     exposure_asset_max,
     correlated_exposure_max,
@@ -164,6 +169,8 @@ impl Limits {
         drawdown_reduce_ppm: u32::MAX,
         drawdown_halt_ppm: u32::MAX,
         loss_streak_max: u32::MAX,
+        stop_loss_ppm: 0,
+        take_profit_ppm: 0,
         exposure_venue_max: Usd(i64::MAX),
         exposure_asset_max: Usd(i64::MAX),
         correlated_exposure_max: Usd(i64::MAX),

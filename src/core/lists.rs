@@ -200,7 +200,7 @@ impl Core {
                 self.made += 1;
                 let id = verdict.order.get().order;
                 let cancel = self.ask_to_change(&order);
-                self.admit(&verdict, new.client, source, Tie { replaces: old, ..Tie::NONE });
+                self.admit(&verdict, new.client, source, Tie { replaces: old, protect: order.protect, ..Tie::NONE });
                 out.push(Effect::Replace { cancel, mode, new: verdict.order });
                 out.push(EffectOf::Accepted { request, order: id });
                 self.tell(old, 0, Text::default(), out);

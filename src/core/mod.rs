@@ -20,6 +20,7 @@ pub mod losses;
 pub mod orders;
 pub mod portfolio;
 pub mod positions;
+pub mod protect;
 pub mod risk;
 pub mod standing;
 pub mod strategy;
@@ -33,7 +34,7 @@ mod window;
 
 use account::{Account, Purse};
 use book::Book;
-use command::{PlaceOrder, Scope, TradingState};
+use command::{PlaceOrder, Protect, Scope, TradingState};
 use config::Limits;
 use correlation::Correlation;
 use desks::Desks;
@@ -42,6 +43,7 @@ use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
+use protect::Protections;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use standing::Road;
 use strategy::{Intent, Intents, Strategies};
@@ -80,11 +82,18 @@ struct Tie {
     replaces: OrderId,
     counts: bool,
     waits: bool,
+    protect: Protect,
 }
 
 impl Tie {
-    const NONE: Tie =
-        Tie { list: OrderId::FOREIGN, mate: OrderId::FOREIGN, replaces: OrderId::FOREIGN, counts: true, waits: false };
+    const NONE: Tie = Tie {
+        list: OrderId::FOREIGN,
+        mate: OrderId::FOREIGN,
+        replaces: OrderId::FOREIGN,
+        counts: true,
+        waits: false,
+        protect: Protect::Off,
+    };
 }
 
 /// A fill's identity: exec ids are unique within an instrument.
@@ -183,6 +192,7 @@ pub struct Core {
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
+    protections: Protections,
     intents: Intents,
     counters: Counters,
 }
@@ -218,6 +228,7 @@ impl Core {
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
+            protections: Protections::new(),
             intents: Intents::new(),
             counters: Counters::default(),
         }
@@ -280,6 +291,7 @@ impl Core {
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
         self.watch_road(out);
+        self.watch_protections(quote.instrument, out);
         self.run_strategies(quote.instrument, out);
     }
 
@@ -351,7 +363,7 @@ impl Core {
             Ok(verdict) => {
                 self.made += 1;
                 self.recent.add(order, source.strategy, self.now);
-                self.send(&verdict, order.client, source, out);
+                self.send(&verdict, order.client, order.protect, source, out);
                 Some(id)
             }
             Err(reason) => {
@@ -441,8 +453,8 @@ impl Core {
         found
     }
 
-    fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
-        self.admit(verdict, client, source, Tie::NONE);
+    fn send(&mut self, verdict: &Verdict, client: Text<36>, protect: Protect, source: Source, out: &mut Outbox) {
+        self.admit(verdict, client, source, Tie { protect, ..Tie::NONE });
         let id = verdict.order.get().order;
         out.push(Effect::Place(verdict.order));
         out.push(EffectOf::Accepted { request: source.request, order: id });
@@ -474,6 +486,7 @@ impl Core {
             replaces: tie.replaces,
             counts: tie.counts,
             waits: tie.waits,
+            protect: tie.protect,
             ..Order::default()
         };
         self.orders.insert(order);
@@ -651,6 +664,10 @@ impl Core {
     }
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.books.get(instrument.index())
+    }
+    /// What protects the entries that are open.
+    pub fn protections(&self) -> &Protections {
+        &self.protections
     }
     pub fn strategies(&self) -> &Strategies {
         &self.strategies

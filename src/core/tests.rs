@@ -4,6 +4,7 @@ mod gate;
 mod lists;
 mod live;
 mod order_types;
+mod protect;
 
 use super::Core;
 use super::command::{Action, Command, PlaceOrder, Scope, TradingState};

@@ -383,6 +383,8 @@ fn limits(risk: &config::Risk) -> Limits {
         drawdown_reduce_ppm: risk.drawdown_reduce_ppm,
         drawdown_halt_ppm: risk.drawdown_halt_ppm,
         loss_streak_max: risk.loss_streak_max,
+        stop_loss_ppm: risk.stop_loss_ppm,
+        take_profit_ppm: risk.take_profit_ppm,
         exposure_venue_max: risk.exposure_venue_max,
         exposure_asset_max: risk.exposure_asset_max,
         correlated_exposure_max: risk.correlated_exposure_max,

@@ -103,6 +103,10 @@ pub fn alarm_words(kind: AlarmKind) -> &'static str {
         AlarmKind::DailyLossHalt => "the loss of the day is beyond its limit: trading is halted, orders are cancelled",
         AlarmKind::Drawdown => "the fall from the high-water mark has reached its limit; only reducing orders pass",
         AlarmKind::DrawdownHalt => "the fall from the high-water mark: trading is halted, orders are cancelled",
+        AlarmKind::ProtectionTriggered => "a stop loss or take profit was reached; the position is being closed",
+        AlarmKind::NotProtected => {
+            "too many entries are protected already: this one has no stop loss and no take profit"
+        }
         AlarmKind::LossStreak => "too many losing orders in a row; only reducing orders pass",
         AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }

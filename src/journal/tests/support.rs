@@ -179,6 +179,8 @@ fn limits() -> impl Strategy<Value = Limits> {
             drawdown_reduce_ppm: n[10],
             drawdown_halt_ppm: n[11],
             loss_streak_max: n[12],
+            stop_loss_ppm: n[0],
+            take_profit_ppm: n[1],
             exposure_venue_max: Usd(ns[12]),
             exposure_asset_max: Usd(ns[13]),
             correlated_exposure_max: Usd(ns[14]),
@@ -836,6 +838,8 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::Drawdown,
         A::DrawdownHalt,
         A::LossStreak,
+        A::ProtectionTriggered,
+        A::NotProtected,
     ])
 }
 
