@@ -1,13 +1,17 @@
 //! What decoding one market frame costs: bytes of a combined-stream frame to a domain value, buffers warm.
 //! Left out: the socket, WebSocket framing, and the hand-over to the core. Beside each stands simd-json with kept
 //! buffers into typed fields, and the same number parsing, as the yardstick in the same run.
+//!
+//! `minute_json` and `minute_sbe` decode one recorded minute (quotes, trades, depth of BTCUSDT, 2024-08-08), as it came
+//! in text and as the venue would have sent it in binary: the time is that of the whole minute, per frame in the
+//! throughput. The recording stands in `../shared`; without it they are left out.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::Deserialize;
 use std::hint::black_box;
-use tollgate::domain::{InstrumentId, decimal};
-use tollgate::venues::binance::sbe::SbeDecoder;
-use tollgate::venues::binance::{MarketDecoder, SymbolTable};
+use std::io::Read;
+use tollgate::domain::{InstrumentId, Side, decimal};
+use tollgate::venues::binance::{Market, MarketDecoder, SbeDecoder, SymbolTable};
 
 const QUOTE: &str = r#"{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}"#;
 const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
@@ -64,6 +68,59 @@ fn sbe_depth(n: u16) -> Vec<u8> {
     }
     frame.extend(b"\x07BTCUSDT");
     frame
+}
+
+/// The first minute of a recording: its frames in text.
+fn minute() -> Option<Vec<Vec<u8>>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/fixtures/binance/recorded/hft_2024-08-08_btcusdt.gz");
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(std::fs::File::open(path).ok()?).read_to_string(&mut text).ok()?;
+    let lines: Vec<(i64, &str)> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, frame)| frame.contains("\"stream\""))
+        .filter_map(|(at, frame)| Some((at.parse().ok()?, frame)))
+        .collect();
+    let from = lines.first()?.0;
+    let within = lines.iter().take_while(|(at, _)| at - from < 60_000_000_000);
+    Some(within.map(|(_, frame)| frame.as_bytes().to_vec()).collect())
+}
+
+/// A frame of `minute` in binary, all numbers with eight decimals.
+fn in_binary(decoder: &mut MarketDecoder, frame: &[u8]) -> Option<Vec<u8>> {
+    const EIGHT: [u8; 2] = [(-8i8).cast_unsigned(); 2];
+    let words = |numbers: &[i64]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let us = |ns: i64| ns / 1_000;
+    let id = |id: u64| id as i64;
+    let mut out = match decoder.decode(frame).ok()? {
+        Market::Quote(q) => {
+            let numbers = words(&[q.bid_px.0, q.bid_qty.0, q.ask_px.0, q.ask_qty.0]);
+            sbe_frame(10_001, &[words(&[1_723_161_255_343_000, id(q.update_id)]), EIGHT.to_vec(), numbers].concat())
+        }
+        Market::Trade(t) => {
+            let time = us(t.ts_event_ns);
+            let mut out = sbe_frame(10_000, &[words(&[time, time]), EIGHT.to_vec()].concat());
+            out.extend(25u16.to_le_bytes());
+            out.extend(1u32.to_le_bytes());
+            out.extend(words(&[id(t.trade_id.lo), t.px.0, t.qty.0]));
+            out.push(u8::from(t.aggressor == Side::Sell));
+            out
+        }
+        Market::Depth => {
+            let depth = decoder.depth();
+            let root = words(&[us(depth.ts_event_ns), id(depth.first_id), id(depth.last_id)]);
+            let mut out = sbe_frame(10_003, &[root, EIGHT.to_vec()].concat());
+            for side in [&depth.bids, &depth.asks] {
+                out.extend(16u16.to_le_bytes());
+                out.extend((side.len() as u16).to_le_bytes());
+                side.iter().for_each(|level| out.extend(words(&[level.px.0, level.qty.0])));
+            }
+            out
+        }
+        _ => return None,
+    };
+    out.extend(b"\x07BTCUSDT");
+    Some(out)
 }
 
 #[derive(Deserialize)]
@@ -128,6 +185,25 @@ fn benches(c: &mut Criterion) {
         assert!(decoder.decode(&frame).is_ok());
         group.throughput(Throughput::Bytes(frame.len() as u64));
         group.bench_function(name, |b| b.iter(|| decoder.decode(black_box(&frame))));
+    }
+    if let Some(text) = minute() {
+        let (mut json, mut sbe) = (MarketDecoder::new(table()), SbeDecoder::new(table()));
+        let binary: Vec<Vec<u8>> = text.iter().filter_map(|frame| in_binary(&mut json, frame)).collect();
+        assert_eq!(binary.len(), text.len(), "every frame of the minute is one that is decoded");
+        let bytes = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).sum::<usize>();
+        eprintln!("the minute: {} frames, {} bytes in text, {} in binary", text.len(), bytes(&text), bytes(&binary));
+        group.throughput(Throughput::Elements(text.len() as u64));
+        let good = |frames: &[Vec<u8>], decode: &mut dyn FnMut(&[u8]) -> bool| frames.iter().all(|frame| decode(frame));
+        assert!(good(&text, &mut |frame| json.decode(frame).is_ok()));
+        assert!(good(&binary, &mut |frame| sbe.decode(frame).is_ok()));
+        group.bench_function("minute_json", |b| {
+            b.iter(|| text.iter().filter(|frame| json.decode(black_box(frame)).is_ok()).count())
+        });
+        group.bench_function("minute_sbe", |b| {
+            b.iter(|| binary.iter().filter(|frame| sbe.decode(black_box(frame)).is_ok()).count())
+        });
+    } else {
+        eprintln!("the recording is absent: the minute is not measured");
     }
     let mut buffers = simd_json::Buffers::new(4096);
     let mut text = Vec::with_capacity(4096);

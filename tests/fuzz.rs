@@ -1,5 +1,6 @@
 //! The fuzz targets' bodies over seeded mutations of their seeds, on stable and in bounded time. `FUZZ_SEED` and
-//! `FUZZ_RUNS` choose other mutations and more of them; a failure prints its input.
+//! `FUZZ_RUNS` choose other mutations and more of them; a failure prints its input. The long run, as many as one
+//! has the time for: `FUZZ_RUNS=20000000 FUZZ_SEED=$RANDOM cargo test --release --test fuzz`.
 
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
@@ -121,6 +122,16 @@ fn changed_exchange_infos_are_refused_or_read_as_they_stand() {
 #[test]
 fn changed_binary_frames_are_refused_or_hold_sound_numbers() {
     run("sbe", bodies::SBE_SEEDS, Bodies::sbe);
+}
+
+#[test]
+fn changed_rest_bodies_are_refused_or_read_as_they_stand() {
+    run("rest", bodies::REST_SEEDS, Bodies::rest);
+}
+
+#[test]
+fn changed_headers_are_passed_over_or_counted_as_they_stand() {
+    run("header", bodies::HEADER_SEEDS, Bodies::header);
 }
 
 #[test]

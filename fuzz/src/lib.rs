@@ -15,8 +15,9 @@ use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as 
 use tollgate::venues::alpaca::updates::Frame;
 use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
 use tollgate::venues::assets::AssetTable;
-use tollgate::venues::binance::account::{AccountDecoder, Names};
+use tollgate::venues::binance::account::{AccountDecoder, Names, rest_error, server_time};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
+use tollgate::venues::binance::limits::header_count;
 use tollgate::venues::binance::response::{self, Answer};
 use tollgate::venues::binance::sbe::{SbeDecoder, SbeMarket};
 use tollgate::venues::binance::snapshot::{Snapshot, SnapshotDecoder};
@@ -26,6 +27,25 @@ use tollgate::venues::binance::{Market, MarketDecoder, SymbolTable};
 /// Bodies of exchangeInfo.
 pub const EXCHANGE_INFO_SEEDS: &[&str] = &[
     r#"{"timezone":"UTC","serverTime":1789567200000,"rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":100}],"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","baseAssetPrecision":8,"quoteAsset":"USDT","quoteAssetPrecision":8,"filters":[{"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"1000000.00000000","tickSize":"0.01000000"},{"filterType":"LOT_SIZE","minQty":"0.00001000","maxQty":"9000.00000000","stepSize":"0.00001000"},{"filterType":"NOTIONAL","minNotional":"5.00000000","applyMinToMarket":true,"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5},{"filterType":"NEW_ONE","limit":[1,{"a":null}]}]}]}"#,
+];
+
+/// Bodies of REST answers: an account, fills, open orders, an order, the time, a refusal.
+pub const REST_SEEDS: &[&str] = &[
+    r#"{"makerCommission":15,"commissionRates":{"maker":"0.00150000","taker":"0.00150000","buyer":"0.00000000","seller":"0.00000000"},"canTrade":true,"canWithdraw":true,"updateTime":1660801833000,"accountType":"SPOT","balances":[{"asset":"BTC","free":"4723846.89208129","locked":"0.00000000"},{"asset":"BNB","free":"4763368.68006011","locked":"1.00000000"}],"permissions":["SPOT"],"uid":354937868}"#,
+    r#"[{"symbol":"BTCUSDT","id":28457,"orderId":100234,"orderListId":-1,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","commission":"10.10000000","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,"isMaker":false,"isBestMatch":true},{"symbol":"ETHUSDT","id":28458,"orderId":100235,"orderListId":-1,"price":"4.1","qty":"1","quoteQty":"4.1","commission":"-0.00000001","commissionAsset":"ETH","time":1499865549591,"isBuyer":false,"isMaker":true,"isBestMatch":true}]"#,
+    r#"[{"symbol":"BTCUSDT","orderId":1,"orderListId":-1,"clientOrderId":"tg000000070000000000000040","price":"0.1","origQty":"1.0","executedQty":"0.0","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.0","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"BUY","stopPrice":"0.0","icebergQty":"0.0","time":1499827319559,"updateTime":1499827319559,"isWorking":true,"workingTime":1499827319559,"selfTradePreventionMode":"NONE"}]"#,
+    r#"{"symbol":"ETHUSDT","orderId":28,"orderListId":-1,"clientOrderId":"6gCrw2kRUAF9CvJDGP16IP","transactTime":1507725176595,"price":"1.00000000","origQty":"10.00000000","executedQty":"10.00000000","cummulativeQuoteQty":"10.00000000","status":"FILLED","timeInForce":"GTC","type":"MARKET","side":"SELL"}"#,
+    r#"{"serverTime":1499827319559}"#,
+    r#"{"code":-1121,"msg":"Invalid symbol."}"#,
+];
+
+/// Lines of a REST answer's head.
+pub const HEADER_SEEDS: &[&str] = &[
+    "X-MBX-USED-WEIGHT-1M: 27",
+    "x-mbx-order-count-10s: 3",
+    "X-MBX-ORDER-COUNT-1D: 160000",
+    "x-mbx-used-weight: 1",
+    "Retry-After: 17",
 ];
 
 /// Binary frames of market streams: best bid and ask, trades, diff, snapshot.
@@ -181,7 +201,52 @@ impl Bodies {
                 assert!(depth.instrument.index() < SYMBOLS.len());
                 assert!(depth.bids.iter().chain(&depth.asks).all(|level| level.px.0.min(level.qty.0) >= 0));
             }
-            Err(_) => {}
+            // Whatever it was: the question which book it may have changed has an answer.
+            Err(_) => drop(self.sbe.suspect(frame)),
+        }
+    }
+
+    /// A body of a REST answer, through every reader of one but `exchange_info`'s.
+    pub fn rest(&mut self, body: &[u8]) {
+        if let Ok(state) = self.account.balances(body) {
+            is_json(body);
+            assert!(state.balances.iter().all(|balance| balance.free >= 0 && balance.locked >= 0));
+        }
+        if let Ok(fills) = self.account.trades(body) {
+            is_json(body);
+            let Ok(plain) = serde_json::from_slice::<Vec<FillJson>>(body) else { return };
+            assert_eq!(plain.len(), fills.len());
+            for (plain, fill) in plain.iter().zip(&fills) {
+                let got = [fill.last_px.0, fill.last_qty.0, fill.fee];
+                assert_eq!(got, [&plain.price, &plain.qty, &plain.commission].map(fixed));
+                assert_eq!((fill.exec_id.lo, fill.venue_order_id.lo), (plain.id, plain.order_id));
+                assert_eq!(fill.side == Side::Buy, plain.is_buyer);
+            }
+        }
+        if let Ok(orders) = self.account.open_orders(body) {
+            is_json(body);
+            assert!(orders.iter().all(|order| order.order_qty.0 >= 0 && order.cum_qty.0 >= 0));
+        }
+        if let Ok(order) = self.account.order(body) {
+            is_json(body);
+            assert!(order.order_qty.0 >= 0 && order.cum_qty.0 >= 0 && order.order_px.0 >= 0);
+        }
+        if let Ok(time) = server_time(body) {
+            is_json(body);
+            assert!(time >= 0);
+        }
+        if rest_error(body).is_ok() {
+            is_json(body);
+        }
+    }
+
+    /// A line of a REST answer's head, `name: value`.
+    pub fn header(&mut self, line: &[u8]) {
+        let Ok(line) = std::str::from_utf8(line) else { return };
+        let Some((name, value)) = line.split_once(':') else { return };
+        if let Some(count) = header_count(name, value) {
+            assert_eq!(value.trim().parse(), Ok(count.count));
+            assert!(count.interval_s > 0 && count.limit == 0);
         }
     }
 
@@ -378,6 +443,17 @@ struct SnapshotJson {
     last_update_id: u64,
     bids: Vec<[String; 2]>,
     asks: Vec<[String; 2]>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FillJson {
+    id: u64,
+    order_id: u64,
+    price: String,
+    qty: String,
+    commission: String,
+    is_buyer: bool,
 }
 
 #[derive(Deserialize)]

@@ -5,11 +5,13 @@ use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
-use super::order_fields::{Ask, read_ask, read_order};
+use super::keys;
+use super::order_fields::{Wish, read_order, read_wish};
 use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
 use super::risk_config;
+use super::transition;
 use super::view::{Outcome, View};
-use crate::core::command::{Action, PlaceOrder, Scope, TradingState};
+use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 11] = [
+pub const ACTIONS: [&str; 17] = [
     "place-order",
     "validate-order",
     "replace-order",
@@ -33,6 +35,12 @@ pub const ACTIONS: [&str; 11] = [
     "set-trading-state",
     "resume",
     "update-risk-config",
+    "initiate-transition",
+    "approve-transition",
+    "reject-transition",
+    "revert-to-paper",
+    "store-credentials",
+    "rotate-credentials",
 ];
 
 /// Answers a request's body.
@@ -55,6 +63,12 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
+        "initiate-transition" => transition::ask(app, fields, Ask::Initiate).await,
+        "approve-transition" => transition::ask(app, fields, Ask::Approve).await,
+        "reject-transition" => transition::ask(app, fields, Ask::Reject).await,
+        "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
+        "store-credentials" => keys::store(app, fields).await,
+        "rotate-credentials" => keys::rotate(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -72,10 +86,10 @@ fn told(finished: Result<(), Vec<FieldFault>>) -> Failure {
 
 async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
-    let (ask, why) = read_ask(app, fields)?;
-    let (order, action) = match ask {
-        Ask::One(order) => (order, Action::Place(order)),
-        Ask::List(list) => (list.first, Action::PlaceList(list)),
+    let (wish, why) = read_wish(app, fields)?;
+    let (order, action) = match wish {
+        Wish::One(order) => (order, Action::Place(order)),
+        Wish::List(list) => (list.first, Action::PlaceList(list)),
     };
     let deadline = app.deadline();
     let request = app.send(action, &why)?;

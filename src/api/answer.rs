@@ -66,6 +66,7 @@ fn with_status(status: StatusCode, data: impl Serialize) -> Answer {
 /// The answer in its envelope.
 pub fn envelope(answer: Answer, now: Nanos) -> Response<Body> {
     let timestamp = time(now);
+    let retry_after = answer.as_ref().err().and_then(|failure| failure.details["retry_after_s"].as_u64());
     let (status, body) = match answer {
         Ok(Success { status, data }) => (status, json!({ "success": true, "data": data, "timestamp": timestamp })),
         Err(Failure { status, code, message, details }) => {
@@ -79,6 +80,9 @@ pub fn envelope(answer: Answer, now: Nanos) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"tollgate\""));
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response

@@ -4,7 +4,9 @@ use super::answer::Failure;
 use super::auth::{Access, Caller};
 use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
+use super::keys::KeyDesk;
 use super::tail::SharedView;
+use super::transition::SharedJudge;
 use super::view::View;
 use crate::core::command::{Action, Command};
 use crate::core::event::{Body, Input};
@@ -42,8 +44,11 @@ pub struct App {
     pub clock: Clock,
     pub access: Access,
     pub home: Home,
+    pub keys: KeyDesk,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
+    /// Who judges what is between paper and live; none in an engine without.
+    pub judge: Option<SharedJudge>,
     commands: Tx<Input>,
     requests: AtomicU64,
     answers: AtomicU64,
@@ -98,6 +103,7 @@ impl App {
         info: Info,
         access: Access,
         home: Home,
+        keys: KeyDesk,
         view: SharedView,
         commands: Tx<Input>,
         counters: Counters,
@@ -110,7 +116,9 @@ impl App {
             clock,
             access,
             home,
+            keys,
             limits_turn: tokio::sync::Mutex::new(()),
+            judge: None,
             commands,
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
@@ -166,6 +174,10 @@ impl App {
         if end != std::mem::replace(&mut pulse.end, end) {
             self.events_moved.send_replace(());
         }
+    }
+
+    pub fn with_judge(self, judge: SharedJudge) -> App {
+        App { judge: Some(judge), ..self }
     }
 
     /// The tail has seen all there is.

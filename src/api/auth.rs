@@ -7,12 +7,16 @@
 
 use super::answer::Failure;
 use super::session::{Sessions, cookie};
+use super::throttle::{Client, Rate, Refusals};
 use crate::credentials::{CredentialError, Role, TokenInfo, TokenRefused, WatchedTokens};
 use crate::domain::{Nanos, Text};
+use crate::telemetry::{Counter, Counters};
 use axum::http::{HeaderMap, StatusCode, header};
+use serde_json::json;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Who sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +66,7 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-position"
         | "close-all-positions"
         | "emergency-stop"
+        | "revert-to-paper"
         | "acknowledge" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
@@ -118,18 +123,28 @@ impl Shown<'_> {
     }
 }
 
-/// The door: tokens and sessions.
+/// The door: tokens and sessions, how often each may come, and who came in vain.
 pub struct Access {
     tokens: Mutex<WatchedTokens>,
     pub(super) sessions: Mutex<Sessions>,
     /// Nobody needs a token before the first was made: paper trading, on this machine alone.
     open: bool,
+    rate: Mutex<Rate>,
+    refusals: Mutex<Refusals>,
+    refused: Counter,
+    limited: Counter,
 }
 
 impl Access {
     /// Opens the door. `why_needed` says why a token is needed even before the first was made; without one that is good
     /// the engine then does not start.
-    pub fn open(tokens: &Path, why_needed: Option<&'static str>, now: Nanos) -> Result<Access, AccessError> {
+    pub fn open(
+        tokens: &Path,
+        why_needed: Option<&'static str>,
+        requests_per_second: u32,
+        counters: &Counters,
+        now: Nanos,
+    ) -> Result<Access, AccessError> {
         let mut watched = WatchedTokens::open(tokens)?;
         if let Some(why) = why_needed {
             let good = watched.now().is_ok_and(|tokens| tokens.any_good(seconds(now)));
@@ -137,12 +152,62 @@ impl Access {
                 return Err(AccessError::NoToken { why, file: tokens.display().to_string() });
             }
         }
-        let sessions = Mutex::new(Sessions::default());
-        Ok(Access { tokens: Mutex::new(watched), sessions, open: why_needed.is_none() })
+        Ok(Access {
+            tokens: Mutex::new(watched),
+            sessions: Mutex::default(),
+            open: why_needed.is_none(),
+            rate: Mutex::new(Rate::new(requests_per_second)),
+            refusals: Mutex::default(),
+            refused: counters.counter("control_refused_total"),
+            limited: counters.counter("control_rate_limited_total"),
+        })
+    }
+
+    /// Lets one in who may come and does not come too often.
+    pub fn admit(&self, shown: &Shown, changes: bool, from: IpAddr, now: Nanos) -> Result<Caller, Failure> {
+        let caller = self.caller(shown, changes, from, now)?;
+        let client = match &caller.token {
+            Some(id) => {
+                lock(&self.refusals).forget(from);
+                Client::Token(id.to_string())
+            }
+            None => Client::Address(from),
+        };
+        self.take_turn(client, now)?;
+        Ok(caller)
+    }
+
+    /// One who has not said who they are comes as their address.
+    pub fn admit_stranger(&self, from: IpAddr, now: Nanos) -> Result<(), Failure> {
+        self.take_turn(Client::Address(from), now)
+    }
+
+    fn take_turn(&self, client: Client, now: Nanos) -> Result<(), Failure> {
+        lock(&self.rate).take(client, now).map_err(|wait| {
+            self.limited.add(1);
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let message = format!("more requests than one client may send in a second: wait {seconds} s");
+            let details = json!({ "retry_after_s": seconds });
+            Failure::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message).with(details)
+        })
+    }
+
+    /// Notes that one came in vain, and says how long the answer is to wait. Who shows nothing has tried nothing.
+    pub fn refused(&self, failure: &Failure, from: IpAddr, now: Nanos) -> Option<Duration> {
+        if failure.status != StatusCode::UNAUTHORIZED || failure.code == "TOKEN_MISSING" {
+            return None;
+        }
+        self.refused.add(1);
+        let (count, delay) = lock(&self.refusals).count(from, now);
+        // Each of the first is told, and then fewer and fewer: the log is not theirs to fill.
+        if count <= 3 || count.is_power_of_two() {
+            tracing::warn!(%from, count, code = failure.code, "refused at the door");
+        }
+        Some(delay)
     }
 
     /// Who sent a request with these headers. `changes` where it asks for more than to look.
-    pub fn caller(&self, shown: &Shown, changes: bool, from: IpAddr, now: Nanos) -> Result<Caller, Failure> {
+    fn caller(&self, shown: &Shown, changes: bool, from: IpAddr, now: Nanos) -> Result<Caller, Failure> {
         let mut tokens = lock(&self.tokens);
         let known = tokens.now().map_err(unreadable)?;
         match shown {
@@ -225,6 +290,7 @@ mod tests {
     const ROLES: &[(&str, Role)] = &[
         ("place-order", Role::Trader),
         ("validate-order", Role::Trader),
+        ("replace-order", Role::Trader),
         ("cancel-order", Role::Trader),
         ("cancel-all-orders", Role::Trader),
         ("close-position", Role::Trader),
@@ -233,6 +299,12 @@ mod tests {
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
         ("update-risk-config", Role::Admin),
+        ("initiate-transition", Role::Admin),
+        ("approve-transition", Role::Admin),
+        ("reject-transition", Role::Admin),
+        ("revert-to-paper", Role::Trader),
+        ("store-credentials", Role::Admin),
+        ("rotate-credentials", Role::Admin),
     ];
 
     #[test]

@@ -5,6 +5,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -82,6 +83,15 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// A string that no fault may repeat.
+    pub fn secret_opt(&self, field: &'static str) -> Option<Zeroizing<String>> {
+        let text = serde_json::from_str::<String>(self.find(field)?).ok().filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.fault(field, "must be a string that is not empty");
+        }
+        text.map(Zeroizing::new)
     }
 
     pub fn text(&self, field: &'static str) -> Option<String> {

@@ -4,7 +4,8 @@
 use super::answer::{Failure, envelope};
 use super::app::App;
 use super::auth::Shown;
-use super::connections::Peer;
+use super::connections::{Busy, Peer};
+use super::dashboard;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -27,7 +28,10 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let id = app.request_id();
     let mut response = match admit(&app, &mut request) {
         Ok(_busy) => next.run(request).await,
-        Err(failure) => envelope(Err(failure), app.clock.now()),
+        Err(failure) => {
+            slow(&app, &failure, request.extensions().get::<Peer>()).await;
+            envelope(Err(failure), app.clock.now())
+        }
     };
     let headers = response.headers_mut();
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
@@ -48,19 +52,30 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     response
 }
 
+/// Makes one wait who came with what is not good.
+pub async fn slow(app: &App, failure: &Failure, peer: Option<&Peer>) {
+    let delay = peer.and_then(|peer| app.access.refused(failure, peer.ip, app.clock.now()));
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+}
+
 /// Lets a request in, with its caller noted in it.
-fn admit(app: &App, request: &mut Request) -> Result<Option<super::connections::Busy>, Failure> {
+fn admit(app: &App, request: &mut Request) -> Result<Option<Busy>, Failure> {
     app.home.check(request.headers())?;
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         let message = "the request's connection is not known";
         return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message));
     };
-    if PUBLIC.contains(&request.uri().path()) {
+    let now = app.clock.now();
+    let path = request.uri().path();
+    if PUBLIC.contains(&path) || dashboard::paths().any(|file| file == path) {
+        app.access.admit_stranger(peer.ip, now)?;
         return Ok(None);
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let shown = Shown::in_headers(request.headers());
-    let caller = app.access.caller(&shown, changes, peer.ip, app.clock.now())?;
+    let caller = app.access.admit(&shown, changes, peer.ip, now)?;
     request.extensions_mut().insert(caller);
     Ok(Some(peer.busy()))
 }

@@ -3,7 +3,9 @@
 use super::answer::{Answer, Failure, envelope, ok, time};
 use super::app::App;
 use super::auth::{Caller, lock};
+use super::connections::Peer;
 use super::fields::Fields;
+use super::guard::slow;
 use super::server::json_body;
 use super::session::{cookie, set_cookie};
 use axum::Extension;
@@ -12,25 +14,28 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use std::sync::Arc;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// `POST /login {"token": "..."}`.
 pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let mut given = None;
+    let peer = request.extensions().get::<Peer>().cloned();
     let answer = match json_body(&app, request).await {
         Ok(body) => begin(&app, &body, &mut given),
         Err(failure) => Err(failure),
     };
+    if let Err(failure) = &answer {
+        slow(&app, failure, peer.as_ref()).await;
+    }
     with_cookie(&app, answer, given.as_ref().map(|cookie| cookie.as_str()))
 }
 
 fn begin(app: &App, body: &[u8], given: &mut Option<Zeroizing<String>>) -> Answer {
     let fields = Fields::parse(body).map_err(|why| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", why))?;
-    let mut token = fields.text("token").unwrap_or_default();
+    let token = fields.secret_opt("token").unwrap_or_default();
     let finished = fields.finish().map_err(Failure::fields);
     let now = app.clock.now();
     let found = finished.and_then(|()| app.access.token(token.as_bytes(), now));
-    token.zeroize();
     let found = found?;
     let mut sessions = lock(&app.access.sessions);
     let (cookie, session) = sessions

@@ -50,23 +50,23 @@ pub(super) fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, Strin
 
 /// What `place-order` asks for.
 #[allow(clippy::large_enum_variant)] // moved once a request
-pub(super) enum Ask {
+pub(super) enum Wish {
     One(PlaceOrder),
     List(ListOrder),
 }
 
 /// One order, or the list that `order_class` makes of it and its exits.
-pub(super) fn read_ask(app: &App, fields: Fields) -> Result<(Ask, String), Failure> {
+pub(super) fn read_wish(app: &App, fields: Fields) -> Result<(Wish, String), Failure> {
     let classes =
         [("oco", ListKind::Oco), ("oto", ListKind::Oto), ("otoco", ListKind::Otoco), ("bracket", ListKind::Otoco)];
     let class = fields.word_opt("order_class", &classes);
     let (order, why) = order_of(app, &fields, class);
-    let ask = match class {
-        None => Ask::One(order),
-        Some(kind) => Ask::List(list_of(app, &fields, kind, order)),
+    let wish = match class {
+        None => Wish::One(order),
+        Some(kind) => Wish::List(list_of(app, &fields, kind, order)),
     };
     fields.finish().map_err(Failure::fields)?;
-    Ok((ask, why))
+    Ok((wish, why))
 }
 
 /// The exits stand where the fields of protection say, as legs of the list; nothing else protects it then.

@@ -2,6 +2,7 @@
 
 use super::answer::Failure;
 use super::fields::FieldFault;
+use crate::domain::Mode;
 use axum::http::{StatusCode, Uri};
 use std::cell::RefCell;
 
@@ -41,6 +42,28 @@ impl Query {
     pub fn get(&self, name: &'static str) -> Option<String> {
         self.read.borrow_mut().push(name);
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.parameters.iter().any(|(known, _)| known == name)
+    }
+
+    /// `mode=paper` or `mode=live`; `None` where it is not said, or a fault.
+    pub fn mode(&self) -> Option<Mode> {
+        let text = self.get("mode")?;
+        let found = Mode::ALL.into_iter().find(|mode| mode.as_str() == text);
+        if found.is_none() {
+            self.fault("mode", format!("must be paper or live, is {text:?}"));
+        }
+        found
+    }
+
+    /// One that must be there; empty after a fault.
+    pub fn required(&self, name: &'static str) -> String {
+        self.get(name).unwrap_or_else(|| {
+            self.fault(name, "is missing");
+            String::new()
+        })
     }
 
     pub fn whole(&self, name: &'static str, default: u64) -> u64 {

@@ -3,11 +3,13 @@
 use super::act::act;
 use super::answer::{Answer, Failure, envelope};
 use super::app::{App, Call};
-use super::auth::Caller;
+use super::auth::{Caller, role_to_look};
 use super::connections::{self, ConnectionLimits};
+use super::dashboard;
 use super::events::{listen_sse, listen_ws};
 use super::guard::guard;
 use super::health::{live, metrics, ready};
+use super::keys;
 use super::login;
 use super::query::Query;
 use super::show::show;
@@ -16,7 +18,7 @@ use super::tls::ReloadingTls;
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post as posted};
 use axum::{Extension, Router};
@@ -101,7 +103,8 @@ pub fn serve<R: Records>(door: Door, app: Arc<App>, mut tail: Tail<R>, stop: &At
 
 /// The routes, all behind the guard.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let files = dashboard::paths().fold(Router::new(), |routes, path| routes.route(path, get(dashboard::file)));
+    files
         .route(PATH, any(handle))
         .route(EVENTS, get(listen_sse))
         .route(EVENTS_WS, get(listen_ws))
@@ -118,8 +121,9 @@ pub fn router(app: Arc<App>) -> Router {
 
 async fn handle(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, request: Request) -> Response<Body> {
     let call = Call::new(&app, &caller);
+    let uri = request.uri().clone();
     let answer = match *request.method() {
-        Method::GET | Method::HEAD => query(&call, &request),
+        Method::GET | Method::HEAD => query(&call, &uri).await,
         Method::POST => post(&call, request).await,
         _ => {
             let message = "this path knows GET, to look, and POST, to act";
@@ -139,8 +143,15 @@ async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
     envelope(Err(Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)), app.clock.now())
 }
 
-fn query(call: &Call, request: &Request) -> Answer {
-    show(call, Query::of(request.uri())?)
+async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
+    let query = Query::of(uri)?;
+    // The keeper of keys answers, and not the view.
+    if query.get("action").as_deref() == Some("credentials-status") {
+        call.caller.need(role_to_look("credentials-status"), "credentials-status")?;
+        query.finish()?;
+        return keys::status(call).await;
+    }
+    show(call, query)
 }
 
 async fn post(call: &Call<'_>, request: Request) -> Answer {

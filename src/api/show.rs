@@ -7,15 +7,29 @@ use super::auth::role_to_look;
 use super::events::{EventId, read_filter};
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::transition;
 use super::view::View;
 use crate::core::risk::RULES;
-use crate::domain::{Dec, Round, Usd, num};
+use crate::domain::{Dec, Mode, Round, Usd, num};
+use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 8] =
-    ["status", "portfolio", "positions", "trades", "performance", "orders", "latency", "events"];
+pub const ACTIONS: [&str; 12] = [
+    "status",
+    "portfolio",
+    "positions",
+    "trades",
+    "performance",
+    "orders",
+    "latency",
+    "events",
+    "transition-status",
+    "equity",
+    "candles",
+    "credentials-status",
+];
 
 /// Answers a request's query.
 pub fn show(app: &Call, query: Query) -> Answer {
@@ -29,10 +43,23 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "portfolio" => query.finish().and_then(|()| ok(portfolio(&view))),
         "positions" => positions(&view, query),
         "trades" => trades(&view, query),
+        "performance" if query.has("mode") => {
+            let mode = query.mode();
+            query.finish()?;
+            drop(view);
+            transition::performance(app, mode.unwrap_or_default())
+        }
         "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
+        "transition-status" => {
+            query.finish()?;
+            drop(view);
+            transition::show(app)
+        }
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
+        "equity" => query.finish().and_then(|()| ok(equity(&view))),
+        "candles" => candles(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -66,7 +93,10 @@ fn status(app: &App, view: &View) -> Value {
     json!({
         "name": app.info.name,
         "version": env!("CARGO_PKG_VERSION"),
-        "mode": app.info.mode,
+        "mode": if core.road().standing().state.is_live() { "live" } else { "paper" },
+        "configured_mode": app.info.mode,
+        "transition": core.road().standing().state.as_str(),
+        "stage": core.road().standing().stage,
         "takes_commands": not_ready.is_none(),
         "takes_none_because": not_ready,
         "trading_state": core.trading().as_str(),
@@ -75,6 +105,7 @@ fn status(app: &App, view: &View) -> Value {
             "trading_state": state.as_str(),
         })).collect::<Vec<_>>(),
         "shutting_down": core.is_shutting_down(),
+        "looks": ACTIONS,
         "run": core.run(),
         "started_at": (run.ts_ns != 0).then(|| time(run.ts_ns)),
         "journal": { "seq": core.seq(), "last_event_at": time(core.now()) },
@@ -171,17 +202,56 @@ fn positions(view: &View, query: Query) -> Answer {
 fn trades(view: &View, query: Query) -> Answer {
     let (limit, before) = (query.limit(), query.whole("cursor", u64::MAX));
     let symbol = query.get("symbol");
+    let mode = query.mode();
     query.finish()?;
+    let of_mode = |id| {
+        let live = view.core().portfolio().get(id).is_some_and(|inst| inst.live);
+        mode.is_none_or(|mode| live == (mode == Mode::Live))
+    };
     let page = page(
         view.fills().rev(),
         limit,
         |note| note.seq < before,
         |note| {
             let trade = TradeReply::new(view, note);
-            symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol).then_some((note.seq, trade))
+            let wanted = symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol) && of_mode(note.fill.instrument);
+            wanted.then_some((note.seq, trade))
         },
     );
     ok(json!({ "trades": page.0, "next_cursor": page.1 }))
+}
+
+/// The equity of the last day, oldest first, a sample every ten seconds.
+fn equity(view: &View) -> Value {
+    let samples =
+        view.curves().equity().map(|(ts_ns, equity)| json!({ "time": time(ts_ns), "equity_usd": usd(equity) }));
+    json!({ "samples": samples.collect::<Vec<_>>() })
+}
+
+/// The last day of an instrument in minutes of its middle price, oldest first.
+fn candles(view: &View, query: Query) -> Answer {
+    let symbol = query.required("symbol");
+    let exchange = query.get("exchange");
+    query.finish()?;
+    let venue = |inst: &crate::core::portfolio::Inst| venue_name(view, inst.def.venue);
+    let found = view.core().portfolio().defined().find(|inst| {
+        inst.def.symbol.as_str() == symbol && exchange.as_ref().is_none_or(|exchange| venue(inst) == *exchange)
+    });
+    let Some(inst) = found else {
+        let message = format!("{symbol} is not a configured instrument");
+        return Err(Failure::new(StatusCode::NOT_FOUND, "UNKNOWN_INSTRUMENT", message));
+    };
+    let px = |px: crate::domain::Price| Dec { value: px.0, scale: inst.def.px_scale }.to_string();
+    let bars = view.curves().bars(inst.def.id).map(|bar| {
+        json!({
+            "time": time(bar.ts_ns),
+            "open": px(bar.open),
+            "high": px(bar.high),
+            "low": px(bar.low),
+            "close": px(bar.close),
+        })
+    });
+    ok(json!({ "symbol": symbol, "exchange": venue(inst), "candles": bars.collect::<Vec<_>>() }))
 }
 
 /// The latest events, newest first; `types` and `symbol` as the stream knows them. What is older than the memory is in

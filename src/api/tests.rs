@@ -200,7 +200,7 @@ const CONNECTIONS: ConnectionLimits =
 /// The door of a paper engine before the first token was made. The folder may go: it is where the tokens would be.
 fn paper(address: SocketAddr) -> (Access, Home, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let access = Access::open(&dir.path().join("tokens"), None, NOON).unwrap();
+    let access = Access::open(&dir.path().join("tokens"), None, 1_000_000, &Counters::default(), NOON).unwrap();
     (access, Home::new(address, Vec::new(), false), dir)
 }
 
@@ -246,7 +246,7 @@ impl Rig {
             tls: false,
         };
         let (access, home, _dir) = paper(address);
-        let app = Arc::new(App::new(info, access, home, view.clone(), tx, Counters::default(), clock));
+        let app = Arc::new(App::new(info, access, home, None, view.clone(), tx, Counters::default(), clock));
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
         let flag = stop.clone();
@@ -618,7 +618,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (
@@ -638,7 +638,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
     assert_eq!(status(rig.request("POST", PATH, Some("text/plain"), BUY)), is(415, "UNSUPPORTED_MEDIA_TYPE"));
     assert_eq!(status(rig.request("POST", PATH, None, BUY)), is(415, "UNSUPPORTED_MEDIA_TYPE"));
     assert_eq!(status(rig.request("PUT", PATH, json, BUY)), is(405, "METHOD_NOT_ALLOWED"));
-    assert_eq!(status(rig.request("GET", "/", None, "")), is(404, "NOT_FOUND"));
+    assert_eq!(status(rig.request("GET", "/nowhere", None, "")), is(404, "NOT_FOUND"));
     assert_eq!(status(rig.post(&" ".repeat(5_000))), is(413, "BODY_TOO_LARGE"));
     assert_eq!(status(rig.post("{")), is(400, "INVALID_JSON"));
     assert_eq!(status(rig.post(&"[".repeat(4_000))), is(400, "INVALID_JSON"));
@@ -694,7 +694,8 @@ fn a_core_that_is_gone_or_full_is_said() {
         tls: false,
     };
     let (access, home, _dir) = paper(SocketAddr::from(([127, 0, 0, 1], 3000)));
-    let app = App::new(info, access, home, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
+    let app =
+        App::new(info, access, home, None, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
     app.on_level(false);
     let caller = Caller::local([127, 0, 0, 1].into());
     let stop = || Call::new(&app, &caller).send(crate::core::command::Action::CancelAll, "");

@@ -3,12 +3,14 @@
 //! Fed with every event of the journal and the decisions kept with it, so what is shown is what was kept. The API, the
 //! closing summary and the latency log read the same `View`. Everything in it is bounded; the oldest goes first.
 
+use super::curves::Curves;
 use super::events::{Item, Ring, items};
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
     VenueState,
@@ -60,6 +62,9 @@ pub struct Alarm {
 /// What became of one request so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// A step between paper and live was taken for it, or was not.
+    pub moved: bool,
+    pub refusal: Option<StepRefusal>,
     pub denial: Option<DenyReason>,
     pub reply: Option<Reply>,
     /// Orders made for it, in their order.
@@ -107,6 +112,7 @@ pub struct View {
     run_start: RunStart,
     ways: Ways,
     stages: Stages,
+    curves: Curves,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -134,6 +140,7 @@ impl View {
             run_start: RunStart::default(),
             ways: Ways::default(),
             stages: Stages::default(),
+            curves: Curves::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -164,6 +171,9 @@ impl View {
                 self.events.push(item);
             }
         }
+        if let Body::Quote(quote) = &event.body {
+            self.curves.on_quote(quote.instrument, quote.mid(), event.ts_ns);
+        }
         self.watch_equity(event);
     }
 
@@ -171,6 +181,10 @@ impl View {
     pub fn begin_events(&mut self, seq: u64) {
         self.events_from = seq;
         self.events.begin(seq);
+    }
+
+    pub fn curves(&self) -> &Curves {
+        &self.curves
     }
 
     pub(super) fn events(&self) -> &Ring {
@@ -234,14 +248,22 @@ impl View {
                     outcome.reply = Some(reply);
                 }
             }
+            EffectOf::Moved(moved) => {
+                if let Some(outcome) = self.outcome(moved.request) {
+                    outcome.moved = true;
+                }
+            }
+            EffectOf::StepRefused { request, refusal, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.refusal = Some(refusal);
+                }
+            }
             EffectOf::Cancel(_)
             | EffectOf::Amend { .. }
             | EffectOf::CancelAll { .. }
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
-            | EffectOf::Moved(_)
-            | EffectOf::StepRefused { .. }
             | EffectOf::Trading { .. } => {}
         }
     }
@@ -294,10 +316,11 @@ impl View {
         let equity = self.core.portfolio().totals.equity;
         let sums = &mut self.performance;
         if sums.equity_start.is_some() {
+            self.curves.on_equity(equity, event.ts_ns);
             sums.equity_high = sums.equity_high.max(equity);
             sums.drawdown_max = sums.drawdown_max.max(sums.equity_high.saturating_sub(equity));
         } else if matches!(event.body, Body::Quote(_))
-            && self.core.venues().all(|(_, _, state)| state == VenueState::Ready)
+            && self.core.venues().all(|(id, _, state)| state == VenueState::Ready || self.core.road().is_live_venue(id))
             && self.core.portfolio().defined().all(|inst| inst.quote_ns != 0)
         {
             // Balances are stated and everything has a price: the first equity that means something.

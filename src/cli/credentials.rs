@@ -7,9 +7,10 @@ use super::UNUSABLE;
 use super::check::load;
 use crate::config::CredentialFiles;
 use crate::credentials::{
-    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Store,
-    Which, sources,
+    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Stage,
+    Store, Which, sources,
 };
+use crate::runtime::keys::PASSPHRASE_SUFFIX;
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -55,10 +56,19 @@ enum Cmd {
     Store {
         #[command(flatten)]
         named: Named,
+        /// Keep the passphrase of this key's encrypted PEM, and not the key: the first line of standard input.
+        #[arg(long)]
+        passphrase: bool,
         /// Write it to the Vault that the VAULT_ variables name, and not to the store.
         #[arg(long)]
         vault: bool,
+        /// Keep it beside the one in use, for the rotation that is scheduled.
+        #[arg(long, conflicts_with = "vault")]
+        spare: bool,
     },
+    /// Exchange the key in use for a new one, given as for `store`. An engine that runs verifies it at the venue and goes
+    /// over to it without a break; where it does not work, the old one stays. Without one, the next start does so.
+    Rotate(Named),
     /// Say which keys are kept, since when, and each one's last four characters.
     List,
     /// Forget a key.
@@ -106,14 +116,27 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
     };
     match command {
         Cmd::Init => init(keys, path),
-        Cmd::Store { named, vault: true } => store_in_vault(&named.id()?),
-        Cmd::Store { named, vault: false } => {
-            let id = named.id()?;
+        Cmd::Store { named, passphrase, vault: true, .. } => {
+            store_in_vault(&named.or_passphrase(*passphrase)?, *passphrase)
+        }
+        Cmd::Store { named, passphrase, vault: false, spare } => {
+            let id = named.or_passphrase(*passphrase)?;
             // Before anything is asked for that could not be kept.
             let mut store = open(Access::Write)?;
-            let credential = read_credential()?;
-            let version = store.put(&id, &credential, now_s())?;
+            let credential = read_either(*passphrase)?;
+            let stage = if *spare { Stage::Spare } else { Stage::InUse };
+            let version = store.put_as(&id, stage, &credential, now_s())?;
+            if *passphrase {
+                return Ok(format!("{id} is kept as version {version}"));
+            }
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
+        }
+        Cmd::Rotate(named) => {
+            let id = named.id()?;
+            let mut store = open(Access::Write)?;
+            let credential = read_credential()?;
+            let version = store.put_as(&id, Stage::Next, &credential, now_s())?;
+            Ok(format!("version {version} of {id} is kept as the next: an engine that runs goes over to it at once"))
         }
         Cmd::List => list(&open(Access::Read)?),
         Cmd::Remove(named) => {
@@ -141,11 +164,19 @@ impl Named {
     fn id(&self) -> Result<CredentialId, CredentialError> {
         CredentialId::new(&self.venue, self.environment, &self.name)
     }
+
+    /// The key, or the passphrase that belongs to it.
+    fn or_passphrase(&self, passphrase: bool) -> Result<CredentialId, CredentialError> {
+        if !passphrase {
+            return self.id();
+        }
+        CredentialId::new(&self.venue, self.environment, &format!("{}{PASSPHRASE_SUFFIX}", self.name))
+    }
 }
 
-fn store_in_vault(id: &CredentialId) -> Result<String, CredentialError> {
+fn store_in_vault(id: &CredentialId, passphrase: bool) -> Result<String, CredentialError> {
     let mut vault = crate::runtime::vault::find(|name| std::env::var(name).ok())?.ok_or(CredentialError::NoVault)?;
-    let credential = read_credential()?;
+    let credential = read_either(passphrase)?;
     let written = vault.write(id, &credential);
     vault.close();
     let version = written?.map_or(String::new(), |version| format!(" as version {version}"));
@@ -173,7 +204,8 @@ fn list(store: &Store) -> Result<String, CredentialError> {
     let lines = kept.iter().map(|info| {
         let stored = jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
         let id = info.id.to_string();
-        format!("{id:<32} version {:<4} stored {stored}  key ends in {:?}", info.version, info.last_four)
+        let stage = info.stage.as_str();
+        format!("{id:<32} version {:<4} {stage:<7} stored {stored}  key ends in {:?}", info.version, info.last_four)
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
@@ -225,6 +257,22 @@ fn read_credential() -> Result<Credential, CredentialError> {
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (key, secret) = text.split_at(end);
     Credential::new(Secret::copy(trim(key)), Secret::copy(trim(secret)))
+}
+
+/// A passphrase is kept as the secret of a credential whose key is the word for it.
+fn read_either(passphrase: bool) -> Result<Credential, CredentialError> {
+    if !passphrase {
+        return read_credential();
+    }
+    let text = if std::io::stdin().is_terminal() {
+        let _quiet = Quiet::begin();
+        ask("passphrase: ")?
+    } else {
+        line()?
+    };
+    // Spaces may belong to it, the line's end does not.
+    let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(text.len());
+    Credential::new(Secret::copy(b"passphrase"), Secret::copy(&text[..end]))
 }
 
 fn read_passphrase() -> Result<Material, CredentialError> {

@@ -65,6 +65,9 @@ pub(super) struct SimArguments {
     /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
+    /// Serve listen keys too, which the venue has retired, for clients that know nothing newer.
+    #[arg(long)]
+    listen_key: bool,
     /// Close WebSocket connections at this age, in seconds; the venue's own is a day.
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
     lifetime: u32,
@@ -164,11 +167,8 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         }
         None => arguments.secret.clone().unwrap_or_else(made_up_key),
     };
-    let account = SimAccount {
-        api_key: arguments.key.clone().unwrap_or_else(made_up_key),
-        secret,
-        balances: arguments.balance.clone(),
-    };
+    let key = arguments.key.clone().unwrap_or_else(made_up_key);
+    let account = SimAccount::new(&key, &secret, arguments.balance.clone());
     let market = if arguments.recording.is_empty() {
         MarketSource::Synthetic(SyntheticConfig::default())
     } else {
@@ -182,6 +182,7 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         seed: arguments.seed,
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
+        listen_keys: arguments.listen_key,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, vec![account], market)
     })

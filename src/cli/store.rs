@@ -2,7 +2,7 @@
 
 use super::UNUSABLE;
 use crate::store::{Follower, StoreError, Turn};
-use std::io::{IsTerminal, Write};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -33,21 +33,18 @@ pub(super) fn rebuild(arguments: &RebuildArguments) -> ExitCode {
 
 /// What was done, in a line.
 fn run(journal: &Path, file: &Path) -> Result<String, StoreError> {
-    let (started, terminal) = (Instant::now(), std::io::stderr().is_terminal());
+    let started = Instant::now();
     let mut follower = Follower::rebuild(journal, file)?;
+    // Drawn on a terminal alone. How many events there are is known at the end.
+    let style = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}, {elapsed}");
+    let bar = ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     let events = loop {
         match follower.turn()? {
-            Turn::Behind { seq } if terminal => {
-                // Progress that cannot be shown is no reason to stop.
-                let _ = write!(std::io::stderr(), "\r{seq} events\x1b[K");
-            }
-            Turn::Behind { .. } => {}
+            Turn::Behind { seq } => bar.set_position(seq),
             Turn::Level { seq } => break seq,
         }
     };
-    if terminal {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
-    }
+    bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     let rate = events as f64 / seconds.max(1e-9);
     Ok(format!("{}: rebuilt from {events} events in {seconds:.2} s, {rate:.0} events/s", file.display()))

@@ -1,8 +1,9 @@
 //! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
 
 use super::reader::Doc;
-use super::venues::{Credentials, Stream};
-use super::{Config, Mode, StrategyKind, VenueKind};
+use super::venues::{Credentials, Environment, Stream};
+use super::{Config, Mode, StrategyKind, Venue, VenueKind};
+use crate::domain::hosts::{is_paper, is_simulated};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
 
 /// Most strategies that one core runs.
@@ -10,6 +11,7 @@ const STRATEGIES_MAX: usize = 32;
 
 pub(super) fn across(config: &Config, doc: &Doc) {
     venues(config, doc);
+    live(config, doc);
     instruments(config, doc);
     threads(config, doc);
     risk(config, doc);
@@ -34,12 +36,85 @@ fn venues(config: &Config, doc: &Doc) {
             doc.fault(&key, "\"store\" needs a [credentials] section");
         }
     }
-    let sims = config.venues.iter().filter(|venue| venue.credentials == Credentials::Sim).count();
+    let simulated = |venue: &&Venue| venue.credentials == Credentials::Sim;
+    let sims = config.venues.iter().filter(simulated).filter(|v| v.environment == Environment::Paper).count();
     if config.sim.is_some() && sims != 1 && !config.venues.is_empty() {
         doc.fault(
             "sim.enabled",
             format!("the simulated venue serves one venue with account = \"sim\", {sims} have it"),
         );
+    }
+    if config.venues.iter().filter(simulated).count() > sims + 1 {
+        doc.fault("sim.enabled", "the simulated venue plays one live venue, and more have account = \"sim\"");
+    }
+}
+
+/// Money is traded only where everything says so: the engine's mode, the venue's environment, a twin on paper.
+fn live(config: &Config, doc: &Doc) {
+    let mut lives = 0;
+    for (i, venue) in config.venues.iter().enumerate() {
+        let key = |name: &str| format!("venues[{i}].{name}");
+        let urls = match &venue.credentials {
+            Credentials::Sim => Vec::new(),
+            Credentials::Keys { rest_url, ws_api_url, .. } | Credentials::Store { rest_url, ws_api_url, .. } => {
+                vec![("rest_url", rest_url), ("ws_api_url", ws_api_url)]
+            }
+        };
+        let Environment::Live { paper } = &venue.environment else {
+            for (name, url) in urls {
+                if !url.is_empty() && !is_paper(url) && doc.sound(&[&key(name)]) {
+                    doc.fault(
+                        &key(name),
+                        "is not known to be a paper environment: real money needs environment = \"live\"",
+                    );
+                }
+            }
+            continue;
+        };
+        lives += 1;
+        if venue.kind == VenueKind::Alpaca {
+            doc.fault(
+                &key("environment"),
+                "\"live\" is not of kind = \"alpaca\" in this version: paper alone is traded there",
+            );
+        }
+        let twin = config.venues.iter().find(|other| other.name == *paper);
+        match twin {
+            Some(twin) if twin.environment != Environment::Paper => {
+                doc.fault(&key("paper"), format!("{paper:?} is live itself"));
+            }
+            Some(twin) if twin.kind != venue.kind => {
+                doc.fault(&key("paper"), format!("{paper:?} speaks another protocol"));
+            }
+            Some(_) => {}
+            None if paper.is_empty() => {}
+            None => doc.fault(&key("paper"), format!("{paper:?} is not a configured venue")),
+        }
+        if config.engine.mode != Mode::Live && doc.sound(&["engine.mode"]) {
+            doc.fault(&key("environment"), "\"live\" needs engine.mode = \"live\"");
+        }
+        if config.transition.is_none() && doc.sound(&["transition"]) {
+            doc.fault(&key("environment"), "\"live\" needs a [transition] section: the evidence and the stages");
+        }
+        if config.transition.as_ref().is_some_and(|t| !t.has_real_days())
+            && !urls.iter().all(|(_, url)| is_simulated(url))
+        {
+            doc.fault("transition.day_seconds", "a day is 86400 seconds where anything but a simulated venue is live");
+        }
+        for instrument in config.instruments.iter().filter(|instrument| instrument.venue == venue.name) {
+            let twin = |other: &&super::Instrument| other.venue == *paper && other.symbol == instrument.symbol;
+            if !paper.is_empty() && config.instruments.iter().find(twin).is_none() {
+                let message = format!("{} is not an instrument of {paper:?}, which plays its paper", instrument.symbol);
+                doc.fault(&key("paper"), message);
+            }
+        }
+        if let Some(n) = config.strategies.iter().position(|strategy| strategy.venue == venue.name) {
+            let message = format!("a strategy is configured on {paper:?}; live it trades by a twin of its own");
+            doc.fault(&format!("strategies[{n}].venue"), message);
+        }
+    }
+    if config.engine.mode == Mode::Live && lives == 0 && doc.sound(&["engine.mode"]) {
+        doc.fault("engine.mode", "\"live\" needs a venue with environment = \"live\"");
     }
 }
 
@@ -56,14 +131,14 @@ fn alpaca(config: &Config, doc: &Doc, at: usize) {
         let text = "\"sim\" is not known of kind = \"alpaca\": run `tollgate sim --alpaca` and name its addresses";
         return doc.fault(&format!("venues[{at}].account"), text);
     };
-    let paper = config.engine.mode == Mode::Paper;
+    let paper = venue.environment == Environment::Paper;
     for (key, url) in [("rest_url", rest_url), ("ws_api_url", ws_api_url)] {
         let key = format!("venues[{at}].{key}");
         if paper && url.contains(ALPACA_LIVE) {
-            doc.fault(&key, "is the host of real money, and engine.mode is \"paper\": take paper-api.alpaca.markets");
+            doc.fault(&key, "is the host of real money, and the venue is not live: take paper-api.alpaca.markets");
         }
         if !paper && url.contains(ALPACA_PAPER) {
-            doc.fault(&key, "is the host of paper accounts, and engine.mode is not \"paper\": take api.alpaca.markets");
+            doc.fault(&key, "is the host of paper accounts, and the venue is live: take api.alpaca.markets");
         }
     }
     if venue.streams.contains(&Stream::Depth) {

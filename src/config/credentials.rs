@@ -10,13 +10,24 @@ pub struct CredentialFiles {
     pub store_file: PathBuf,
     /// The master key, where neither the environment nor systemd gives it.
     pub master_key_file: Option<PathBuf>,
+    /// Age at which a key is to be exchanged, in seconds; 0 never.
+    pub rotate_after_s: i64,
+    /// So long before it, that is said every day.
+    pub rotate_alert_s: i64,
+    /// How long a key that was exchanged is kept before it is destroyed.
+    pub retire_grace_s: i64,
 }
+
+const DAY_S: i64 = 86_400;
 
 impl CredentialFiles {
     pub(super) fn read(s: Section) -> CredentialFiles {
         let files = CredentialFiles {
             store_file: s.text("store_file").into(),
             master_key_file: s.text_opt("master_key_file").map(PathBuf::from),
+            rotate_after_s: s.whole("rotate_after_days", 0..=3_650) as i64 * DAY_S,
+            rotate_alert_s: s.whole("rotate_alert_days", 0..=365) as i64 * DAY_S,
+            retire_grace_s: s.whole("retire_grace_s", 0..=2_592_000) as i64,
         };
         if files.master_key_file.as_ref() == Some(&files.store_file) && s.sound(&["store_file", "master_key_file"]) {
             s.fault("master_key_file", "is the store_file: the key must stand in a file of its own");

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 pub enum Mode {
     /// Money that is not real: a simulated venue, or a venue's own test network.
     Paper,
+    /// Live venues are configured. Whether they trade is for the journal to say, by the transition.
+    Live,
 }
 
 impl Mode {
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Paper => "paper",
+            Mode::Live => "live",
         }
     }
 }
@@ -36,7 +39,7 @@ impl Engine {
     pub(super) fn read(s: Section) -> Engine {
         let engine = Engine {
             name: s.text("name"),
-            mode: s.word("mode", &[("paper", Mode::Paper)]).unwrap_or(Mode::Paper),
+            mode: s.word("mode", &[("paper", Mode::Paper), ("live", Mode::Live)]).unwrap_or(Mode::Paper),
             data_dir: s.text("data_dir").into(),
             tick_interval_ns: s.millis("tick_interval_ms", 1..=1_000),
             stop_timeout_ns: s.millis("stop_timeout_ms", 100..=60_000),
@@ -186,6 +189,8 @@ pub struct Control {
     pub tls: Option<ControlTls>,
     /// Connections at once; then the oldest that is not in use makes room.
     pub connections_max: usize,
+    /// Requests of one client in a second.
+    pub requests_per_second_max: u32,
     /// Longer heads of requests are refused.
     pub header_max_bytes: usize,
     /// A request whose head or body takes longer to arrive is given up.
@@ -241,6 +246,7 @@ impl Control {
             tokens_file: s.text("tokens_file").into(),
             tls,
             connections_max: s.whole("connections_max", 8..=10_000) as usize,
+            requests_per_second_max: s.whole("requests_per_second_max", 1..=1_000_000) as u32,
             header_max_bytes: (s.whole("header_max_kib", 8..=256) << 10) as usize,
             read_timeout_ns: s.millis("read_timeout_ms", 100..=60_000),
             answer_timeout_ns: s.millis("answer_timeout_ms", 1..=60_000),

@@ -16,6 +16,7 @@ mod reader;
 mod risk;
 mod store;
 mod strategies;
+mod transition;
 mod venues;
 
 #[cfg(test)]
@@ -27,8 +28,10 @@ pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Holidays, Risk, TradingHours};
 pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
+pub use transition::{Revert, Stage, Transition};
 pub use venues::{
-    Credentials, DataForm, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue, VenueKind,
+    Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimSource, Speed, Stream, Venue,
+    VenueKind,
 };
 
 use reader::{Doc, Section};
@@ -56,11 +59,18 @@ pub struct Config {
     pub risk: Risk,
     pub log: Log,
     pub telemetry: Telemetry,
+    /// `None`: the shipped milestones are shown, and nothing can go live.
+    pub transition: Option<Transition>,
     /// `None` where no trade store is kept.
     pub store: Option<Store>,
 }
 
 impl Config {
+    /// A live venue is configured that is more than a simulation.
+    pub fn may_trade_money(&self) -> bool {
+        self.venues.iter().any(|v| v.environment != Environment::Paper && v.credentials != Credentials::Sim)
+    }
+
     /// Reads and checks a file. Relative paths in it are left as they stand: they mean the working directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text =
@@ -93,6 +103,7 @@ impl Config {
             risk: Risk::read(root.section("risk")),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
+            transition: root.section_opt("transition").map(Transition::read),
             store: root.section_opt("store").and_then(Store::read),
         };
         root.finish();

@@ -209,6 +209,11 @@ impl<'a> Section<'a> {
         self.word_of(key, value, words)
     }
 
+    /// As `word`, where the key is there.
+    pub fn word_opt<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        if self.has(key) { self.word(key, words) } else { None }
+    }
+
     /// Each element of a list as one of some words.
     pub fn words<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Vec<T> {
         let Some(value) = self.need(key) else { return Vec::new() };
@@ -299,6 +304,25 @@ impl<'a> Section<'a> {
             Ok(number) if number >= least && i128::from(number) <= max_scaled => return number,
             Ok(_) | Err(DecimalError::TooLarge) if least > 0 => format!("{shown} must be above 0 and at most {max}"),
             Ok(_) | Err(DecimalError::TooLarge) => format!("{shown} is outside 0 to {max}"),
+            Err(error) => format!("{shown}: {error}"),
+        };
+        self.doc.fault_at(value.span(), self.key(key), message);
+        0
+    }
+
+    /// In units of 10^-`scale`, from minus to plus `max`.
+    pub fn decimal_signed(&self, key: &'static str, scale: u8, max: i64) -> i64 {
+        let Some(value) = self.need(key) else { return 0 };
+        let Some((shown, parsed)) = self.number(key, value, |text| match text.strip_prefix('-') {
+            Some(text) => decimal::parse(text.as_bytes(), scale).map(|value| -value),
+            None => decimal::parse(text.as_bytes(), scale),
+        }) else {
+            return 0;
+        };
+        let most = i128::from(max) * 10i128.pow(scale.into());
+        let message = match parsed {
+            Ok(number) if i128::from(number).abs() <= most => return number,
+            Ok(_) => format!("{shown} is outside -{max} to {max}"),
             Err(error) => format!("{shown}: {error}"),
         };
         self.doc.fault_at(value.span(), self.key(key), message);

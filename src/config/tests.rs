@@ -105,7 +105,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "seed = 1",
             "seed = 1\nzebra = 1",
-            "sim.zebra: no such key; known here: balances, enabled, files, listen, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
+            "sim.zebra: no such key; known here: balances, enabled, files, listen, live_balances, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
         ),
         ("leverage_max = 3", "leverage_max = 0", "risk.leverage_max: 0 must be above 0 and at most 100\n"),
         ("leverage_max = 3", "leverage_max = -1", "risk.leverage_max: -1 must be above 0 and at most 100\n"),
@@ -154,7 +154,7 @@ fn a_fault_is_said_in_these_words() {
             "end = \"4pm\"",
             "risk.trading_hours.end: \"4pm\" is not a time of day such as \"09:30\"\n",
         ),
-        ("mode = \"paper\"", "mode = \"live\"", "engine.mode: \"live\" is none of \"paper\"\n"),
+        ("mode = \"paper\"", "mode = \"live\"", "engine.mode: \"live\" needs a venue with environment = \"live\"\n"),
         (
             "agents = [\"feed\"]",
             "agents = [\"core\"]",
@@ -261,7 +261,8 @@ fn an_account_by_keys_needs_addresses_and_places_of_secrets() {
             ("agents = [\"sim\"]", "agents = []"),
         ])
     };
-    let addresses = "rest_url = \"https://a\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://c/ws-api/v3\"\n";
+    let addresses =
+        "rest_url = \"https://127.0.0.1\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://127.0.0.1/ws-api/v3\"\n";
     let empty_thread = "threads[4].agents: a thread without agents has nothing to do\n";
     assert_eq!(keys(&format!("{addresses}api_key_env = \"K\"\nsecret_file = \"s\"\n")), empty_thread);
     assert_eq!(
@@ -287,7 +288,8 @@ fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
         ];
         faults(&[&edits[..], more].concat())
     };
-    let addresses = "rest_url = \"https://a\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://c/ws-api/v3\"\n";
+    let addresses =
+        "rest_url = \"https://127.0.0.1\"\nstream_url = \"wss://b/\"\nws_api_url = \"wss://127.0.0.1/ws-api/v3\"\n";
     let named = format!("{addresses}credential = \"main\"\n");
     let empty_thread = "threads[4].agents: a thread without agents has nothing to do\n";
     assert_eq!(store(&named, &[]), empty_thread);
@@ -390,4 +392,45 @@ fn a_secret_is_read_from_its_file_and_never_shown() {
     assert!(matches!(SecretSource::File(path).read(), Err(SecretError::Empty(_))));
     let error = SecretSource::Env("TOLLGATE_TEST_NO_SUCH".into()).read().unwrap_err();
     assert_eq!(error.to_string(), "environment variable TOLLGATE_TEST_NO_SUCH is not set, or is not UTF-8");
+}
+
+#[test]
+fn money_is_traded_only_where_everything_says_so() {
+    let fast = include_str!("../../config/fast-transition.toml");
+    let said = |edits: &[(&str, &str)]| {
+        let mut text = fast.to_owned();
+        for (from, to) in edits {
+            assert!(text.contains(from), "the configuration no longer contains {from:?}");
+            text = text.replacen(from, to, 1);
+        }
+        Config::parse(&text).err().map_or(String::new(), |faults| {
+            faults.0.iter().map(|fault| format!("{}: {}\n", fault.key, fault.message)).collect()
+        })
+    };
+    assert_eq!(said(&[]), "");
+    for (from, to, told) in [
+        ("mode = \"live\"", "mode = \"paper\"", "venues[1].environment: \"live\" needs engine.mode = \"live\"\n"),
+        ("paper = \"binance\"", "paper = \"binance-live\"", "venues[1].paper: \"binance-live\" is live itself\n"),
+        (
+            "venue = \"binance-live\"\nsymbol = \"ETHUSDT\"",
+            "venue = \"binance-live\"\nsymbol = \"BNBUSDT\"",
+            "venues[1].paper: BNBUSDT is not an instrument of \"binance\", which plays its paper\n",
+        ),
+    ] {
+        let found = said(&[(from, to)]);
+        assert!(found.contains(told), "{found}");
+    }
+    let live = "account = \"keys\"\nrest_url = \"https://api.binance.com\"\nstream_url = \"wss://stream.binance.com:9443\"\n\
+                ws_api_url = \"wss://ws-api.binance.com/ws-api/v3\"\napi_key_env = \"K\"\nsecret_env = \"S\"";
+    let hosts = said(&[("account = \"sim\"", live)]);
+    let needs = "is not known to be a paper environment: real money needs environment = \"live\"\n";
+    for key in ["rest_url", "ws_api_url"] {
+        assert!(hosts.contains(&format!("venues[0].{key}: {needs}")), "{hosts}");
+    }
+    let (head, tail) = fast.split_once("account = \"sim\"").unwrap();
+    let money = format!("{head}account = \"sim\"{}", tail.replacen("account = \"sim\"", live, 1));
+    let found = Config::parse(&money).unwrap_err().to_string();
+    assert!(found.contains("a day is 86400 seconds where anything but a simulated venue is live"), "{found}");
+    let real = Config::parse(&money.replace("day_seconds = 1\n", "")).unwrap();
+    assert!(real.may_trade_money() && !Config::parse(fast).unwrap().may_trade_money());
 }

@@ -107,10 +107,33 @@ pub enum Credentials {
     Store { rest_url: String, stream_url: String, ws_api_url: String, credential: String },
 }
 
+/// What an account holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Environment {
+    Paper,
+    /// Money. `paper` is the venue that plays its paper: it trades while this one may not, and its shadows after.
+    Live {
+        paper: String,
+    },
+}
+
+impl Environment {
+    fn read(s: &Section) -> Environment {
+        let live = s.word_opt("environment", &[("paper", false), ("live", true)]).unwrap_or(false);
+        if live {
+            Environment::Live { paper: s.text("paper") }
+        } else {
+            s.forbid("paper", "means nothing unless environment = \"live\"");
+            Environment::Paper
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Venue {
     pub name: String,
     pub kind: VenueKind,
+    pub environment: Environment,
     pub credentials: Credentials,
     pub streams: Vec<Stream>,
     pub market_data: DataForm,
@@ -167,6 +190,7 @@ impl Venue {
         let venue = Venue {
             name: s.text("name"),
             kind,
+            environment: Environment::read(&s),
             credentials: Credentials::read(&s),
             streams: s
                 .words("streams", &[("quote", Stream::Quote), ("trade", Stream::Trade), ("depth", Stream::Depth)]),
@@ -180,7 +204,7 @@ impl Venue {
             read_timeout_ns: s.millis("read_timeout_ms", 100..=600_000),
             reconnect_min_ns: s.millis("reconnect_min_ms", 1..=60_000),
             reconnect_max_ns: s.millis("reconnect_max_ms", 1..=600_000),
-            renew_after_ns: millis("renew_after_ms", 60_000..=86_000_000),
+            renew_after_ns: millis("renew_after_ms", 3_000..=86_000_000),
             frame_max_bytes: (s.whole("frame_max_kib", 4..=65_536) << 10) as usize,
             clock_check_ns: millis("clock_check_ms", 1_000..=3_600_000),
             clock_offset_alarm_ns: millis("clock_offset_alarm_ms", 1..=60_000),
@@ -387,6 +411,8 @@ pub struct Sim {
     pub source: SimSource,
     /// Asset and opening balance in units of 10^-8, in the order of the assets.
     pub balances: Vec<(String, i64)>,
+    /// Of the account that plays live; the same where it is not said.
+    pub live_balances: Vec<(String, i64)>,
     /// The account's ledger, that survives a restart; `None` begins anew each time.
     pub state_file: Option<PathBuf>,
     pub maker_fee_ppm: u32,
@@ -415,12 +441,14 @@ impl Sim {
             }
             SimSource::Synthetic
         };
-        let balances = s.section("balances");
+        let balances = s.section("balances").decimals(8, 10_000_000_000);
+        let live_balances = s.section_opt("live_balances").map(|s| s.decimals(8, 10_000_000_000));
         let sim = Sim {
             listen: address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
             seed: s.whole("seed", 0..=i64::MAX as u64),
             source,
-            balances: balances.decimals(8, 10_000_000_000),
+            live_balances: live_balances.unwrap_or_else(|| balances.clone()),
+            balances,
             state_file: s.text_opt("state_file").map(PathBuf::from),
             maker_fee_ppm: s.percent("maker_fee_pct", 10),
             taker_fee_ppm: s.percent("taker_fee_pct", 10),

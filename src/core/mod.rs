@@ -261,6 +261,9 @@ impl Core {
             Body::Limits(limits) => self.set_limits(limits),
             Body::Strategy(config) => {
                 self.strategies.configure(config);
+                if config.id.is_live() && self.road.is_live() {
+                    self.size_twins(self.road.standing().stage);
+                }
                 // One that was given another instrument holds nothing of it.
                 self.desks.get_mut(config.id).net = self.strategies.net(config.id);
             }

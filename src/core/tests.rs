@@ -3,6 +3,7 @@
 mod gate;
 mod lists;
 mod live;
+mod margin;
 mod order_types;
 mod protect;
 

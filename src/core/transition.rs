@@ -134,7 +134,7 @@ impl Core {
     }
 
     /// The live twins' notionals are the stage's part of what their strategies have on paper.
-    fn size_twins(&mut self, stage: u8) {
+    pub(super) fn size_twins(&mut self, stage: u8) {
         let ppm = self.road.policy().rule(stage).capital_ppm;
         let (mut configs, mut n) = ([StrategyConfig::default(); super::strategy::STRATEGIES_MAX], 0);
         for (config, _) in self.strategies.all() {

@@ -4,7 +4,8 @@
 //! header    magic 8 · format u16 · file length u32 · generation u64
 //!           how the master key is made: kind u8 (0 given, 1 Argon2id) · memory KiB u32 · passes u32 · lanes u32 · salt 16
 //!           key mark 8 · entries u16
-//! entry     label: venue (u8 length) · environment u8 · name (u8 length) · version u32 · stored at, UNIX seconds i64
+//! entry     label: venue (u8 length) · environment u8 · name (u8 length) · version u32 · stage u8
+//!           UNIX seconds, i64 each: stored at · in this stage since · verified at the venue (0 never)
 //!           wrapped data key 60 · sealed credential (u32 length)
 //! seal      28: an AES-256-GCM seal of nothing, bound to every byte before it
 //! ```
@@ -34,12 +35,46 @@ pub(super) struct Header {
     pub mark: [u8; MARK_LEN],
 }
 
+/// What a credential is kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The one that is found.
+    InUse,
+    /// A rotation is on its way to it.
+    Next,
+    /// The rotation that is scheduled will take it.
+    Spare,
+    /// A rotation has left it; it is kept for a while, and destroyed.
+    Retired,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::InUse => "in use",
+            Stage::Next => "next",
+            Stage::Spare => "spare",
+            Stage::Retired => "retired",
+        }
+    }
+}
+
+/// How an entry stands. Its seals are bound to all of it. Times are UNIX seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub version: u32,
+    pub stage: Stage,
+    pub stored_s: i64,
+    pub since_s: i64,
+    /// When the venue last took it; 0 where it never did.
+    pub verified_s: i64,
+}
+
 /// A credential as the file has it.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub id: CredentialId,
-    pub version: u32,
-    pub stored_s: i64,
+    pub standing: Standing,
     pub wrapped: Vec<u8>,
     pub sealed: Vec<u8>,
 }
@@ -49,11 +84,10 @@ impl Entry {
     pub fn seal(
         master: &Key,
         id: CredentialId,
-        version: u32,
-        stored_s: i64,
+        standing: Standing,
         credential: &Credential,
     ) -> Result<Entry, CredentialError> {
-        let mut entry = Entry { id, version, stored_s, wrapped: Vec::new(), sealed: Vec::new() };
+        let mut entry = Entry { id, standing, wrapped: Vec::new(), sealed: Vec::new() };
         let data_key = Key::random()?;
         let (key, secret) = (credential.api_key.expose(), credential.secret.expose());
         // With its room taken at once: a buffer that grows leaves copies behind.
@@ -90,8 +124,12 @@ impl Entry {
         put_text(&mut out, self.id.venue());
         out.push(environment_byte(self.id.environment()));
         put_text(&mut out, self.id.name());
-        out.extend_from_slice(&self.version.to_le_bytes());
-        out.extend_from_slice(&self.stored_s.to_le_bytes());
+        let Standing { version, stage, stored_s, since_s, verified_s } = self.standing;
+        out.extend_from_slice(&version.to_le_bytes());
+        out.push(stage_byte(stage));
+        for time in [stored_s, since_s, verified_s] {
+            out.extend_from_slice(&time.to_le_bytes());
+        }
         out
     }
 }
@@ -108,6 +146,15 @@ fn environment_byte(environment: Environment) -> u8 {
     match environment {
         Environment::Testnet => 1,
         Environment::Live => 2,
+    }
+}
+
+fn stage_byte(stage: Stage) -> u8 {
+    match stage {
+        Stage::InUse => 1,
+        Stage::Next => 2,
+        Stage::Spare => 3,
+        Stage::Retired => 4,
     }
 }
 
@@ -250,9 +297,17 @@ fn entry(r: &mut Reader) -> Option<Entry> {
     };
     let id = CredentialId::new(venue, environment, r.text()?).ok()?;
     let version = r.u32()?;
-    let stored_s = r.array().map(i64::from_le_bytes)?;
+    let stage = match r.u8()? {
+        1 => Stage::InUse,
+        2 => Stage::Next,
+        3 => Stage::Spare,
+        4 => Stage::Retired,
+        _ => return None,
+    };
+    let mut time = || r.array().map(i64::from_le_bytes);
+    let standing = Standing { version, stage, stored_s: time()?, since_s: time()?, verified_s: time()? };
     let wrapped = r.bytes(WRAPPED_LEN)?.to_vec();
     let len = r.u32()? as usize;
     let sealed = r.bytes(len)?.to_vec();
-    Some(Entry { id, version, stored_s, wrapped, sealed })
+    Some(Entry { id, standing, wrapped, sealed })
 }

@@ -30,6 +30,7 @@ pub mod vault;
 mod tests;
 
 pub use error::CredentialError;
+pub use format::Stage;
 pub use harden::harden;
 pub use id::{Credential, CredentialId, Environment};
 pub use master::{KdfCost, MasterKeys, Material, Which};

@@ -1,7 +1,7 @@
 //! The encrypted store: one file of credentials under a master key.
 
 use super::crypto::Key;
-use super::format::{ENTRIES_MAX, Entry, FILE_MAX, Header, Unverified, encode};
+use super::format::{ENTRIES_MAX, Entry, FILE_MAX, Header, Stage, Standing, Unverified, encode};
 use super::master::{KdfCost, Material};
 use super::{Credential, CredentialError, CredentialId, file};
 use std::fs::File;
@@ -21,8 +21,13 @@ pub struct EntryInfo {
     pub id: CredentialId,
     /// Counts from 1, one more each time it is stored anew.
     pub version: u32,
-    /// UNIX seconds.
+    pub stage: Stage,
+    /// UNIX seconds, as all times here.
     pub stored_s: i64,
+    /// In this stage since.
+    pub since_s: i64,
+    /// When the venue last took it.
+    pub verified_s: Option<i64>,
     /// The key's last four characters; empty for a short key.
     pub last_four: String,
 }
@@ -32,7 +37,7 @@ pub struct Store {
     path: PathBuf,
     header: Header,
     master: Key,
-    /// In the order of their ids.
+    /// In the order of their ids, and of each in the order of the stages: at most one of a stage.
     entries: Vec<Entry>,
     /// Held by a writer.
     lock: Option<File>,
@@ -74,51 +79,122 @@ impl Store {
         &self.path
     }
 
-    /// Stores a credential, in the place of the one that was there. Returns its version.
+    /// Stores a credential, in the place of the one that was in use. Returns its version.
     pub fn put(&mut self, id: &CredentialId, credential: &Credential, now_s: i64) -> Result<u32, CredentialError> {
-        let mut entries = self.entries.clone();
-        let version = match entries.binary_search_by(|entry| entry.id.cmp(id)) {
-            Ok(at) => {
-                let version = entries[at].version.saturating_add(1);
-                entries[at] = Entry::seal(&self.master, id.clone(), version, now_s, credential)?;
-                version
-            }
-            Err(_) if entries.len() >= ENTRIES_MAX => return Err(CredentialError::Full { max: ENTRIES_MAX }),
-            Err(at) => {
-                entries.insert(at, Entry::seal(&self.master, id.clone(), 1, now_s, credential)?);
-                1
-            }
-        };
+        self.put_as(id, Stage::InUse, credential, now_s)
+    }
+
+    /// Stores a credential beside the one in use, in the place of another of that stage.
+    pub fn put_as(
+        &mut self,
+        id: &CredentialId,
+        stage: Stage,
+        credential: &Credential,
+        now_s: i64,
+    ) -> Result<u32, CredentialError> {
+        let of_id = self.entries.iter().filter(|entry| entry.id == *id);
+        let version = of_id.map(|entry| entry.standing.version).max().unwrap_or(0).saturating_add(1);
+        let standing = Standing { version, stage, stored_s: now_s, since_s: now_s, verified_s: 0 };
+        let mut entries = self.without(id, stage);
+        entries.push(Entry::seal(&self.master, id.clone(), standing, credential)?);
         self.commit(entries)?;
         Ok(version)
     }
 
-    /// The credential and its version; `None` where there is none of that very name and environment.
+    /// The credential in use and its version; `None` where there is none of that very name and environment.
     pub fn get(&self, id: &CredentialId) -> Result<Option<(Credential, u32)>, CredentialError> {
-        match self.entries.binary_search_by(|entry| entry.id.cmp(id)) {
-            Ok(at) => self.unseal(&self.entries[at]).map(|credential| Some((credential, self.entries[at].version))),
-            Err(_) => Ok(None),
-        }
+        self.get_as(id, Stage::InUse)
     }
 
+    pub fn get_as(&self, id: &CredentialId, stage: Stage) -> Result<Option<(Credential, u32)>, CredentialError> {
+        let Some(entry) = self.find(id, stage) else { return Ok(None) };
+        self.unseal(entry).map(|credential| Some((credential, entry.standing.version)))
+    }
+
+    /// What was spare is next: a rotation to it begins.
+    pub fn take_spare(&mut self, id: &CredentialId, now_s: i64) -> Result<(), CredentialError> {
+        let spare = self.find(id, Stage::Spare).ok_or_else(|| CredentialError::NotFound(id.clone()))?;
+        let next = self.restaged(spare, |standing| (standing.stage, standing.since_s) = (Stage::Next, now_s))?;
+        let mut entries = self.without(id, Stage::Spare);
+        entries.retain(|entry| entry.id != *id || entry.standing.stage != Stage::Next);
+        entries.push(next);
+        self.commit(entries)
+    }
+
+    /// What was next is in use, and what was in use is retired, in one write. One that was retired before is destroyed.
+    pub fn promote(&mut self, id: &CredentialId, now_s: i64) -> Result<(), CredentialError> {
+        let next = self.find(id, Stage::Next).ok_or_else(|| CredentialError::NotFound(id.clone()))?;
+        let used = self.restaged(next, |standing| {
+            (standing.stage, standing.since_s, standing.verified_s) = (Stage::InUse, now_s, now_s);
+        })?;
+        let retired = match self.find(id, Stage::InUse) {
+            Some(old) => {
+                Some(self.restaged(old, |standing| (standing.stage, standing.since_s) = (Stage::Retired, now_s))?)
+            }
+            None => None,
+        };
+        let gone = [Stage::InUse, Stage::Next, Stage::Retired];
+        let mut entries = self.entries.clone();
+        entries.retain(|entry| entry.id != *id || !gone.contains(&entry.standing.stage));
+        entries.push(used);
+        entries.extend(retired);
+        self.commit(entries)
+    }
+
+    /// Destroys what stands in that stage. Says whether something did.
+    pub fn discard(&mut self, id: &CredentialId, stage: Stage) -> Result<bool, CredentialError> {
+        let found = self.find(id, stage).is_some();
+        if found {
+            self.commit(self.without(id, stage))?;
+        }
+        Ok(found)
+    }
+
+    /// The venue has taken the credential in use.
+    pub fn set_verified(&mut self, id: &CredentialId, now_s: i64) -> Result<(), CredentialError> {
+        let used = self.find(id, Stage::InUse).ok_or_else(|| CredentialError::NotFound(id.clone()))?;
+        let verified = self.restaged(used, |standing| standing.verified_s = now_s)?;
+        let mut entries = self.without(id, Stage::InUse);
+        entries.push(verified);
+        self.commit(entries)
+    }
+
+    /// By id, and of each what is in use first.
     pub fn list(&self) -> Result<Vec<EntryInfo>, CredentialError> {
         let info = |entry: &Entry| {
-            Ok(EntryInfo {
-                id: entry.id.clone(),
-                version: entry.version,
-                stored_s: entry.stored_s,
-                last_four: self.unseal(entry)?.api_key.last_four(),
-            })
+            let Standing { version, stage, stored_s, since_s, verified_s } = entry.standing;
+            let verified_s = (verified_s != 0).then_some(verified_s);
+            let last_four = self.unseal(entry)?.api_key.last_four();
+            Ok(EntryInfo { id: entry.id.clone(), version, stage, stored_s, since_s, verified_s, last_four })
         };
         self.entries.iter().map(info).collect()
     }
 
+    /// Destroys every version of a credential.
     pub fn remove(&mut self, id: &CredentialId) -> Result<(), CredentialError> {
         let mut entries = self.entries.clone();
-        let at =
-            entries.binary_search_by(|entry| entry.id.cmp(id)).map_err(|_| CredentialError::NotFound(id.clone()))?;
-        entries.remove(at);
+        entries.retain(|entry| entry.id != *id);
+        if entries.len() == self.entries.len() {
+            return Err(CredentialError::NotFound(id.clone()));
+        }
         self.commit(entries)
+    }
+
+    fn find(&self, id: &CredentialId, stage: Stage) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == *id && entry.standing.stage == stage)
+    }
+
+    fn without(&self, id: &CredentialId, stage: Stage) -> Vec<Entry> {
+        let mut entries = self.entries.clone();
+        entries.retain(|entry| entry.id != *id || entry.standing.stage != stage);
+        entries
+    }
+
+    /// An entry that stands differently: sealed anew, since its seals are bound to how it stands.
+    fn restaged(&self, entry: &Entry, change: impl FnOnce(&mut Standing)) -> Result<Entry, CredentialError> {
+        let mut standing = entry.standing;
+        change(&mut standing);
+        Entry::seal(&self.master, entry.id.clone(), standing, &self.unseal(entry)?)
     }
 
     /// Moves the store to another master key: every data key is wrapped anew, in one write.
@@ -143,28 +219,23 @@ impl Store {
         file::replace(path, &encode(&header, &entries, &master)?)
     }
 
-    /// Takes over every credential of another store, in one write; one that is here already gets a new version.
+    /// Takes over every credential in use of another store, in one write; one that is here already gets a new version.
     /// Returns how many.
     pub fn import(&mut self, other: &Store, now_s: i64) -> Result<usize, CredentialError> {
         let mut entries = self.entries.clone();
-        for theirs in &other.entries {
-            let credential = other.unseal(theirs)?;
-            match entries.binary_search_by(|entry| entry.id.cmp(&theirs.id)) {
-                Ok(at) => {
-                    let version = entries[at].version.max(theirs.version).saturating_add(1);
-                    entries[at] = Entry::seal(&self.master, theirs.id.clone(), version, now_s, &credential)?;
-                }
-                Err(at) => entries.insert(
-                    at,
-                    Entry::seal(&self.master, theirs.id.clone(), theirs.version, theirs.stored_s, &credential)?,
-                ),
+        let used: Vec<&Entry> = other.entries.iter().filter(|entry| entry.standing.stage == Stage::InUse).collect();
+        for theirs in &used {
+            let ours = entries.iter().filter(|entry| entry.id == theirs.id).map(|entry| entry.standing.version).max();
+            let mut standing = theirs.standing;
+            if let Some(version) = ours {
+                standing.version = version.max(standing.version).saturating_add(1);
+                (standing.stored_s, standing.since_s) = (now_s, now_s);
             }
-        }
-        if entries.len() > ENTRIES_MAX {
-            return Err(CredentialError::Full { max: ENTRIES_MAX });
+            entries.retain(|entry| entry.id != theirs.id || entry.standing.stage != Stage::InUse);
+            entries.push(Entry::seal(&self.master, theirs.id.clone(), standing, &other.unseal(theirs)?)?);
         }
         self.commit(entries)?;
-        Ok(other.entries.len())
+        Ok(used.len())
     }
 
     fn unseal(&self, entry: &Entry) -> Result<Credential, CredentialError> {
@@ -190,10 +261,14 @@ impl Store {
     }
 
     /// Writes the file, and only then believes it.
-    fn commit(&mut self, entries: Vec<Entry>) -> Result<(), CredentialError> {
+    fn commit(&mut self, mut entries: Vec<Entry>) -> Result<(), CredentialError> {
         if self.lock.is_none() {
             return Err(CredentialError::ReadOnly { path: self.path.clone() });
         }
+        if entries.len() > ENTRIES_MAX {
+            return Err(CredentialError::Full { max: ENTRIES_MAX });
+        }
+        entries.sort_by(|a, b| (&a.id, a.standing.stage).cmp(&(&b.id, b.standing.stage)));
         let header = Header { generation: self.header.generation + 1, ..self.header.clone() };
         file::replace(&self.path, &encode(&header, &entries, &self.master)?)?;
         self.header = header;

@@ -27,7 +27,7 @@ const PREFIX: &str = "tollgate_";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
 /// Names that the journal gives to those who need no token.
-const RESERVED: [&str; 3] = ["api", "signal", "core"];
+const RESERVED: [&str; 4] = ["api", "signal", "core", "keys"];
 
 /// What a token may ask for. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

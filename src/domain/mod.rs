@@ -9,6 +9,7 @@ pub mod ability;
 pub mod account;
 pub mod decimal;
 pub mod filters;
+pub mod hosts;
 pub mod ids;
 pub mod instrument;
 pub mod market;
@@ -21,6 +22,7 @@ pub use ability::{Abilities, Ability, Feature};
 pub use account::{Balance, FeedState, Margin, Mode, VenueState};
 pub use decimal::Dec;
 pub use filters::{FilterName, Filters, OpenCounts};
+pub use hosts::PaperHosts;
 pub use ids::{
     AssetId, ExecId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OrderId, RequestId, StrategyId,
     Text, VenueId, VenueOrderId,

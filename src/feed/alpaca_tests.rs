@@ -74,11 +74,8 @@ impl Rig {
         }
         for server in &mut self.servers {
             let fresh = !server.is_open();
-            loop {
-                let asked = match server.poll(now) {
-                    Ok(Some(message)) => serde_json::from_slice::<Value>(message.payload).unwrap(),
-                    _ => break,
-                };
+            while let Ok(Some(message)) = server.poll(now) {
+                let asked = serde_json::from_slice::<Value>(message.payload).unwrap();
                 let answer = match asked["action"].as_str().unwrap() {
                     "auth" if asked["key"] != "key" => json!([{"T": "error", "code": 402, "msg": "auth failed"}]),
                     "auth" => match self.refuse {

@@ -21,6 +21,31 @@ pub mod alpaca;
 mod backoff;
 pub mod binance;
 mod known;
+pub mod live;
 mod reports;
 
-pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError};
+pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError, KeyTicket, NewKey};
+pub use self::live::LiveGateway;
+
+use crate::domain::{Nanos, PaperHosts, VenueId};
+use crate::transition::LivePermit;
+
+/// The environment that a permit for money names.
+const LIVE: &str = "live";
+
+/// What a session is opened on. There is no other way to a connection: with money it takes a permit, without one it
+/// takes proof that the addresses trade none.
+pub enum Leave {
+    Paper(PaperHosts),
+    Live(LivePermit),
+}
+
+impl Leave {
+    /// Whether a connection may be made, or go on, now.
+    fn holds(&self, now: Nanos, venue: VenueId) -> bool {
+        match self {
+            Leave::Paper(_) => true,
+            Leave::Live(permit) => permit.holds(now, venue, LIVE),
+        }
+    }
+}

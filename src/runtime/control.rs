@@ -2,10 +2,10 @@
 
 use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
-    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, ListenError, ReloadingTls, SharedView, Tail,
-    serve,
+    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
+    SharedJudge, SharedView, Tail, serve,
 };
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::core::event::Input;
 use crate::journal::ReadError;
 use crate::net::link::Tx;
@@ -42,8 +42,11 @@ pub struct Control {
 /// What the control thread is given.
 pub struct ControlParts<'a> {
     pub config: &'a Config,
+    /// Fed by the transition thread.
+    pub judge: SharedJudge,
     pub journal_dir: &'a Path,
     pub way_in: WayIn,
+    pub keys: KeyDesk,
     pub clock: &'a Clock,
     pub commands: Tx<Input>,
     pub counters: Counters,
@@ -62,18 +65,19 @@ pub struct WayIn {
 impl WayIn {
     /// Takes the port. Whoever may come needs a token, unless it is paper that is traded and this machine alone that
     /// can come.
-    pub fn open(config: &Config, clock: &Clock) -> Result<WayIn, ControlError> {
+    pub fn open(config: &Config, counters: &Counters, clock: &Clock) -> Result<WayIn, ControlError> {
         let control = &config.control;
         // First of all: a second engine ends here, with a sentence.
         let listener = crate::api::listen(control.listen)?;
-        let why_needed = if config.engine.mode != Mode::Paper {
-            Some("the engine does not trade on paper")
+        let why_needed = if config.may_trade_money() {
+            Some("the engine may trade money")
         } else if !control.listen.ip().is_loopback() {
             Some("control.listen can be reached from other machines")
         } else {
             None
         };
-        let access = Access::open(&config.engine.data_dir.join(&control.tokens_file), why_needed, clock.now())?;
+        let tokens = config.engine.data_dir.join(&control.tokens_file);
+        let access = Access::open(&tokens, why_needed, control.requests_per_second_max, counters, clock.now())?;
         let tls = match &control.tls {
             Some(tls) => Some(ReloadingTls::open(&tls.certificate_file, &tls.key_file)?),
             None => None,
@@ -90,7 +94,7 @@ impl WayIn {
 
 impl Control {
     pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
-        let ControlParts { config, journal_dir, way_in, clock, commands, counters, run, last_seq } = parts;
+        let ControlParts { config, judge, journal_dir, way_in, keys, clock, commands, counters, run, last_seq } = parts;
         let WayIn { door, access, tls } = way_in;
         let records = JournalRecords::open(journal_dir, last_seq)?;
         let hlog = match &config.telemetry.hlog_file {
@@ -116,7 +120,8 @@ impl Control {
         let home = Home::new(config.control.listen, config.control.hosts.clone(), tls);
         let view = SharedView::default();
         view.lock().begin_events(last_seq + 1);
-        let mut app = App::new(info, access, home, view.clone(), commands, counters, clock.clone());
+        let mut app =
+            App::new(info, access, home, keys, view.clone(), commands, counters, clock.clone()).with_judge(judge);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

@@ -2,15 +2,17 @@
 
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
+use super::keeper::{KeeperThread, Place as KeyPlace};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::simulated;
 use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
+use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
 use crate::agent::Agent;
-use crate::api::SharedView;
+use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
@@ -22,11 +24,15 @@ use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
 use crate::net::tls::{TlsClient, TlsError};
 use crate::telemetry::{Clock, Counters};
+use crate::transition::Judge;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Permits on their way to a gateway that does not take them: each is as good as the one before.
+const PERMITS_MAX: usize = 4;
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,10 @@ pub struct Engine {
     pub started_ns: Nanos,
     /// `None` where none is configured.
     pub store: Option<StoreThread>,
+    /// `None` where it could not be started.
+    pub transition: Option<TransitionThread>,
+    /// `None` where no credentials are configured.
+    pub keeper: Option<KeeperThread>,
 }
 
 /// Threads that stop together.
@@ -160,7 +170,8 @@ impl Engine {
     /// Starts everything. Nothing trades before the journal has been replayed and the venue reconciled.
     pub fn start(config: &Config) -> Result<Engine, StartError> {
         let clock = Clock::real();
-        let way_in = WayIn::open(config, &clock)?;
+        let counters = Counters::default();
+        let way_in = WayIn::open(config, &counters, &clock)?;
         let dir = config.engine.data_dir.join("journal");
         let (journal, flusher, recovered) = Journal::open(&dir, journal_config(config))?;
         if let Some(reason) = recovered.reason {
@@ -179,33 +190,60 @@ impl Engine {
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
-        let counters = Counters::default();
 
         let sim = match &config.sim {
-            Some(sim) => Some(start_sim(sim, Box::new(threads.network("sim")?), clock.clone())?),
+            Some(sim) => {
+                let live = config.venues.iter().any(|v| v.environment != config::Environment::Paper);
+                Some(start_sim(sim, live, Box::new(threads.network("sim")?), clock.clone())?)
+            }
             None => None,
         };
         let (market_tx, market_rx) = link(config.channels.market_data_max, &threads.wake("core"));
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let mut rescues = Vec::new();
+        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut live_venues = Vec::new();
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
-            let keys = VenueKeys::find(config, venue, sim.as_ref().map(|(_, keys)| keys))
+            let is_live = venue.environment != config::Environment::Paper;
+            let simulated = sim.as_ref().and_then(|(_, keys)| if is_live { keys.get(1) } else { keys.first() });
+            let mut keys = VenueKeys::find(config, venue, simulated)
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
+            // One rotation at a time.
+            let (new_keys, new_keys_rx) = link(1, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
+            let (permits_tx, permits) = link(PERMITS_MAX, &threads.wake(&gateway_name));
+            if is_live {
+                live_venues.push(LiveVenue { venue: id, permits: permits_tx });
+            }
+            let origin = keys.origin.take();
             let parts =
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
-                .gateway(Box::new(threads.network(&gateway_name)?), orders_rx, reports_tx, &threads.wake(&gateway_name))
+                .gateway(
+                    Box::new(threads.network(&gateway_name)?),
+                    orders_rx,
+                    reports_tx,
+                    permits,
+                    new_keys_rx,
+                    &threads.wake(&gateway_name),
+                )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let feed = parts
                 .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            match (origin, rescue.signer()) {
+                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
+                    let (venue, probe) = (venue.name.clone(), parts.probe());
+                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                }
+                (Some(origin), _) => fixed_keys.push(origin.id),
+                (None, _) => {}
+            }
             rescues.push(rescue);
             links.reports.push(reports_rx);
             links.gateways.push((id, orders_tx));
@@ -225,8 +263,22 @@ impl Engine {
         begin_run(&mut agent, config, &names, epoch, run);
         threads.add(config, "core", Box::new(agent));
 
+        // Requests that wait for the keeper of keys: people make them, one by one.
+        let (key_asks, key_asks_rx) = bounded(8);
+        let keeper = match &config.credentials {
+            Some(files) => Some(
+                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
+                    .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
+            ),
+            None => None,
+        };
+        let (criteria, apart) =
+            (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
+        let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
         let control = Control::start(ControlParts {
             config,
+            judge: judge.clone(),
+            keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
             way_in,
             clock: &clock,
@@ -236,6 +288,14 @@ impl Engine {
             last_seq: recovered.last_seq,
         })?;
 
+        let judging = TransitionParts {
+            judge,
+            view: control.view(),
+            commands: commands_tx.clone(),
+            clock: clock.clone(),
+            venues: live_venues,
+        };
+        let transition = TransitionThread::start(&dir, judging);
         let store = config
             .store
             .as_ref()
@@ -271,6 +331,8 @@ impl Engine {
             ends_tx,
             started_ns,
             store,
+            transition,
+            keeper,
         })
     }
 
@@ -283,20 +345,26 @@ impl Engine {
 /// The simulated venue, and what the engine needs to trade there.
 fn start_sim(
     sim: &config::Sim,
+    live: bool,
     network: Box<TcpNetwork>,
     clock: Clock,
-) -> Result<(Box<dyn Agent>, VenueKeys), crate::sim::SimError> {
-    let account = simulated::account(&sim.balances);
-    let (api_key, secret) = (account.api_key.clone(), account.secret.clone());
-    let venue = simulated::start(sim, account, network, clock)?;
+) -> Result<(Box<dyn Agent>, Vec<VenueKeys>), crate::sim::SimError> {
+    let mut accounts = vec![simulated::account(sim.seed, "paper", &sim.balances)];
+    if live {
+        accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
+    }
+    let known: Vec<_> = accounts.iter().map(|account| (account.api_key.clone(), account.secret.clone())).collect();
+    let venue = simulated::start(sim, accounts, network, clock)?;
     let addr = venue.local_addr();
-    let keys = VenueKeys {
+    let keys = known.into_iter().map(|(api_key, secret)| VenueKeys {
         rest_url: format!("http://{addr}"),
         stream_url: format!("ws://{addr}"),
         ws_api_url: format!("ws://{addr}/ws-api/v3"),
         api_key,
         secret,
-    };
+        origin: None,
+    });
+    let keys = keys.collect();
     Ok((Box::new(venue), keys))
 }
 
@@ -307,6 +375,14 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
+    for (at, venue) in config.venues.iter().enumerate() {
+        if let config::Environment::Live { paper } = &venue.environment {
+            agent.take(Body::LiveVenue { venue: VenueId(at as u8), paper: venue_id(config, paper) });
+        }
+    }
+    if let Some(wanted) = &config.transition {
+        agent.take(Body::Policy(transition::policy(wanted)));
+    }
     for (name, asset) in &names.assets {
         agent.take(Body::Asset { asset: *asset, name: Text::new(name) });
     }
@@ -315,7 +391,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         agent.take(Body::Permit { instrument: named.id, permit });
     }
     for (at, strategy) in config.strategies.iter().enumerate() {
-        let venue = VenueId(config.venues.iter().position(|v| v.name == strategy.venue).unwrap_or(0) as u8);
+        let venue = venue_id(config, &strategy.venue);
         // The configuration has been checked: a strategy's instrument is configured.
         let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
         let id = StrategyId(at as u8 + 1);
@@ -328,7 +404,24 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
             instrument: instrument.id,
             kind: strategy_kind(&strategy.kind, config.venues[usize::from(venue.0)].kind),
         }));
+        // Its twin trades live, where its instrument has one.
+        let twin = config.venues.iter().position(
+            |other| matches!(&other.environment, config::Environment::Live { paper } if *paper == strategy.venue),
+        );
+        let live = twin.and_then(|at| Some((at, names.instrument(VenueId(at as u8), &strategy.symbol)?)));
+        if let Some(((at, instrument), id)) = live.zip(id.live()) {
+            let mut allowed = Allowed::default();
+            allowed.add(instrument.id);
+            agent.take(Body::Allow { strategy: id, allowed });
+            let kind = strategy_kind(&strategy.kind, config.venues[at].kind);
+            agent.take(Body::Strategy(StrategyConfig { id, instrument: instrument.id, kind }));
+        }
     }
+}
+
+/// The configuration has been checked: a venue that is named exists.
+fn venue_id(config: &Config, name: &str) -> VenueId {
+    VenueId(config.venues.iter().position(|venue| venue.name == name).unwrap_or(0) as u8)
 }
 
 fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> StrategyKind {

@@ -2,10 +2,11 @@
 //!
 //! It trusts nothing of the threads that may have died: its orders come from the journal, its connection is its own.
 
+use super::keeper::SharedSigner;
 use crate::core::Core;
 use crate::domain::{OrderId, VenueId};
 use crate::venues::alpaca::{orders, request};
-use crate::venues::binance::sign::RestSigner;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
@@ -23,17 +24,23 @@ pub struct Rescue {
 /// How a venue is asked.
 pub enum Way {
     Binance {
-        signer: RestSigner,
+        /// The key in use: a rotation exchanges it.
+        signer: SharedSigner,
         recv_window_ms: u32,
     },
     /// Its own id of the order is asked for first: it cancels by no other.
-    Alpaca {
-        api_key: String,
-        secret: Zeroizing<String>,
-    },
+    Alpaca { api_key: String, secret: Zeroizing<String> },
 }
 
 impl Rescue {
+    /// What a rotation of keys exchanges; `None` at a venue whose key is not exchanged while the engine runs.
+    pub fn signer(&self) -> Option<SharedSigner> {
+        match &self.way {
+            Way::Binance { signer, .. } => Some(signer.clone()),
+            Way::Alpaca { .. } => None,
+        }
+    }
+
     /// Cancels every order that the core holds for live at the venue. Returns a line for each.
     pub fn cancel_all(&self, core: &Core) -> Vec<String> {
         let agent = ureq::Agent::new_with_config(
@@ -79,7 +86,7 @@ impl Rescue {
         order: OrderId,
         symbol: &str,
         epoch: u32,
-        signer: &RestSigner,
+        signer: &SharedSigner,
         recv_window_ms: u32,
     ) -> String {
         let id = order.client_text(epoch);
@@ -87,8 +94,12 @@ impl Rescue {
         let mut query = String::new();
         crate::venues::binance::sign::push_query(&mut query, "symbol", symbol);
         crate::venues::binance::sign::push_query(&mut query, "origClientOrderId", id.as_str());
-        signer.sign_query(&mut query, recv_window_ms, now_ms);
-        let (header, key) = signer.header();
+        let (header, key) = {
+            // Exchanged in one step, so a panic of another holder did no harm.
+            let signer = signer.lock().unwrap_or_else(PoisonError::into_inner);
+            signer.sign_query(&mut query, recv_window_ms, now_ms);
+            signer.header()
+        };
         told(agent.delete(format!("{}/api/v3/order?{query}", self.rest_url)).header(header, key).call())
     }
 }

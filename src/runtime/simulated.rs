@@ -8,7 +8,7 @@ use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
 use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 
-/// Bits of a made-up key or secret.
+/// Digits of a made-up key or secret.
 const KEY_HEX: usize = 64;
 
 /// A key or secret for an account that is made up: worth nothing, and different each time.
@@ -20,7 +20,7 @@ pub fn made_up_key() -> String {
 /// The simulated venue of a daemon.
 pub fn start(
     sim: &config::Sim,
-    account: SimAccount,
+    accounts: Vec<SimAccount>,
     network: Box<dyn Network>,
     clock: Clock,
 ) -> Result<BinanceSim, SimError> {
@@ -39,19 +39,21 @@ pub fn start(
         seed: sim.seed,
         // Parts per million of the received amount, in units of 10^-8.
         fees: Fees { maker: i64::from(sim.maker_fee_ppm) * 100, taker: i64::from(sim.taker_fee_ppm) * 100 },
-        ..SimConfig::new(&sim.listen.to_string(), vec![account], market)
+        ..SimConfig::new(&sim.listen.to_string(), accounts, market)
     };
     BinanceSim::new(config, network, clock)
 }
 
-/// An account with these balances, in units of 10^-8.
-pub fn account(balances: &[(String, i64)]) -> SimAccount {
+/// An account with these balances, in units of 10^-8. Its key follows from the market's seed and its name: the ledger
+/// that outlives a restart knows it by that, and it is worth nothing.
+pub fn account(seed: u64, name: &str, balances: &[(String, i64)]) -> SimAccount {
+    let seed = name.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut key = || (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect();
     let text = |value| decimal::to_decimal(value, 8).to_string();
-    SimAccount {
-        api_key: made_up_key(),
-        secret: made_up_key(),
-        balances: balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect(),
-    }
+    let balances = balances.iter().map(|(asset, value)| (asset.clone(), text(*value))).collect();
+    let (api_key, secret): (String, String) = (key(), key());
+    SimAccount::new(&api_key, &secret, balances)
 }
 
 /// A simulated Alpaca beside it: always open, so that an equity trades at any hour.

@@ -71,7 +71,13 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
         }
         std::thread::sleep(REST);
     };
+    if let Some(keeper) = engine.keeper.take() {
+        keeper.stop();
+    }
     engine.control.stop();
+    if let Some(transition) = &mut engine.transition {
+        transition.stop();
+    }
     if let Some(store) = engine.store.take() {
         store.stop();
     }

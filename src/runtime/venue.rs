@@ -1,26 +1,32 @@
 //! One venue's agents from its configuration: addresses and keys found, feed and gateway made, the way out kept ready.
 
+use super::keys::Origin;
 use super::names::Names;
+use super::probe::Probe;
 use super::rescue::{Rescue, Way};
 use crate::agent::Agent;
-use crate::config::{Config, Credentials, DataForm, Stream, Venue, VenueKind};
+use crate::config::{Config, Credentials, DataForm, Environment, Stream, Venue, VenueKind};
 use crate::core::effect::Effect;
 use crate::core::event::Input;
-use crate::domain::VenueId;
+use crate::credentials::Secret;
+use crate::domain::{PaperHosts, VenueId};
 use crate::feed::alpaca::{AlpacaFeed, AlpacaFeedConfig};
 use crate::feed::{Feed, FeedConfig, MarketData};
 use crate::gateway::alpaca::{AlpacaConfig, AlpacaGateway, Ways};
-use crate::gateway::{Gateway, GatewayConfig};
+use crate::gateway::live::Open;
+use crate::gateway::{Gateway, GatewayConfig, Leave, LiveGateway, NewKey};
 use crate::net::Network;
 use crate::net::link::{Rx, Tx, Wake};
 use crate::net::rest::UreqRest;
 use crate::net::rest::ureq::UreqTimeouts;
 use crate::net::url;
 use crate::telemetry::{Clock, Counters};
+use crate::transition::LivePermit;
 use crate::venues::alpaca;
 use crate::venues::assets::AssetTable;
 use crate::venues::binance::exchange_info::Wanted;
 use crate::venues::binance::sign::{RestSigner, Signer};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -34,6 +40,8 @@ pub struct VenueKeys {
     pub ws_api_url: String,
     pub api_key: String,
     pub secret: String,
+    /// Where the key came from, where the keeper of keys may exchange it.
+    pub origin: Option<Origin>,
 }
 
 /// The signers made from the secret hold what they need; the text is wiped.
@@ -48,23 +56,32 @@ impl VenueKeys {
     pub fn find(config: &Config, venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
         match (&venue.credentials, sim) {
             (Credentials::Store { rest_url, stream_url, ws_api_url, credential }, _) => {
-                let (api_key, secret) = super::keys::find(config, venue, credential)?;
+                let origin = super::keys::find(config, venue, credential)?;
                 let (rest_url, stream_url, ws_api_url) = (rest_url.clone(), stream_url.clone(), ws_api_url.clone());
-                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret })
+                // A credential's parts are text.
+                let text = |part: &Secret| part.expose_text().map(str::to_owned).ok_or("a key is text");
+                let (api_key, secret) = (text(&origin.credential.api_key)?, text(&origin.credential.secret)?);
+                let secret = super::keys::unlock(config, venue, credential, secret)?;
+                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret, origin: Some(origin) })
             }
-            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => Ok(VenueKeys {
-                rest_url: rest_url.clone(),
-                stream_url: stream_url.clone(),
-                ws_api_url: ws_api_url.clone(),
-                api_key: api_key.read().map_err(|cause| cause.to_string())?,
-                secret: secret.read().map_err(|cause| cause.to_string())?,
-            }),
+            (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => {
+                let secret = secret.read().map_err(|cause| cause.to_string())?;
+                Ok(VenueKeys {
+                    rest_url: rest_url.clone(),
+                    stream_url: stream_url.clone(),
+                    ws_api_url: ws_api_url.clone(),
+                    api_key: api_key.read().map_err(|cause| cause.to_string())?,
+                    secret: super::keys::unlock(config, venue, &venue.name, secret)?,
+                    origin: None,
+                })
+            }
             (Credentials::Sim, Some(keys)) => Ok(VenueKeys {
                 rest_url: keys.rest_url.clone(),
                 stream_url: keys.stream_url.clone(),
                 ws_api_url: keys.ws_api_url.clone(),
                 api_key: keys.api_key.clone(),
                 secret: keys.secret.clone(),
+                origin: None,
             }),
             // The configuration has been checked: account = "sim" has a simulated venue.
             (Credentials::Sim, None) => Err("there is no simulated venue".to_owned()),
@@ -240,6 +257,8 @@ impl VenueParts<'_> {
         network: Box<dyn Network>,
         orders: Rx<Effect>,
         reports: Tx<Input>,
+        permits: Rx<LivePermit>,
+        new_keys: Rx<NewKey>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
         if self.venue.kind == VenueKind::Alpaca {
@@ -275,14 +294,30 @@ impl VenueParts<'_> {
             seed: fastrand::u64(..),
         };
         let rest = self.rest("rest-gateway", 1, wake)?;
-        let gateway = Gateway::new(config, self.clock, network, rest, orders, reports, self.counters)
-            .map_err(|cause| cause.to_string())?;
-        Ok(Box::new(gateway))
+        if self.venue.environment == Environment::Paper {
+            // The configuration has been checked; the type asks once more.
+            let hosts = PaperHosts::of([config.rest_url.as_str(), config.ws_api_url.as_str()]);
+            let leave = Leave::Paper(hosts.map_err(|url| format!("{url} is not known to be a paper environment"))?);
+            let gateway = Gateway::new(config, leave, self.clock, network, rest, orders, reports, self.counters)
+                .map_err(|cause| cause.to_string())?;
+            return Ok(Box::new(gateway.with_keys(new_keys)));
+        }
+        let (clock, counters) = (self.clock.clone(), self.counters.clone());
+        let open: Open = Box::new(move |permit| {
+            Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters)
+                .map(|gateway| gateway.with_keys(new_keys))
+        });
+        Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
 
     /// The kind of key is found from the secret itself.
     fn signer(&self) -> Result<Signer, String> {
         Signer::from_secret(&self.keys.secret).map_err(|cause| cause.to_string())
+    }
+
+    /// How the keeper of keys asks the venue.
+    pub fn probe(&self) -> Probe {
+        Probe { rest_url: self.keys.rest_url.clone(), recv_window_ms: self.recv_window_ms() }
     }
 
     pub fn rescue(&self) -> Result<Rescue, String> {
@@ -292,7 +327,7 @@ impl VenueParts<'_> {
             rest_url: self.keys.rest_url.clone(),
             way: match self.venue.kind {
                 VenueKind::Binance => Way::Binance {
-                    signer: RestSigner::new(&self.keys.api_key, self.signer()?),
+                    signer: Arc::new(Mutex::new(RestSigner::new(&self.keys.api_key, self.signer()?))),
                     recv_window_ms: self.recv_window_ms(),
                 },
                 VenueKind::Alpaca => {

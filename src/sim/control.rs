@@ -12,6 +12,8 @@
 //! | `POST /clock` | `{"offset_ms": n}` | the venue's clock runs ahead by this |
 //! | `POST /ban` | `{"seconds": n}` | 418 at once, WebSocket API connections closed |
 //! | `POST /rate_limit` | `{"seconds": n}`, with `"refusals"` and `"ban_seconds"` if wanted | 429 for that time; after that many refusals 418 |
+//! | `POST /key` | `{"api_key": "...", "secret": "..."}`, with `"account"` (an older key of it) if wanted | the first account, or that one, has another key besides |
+//! | `POST /revoke_key` | `{"api_key": "..."}` | that key is known no more |
 //! | `POST /drop_after_bytes` | `{"n": n}` | cuts every open connection after so many more bytes |
 //!
 //! | switch | value | goes wrong |
@@ -40,8 +42,18 @@ const CONNECTIONS_MAX: usize = 16;
 /// Without a request for this long a connection is closed.
 const IDLE_NS: Nanos = 60_000_000_000;
 
-const PATHS: [&str; 8] =
-    ["/faults", "/clear", "/disconnect", "/server_shutdown", "/clock", "/ban", "/rate_limit", "/drop_after_bytes"];
+const PATHS: [&str; 10] = [
+    "/faults",
+    "/clear",
+    "/disconnect",
+    "/server_shutdown",
+    "/clock",
+    "/ban",
+    "/rate_limit",
+    "/drop_after_bytes",
+    "/key",
+    "/revoke_key",
+];
 
 /// What the venue is asked to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +73,13 @@ pub enum Order {
         refusals: Option<u32>,
         ban_seconds: Option<u32>,
     },
+    /// Another key for an account: of the key given, or the first.
+    AddKey {
+        api_key: String,
+        secret: String,
+        account: Option<String>,
+    },
+    RevokeKey(String),
     /// Every open connection is cut once this many more bytes have gone out on it.
     DropAfter(u64),
 }
@@ -183,6 +202,17 @@ pub fn parse(request: &Request, faults: &Faults) -> Result<Order, (u16, String)>
             let seconds = count(&members, "seconds")?.ok_or_else(|| given("seconds"))?;
             let (refusals, ban_seconds) = (count(&members, "refusals")?, count(&members, "ban_seconds")?);
             Ok(Order::RateLimit { seconds, refusals, ban_seconds })
+        }
+        ("POST", "/key") => {
+            let members = members(&["api_key", "secret", "account"])?;
+            let text = |key: &str| members.get(key).and_then(Value::as_str).map(str::to_owned);
+            let need = |key: &str| text(key).filter(|text| !text.is_empty()).ok_or_else(|| given(key));
+            Ok(Order::AddKey { api_key: need("api_key")?, secret: need("secret")?, account: text("account") })
+        }
+        ("POST", "/revoke_key") => {
+            let members = members(&["api_key"])?;
+            let api_key = members.get("api_key").and_then(Value::as_str).ok_or_else(|| given("api_key"))?;
+            Ok(Order::RevokeKey(api_key.to_owned()))
         }
         ("POST", "/drop_after_bytes") => one("n").map(|n| Order::DropAfter(n.into())),
         (_, path) if PATHS.contains(&path) => Err((405, format!("{} is not for {path}", request.method))),

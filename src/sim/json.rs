@@ -131,6 +131,12 @@ impl Json {
         self.int(key, value);
     }
 
+    /// The last time, in the client's unit, before one given in microseconds.
+    pub fn last_before(&mut self, key: &str, us: i64) {
+        let value = self.unit.of(us) - 1;
+        self.int(key, value);
+    }
+
     pub fn bool(&mut self, key: &str, value: bool) {
         self.raw(key, if value { b"true" } else { b"false" });
     }

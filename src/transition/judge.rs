@@ -27,14 +27,6 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
-/// What a look came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Judged {
-    /// For the core.
-    pub step: Option<Step>,
-    pub refused: Vec<Refused>,
-}
-
 struct Waiting {
     request: RequestId,
     ask: Ask,
@@ -69,7 +61,9 @@ pub struct Judge {
     /// Another configuration, that the journal does not know of yet.
     changed: Option<String>,
     asks: VecDeque<Waiting>,
-    refused: Vec<Refused>,
+    refused: VecDeque<Refused>,
+    /// Something changed since `take_moved` was asked.
+    moved: bool,
     in_flight: Option<Nanos>,
     now: Nanos,
     history: VecDeque<MovedRow>,
@@ -100,7 +94,8 @@ impl Judge {
             configuration: Configuration::default(),
             changed: None,
             asks: VecDeque::new(),
-            refused: Vec::new(),
+            refused: VecDeque::new(),
+            moved: false,
             in_flight: None,
             now: 0,
             history: VecDeque::new(),
@@ -228,7 +223,7 @@ impl Judge {
 
     fn on_moved(&mut self, entry: MovedRow) {
         let (moved, now) = (entry.moved, entry.ts_ns);
-        self.in_flight = None;
+        (self.in_flight, self.moved) = (None, true);
         self.way.follow(&moved, now);
         match moved.change {
             Change::NewConfiguration => self.changed = None,
@@ -264,42 +259,57 @@ impl Judge {
         measured(&self.period().evidence(), self.way.criteria().day_ns, self.configuration.number())
     }
 
-    /// What follows now, once the journal has been read to its end. At most one step at a time: the next is judged on
-    /// where the last one led.
-    pub fn turn(&mut self) -> Judged {
+    /// The step that follows now, once the journal has been read to its end. At most one at a time: the next is judged
+    /// on where the last one led.
+    pub fn turn(&mut self) -> Option<Step> {
         let now = self.now;
-        let mut judged = Judged { step: None, refused: std::mem::take(&mut self.refused) };
         if self.in_flight.is_some_and(|at| (0..IN_FLIGHT_NS).contains(&(now - at))) {
-            return judged;
+            return None;
         }
         let (verdict, measured) = (self.verdict(), self.measured());
+        let mut step = None;
         if let Some(what) = &self.changed {
-            judged.step = self.way.new_configuration(now, what, &measured);
-            if judged.step.is_none() {
+            step = self.way.new_configuration(now, what, &measured);
+            if step.is_none() {
                 self.changed = None;
             }
         }
-        if judged.step.is_none()
+        if step.is_none()
             && self.way.state().is_live()
             && let Some(cause) = self.comparison.verdict(&self.apart)
         {
-            judged.step = self.way.take_back(now, cause, &measured);
+            step = self.way.take_back(now, cause, &measured);
         }
-        while judged.step.is_none()
+        while step.is_none()
             && let Some(waiting) = self.asks.pop_front()
         {
             let (request, ask) = (waiting.request, waiting.ask);
             let asked = Asked { request, ask, who: waiting.who.as_str(), why: waiting.why.as_str() };
             match self.way.ask(now, &asked, &verdict, &measured) {
-                Ok(step) => judged.step = Some(step),
-                Err(refusal) => judged.refused.push(Refused { request, refusal }),
+                Ok(asked) => step = Some(asked),
+                Err(refusal) => {
+                    if self.refused.len() >= ASKS_MAX {
+                        self.refused.pop_front();
+                    }
+                    self.refused.push_back(Refused { request, refusal });
+                }
             }
         }
-        if judged.step.is_none() {
-            judged.step = self.way.evaluate(now, &verdict, &measured);
+        if step.is_none() {
+            step = self.way.evaluate(now, &verdict, &measured);
         }
-        self.in_flight = judged.step.map(|_| now);
-        judged
+        self.in_flight = step.map(|_| now);
+        step
+    }
+
+    /// The last requests that changed nothing.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refused> {
+        self.refused.iter()
+    }
+
+    /// Whether the engine has moved since this was asked last.
+    pub fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// The permit that a live venue's session may hold now. `left`: something of live trading is still open there.

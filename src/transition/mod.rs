@@ -30,11 +30,13 @@ mod period;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod year;
 
 pub use crate::core::standing::{Change, State, TABLE};
 pub use compare::{Apart, Comparison, Moments, Slippage};
 pub use configuration::Configuration;
-pub use judge::{Judge, Judged, Performance, Refused};
+pub use judge::{Judge, Performance, Refused};
 pub use machine::{Asked, LivePermit, Refusal, Transition, measured, needs};
 pub use milestones::{Criteria, Evidence, Milestone, Verdict, judge, sharpe_interval, wilson};
 pub use observed::{Observed, STEP_MAX_NS};

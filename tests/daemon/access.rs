@@ -12,7 +12,7 @@ fn token(config: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Makes a token, and returns its text.
-fn create(config: &Path, name: &str, role: &str) -> String {
+pub fn create(config: &Path, name: &str, role: &str) -> String {
     let made = token(config, &["create", "--name", name, "--role", role]);
     let words = format!("{}{}", String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
     assert_eq!(made.status.code(), Some(0), "{words}");

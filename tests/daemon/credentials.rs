@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 /// The configuration with its store and master key below `dir`, and uncompressed journals, which can be searched.
-fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
+pub fn with_store(path: &Path, dir: &Path, account: &[(&str, &str)]) {
     let mut text = std::fs::read_to_string(path).unwrap();
     let (store, key) = (format!("{:?}", dir.join("credentials.store")), format!("{:?}", dir.join("master.key")));
     let own = [
@@ -34,7 +34,7 @@ fn offline(dir: &Path) -> PathBuf {
 }
 
 /// Runs `tollgate credentials` with standard input and variables of its own.
-fn credentials(config: &Path, arguments: &[&str], input: &str, envs: &[(&str, &str)]) -> Output {
+pub fn credentials(config: &Path, arguments: &[&str], input: &str, envs: &[(&str, &str)]) -> Output {
     let mut command = tollgate();
     for name in ["CREDENTIAL_ENCRYPTION_KEY", "CREDENTIAL_ENCRYPTION_KEY_NEW", "CREDENTIALS_DIRECTORY"] {
         command.env_remove(name);
@@ -51,7 +51,7 @@ fn words(output: &Output) -> String {
 }
 
 /// The words of a command that ends with `code`; none of them is one of the secrets.
-fn said(output: &Output, code: i32, secrets: &[&str]) -> String {
+pub fn said(output: &Output, code: i32, secrets: &[&str]) -> String {
     let words = words(output);
     assert_eq!(output.status.code(), Some(code), "{words}");
     for secret in secrets {
@@ -64,7 +64,7 @@ const KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duE
 const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
 const BINANCE: [&str; 4] = ["--venue", "binance", "--environment", "testnet"];
 
-fn on_binance(command: &str) -> Vec<&str> {
+pub fn on_binance(command: &str) -> Vec<&str> {
     [&[command][..], &BINANCE].concat()
 }
 
@@ -213,10 +213,10 @@ fn nothing_shows_the_secret(sim: &Sim, dir: &Path, port: u16, path: &Path, envs:
 }
 
 /// The keyed configuration of the other tests, with its key elsewhere.
-fn stored_account(sim: &Sim, dir: &Path, port: u16) -> PathBuf {
-    let path = pointed_at(sim, dir, port, false);
+pub fn stored_account(sim: &Sim, dir: &Path, port: u16, strategies: bool) -> PathBuf {
+    let path = pointed_at(sim, dir, port, strategies);
     let account = [
-        ("account = \"keys\"", "account = \"store\"\ncredential = \"main\""),
+        ("\naccount = \"keys\"", "\naccount = \"store\"\ncredential = \"main\""),
         ("api_key_env = \"KILL9_KEY\"\nsecret_env = \"KILL9_SECRET\"", ""),
     ];
     with_store(&path, dir, &account);
@@ -228,7 +228,7 @@ fn a_run_with_a_key_from_the_store_shows_its_secret_nowhere() {
     let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sim = Sim::start(venue.path(), &[]);
     let port = free_port();
-    let path = stored_account(&sim, dir.path(), port);
+    let path = stored_account(&sim, dir.path(), port, false);
     let (key, secret) = sim.key();
     said(&credentials(&path, &["init"], "", &[]), 0, &[]);
     said(&credentials(&path, &on_binance("store"), &format!("{key}\n{secret}\n"), &[]), 0, &[&key, &secret]);
@@ -243,7 +243,7 @@ fn a_run_with_a_key_from_the_environment_shows_its_secret_nowhere() {
     let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sim = Sim::start(venue.path(), &[]);
     let port = free_port();
-    let path = stored_account(&sim, dir.path(), port);
+    let path = stored_account(&sim, dir.path(), port, false);
     let (key, secret) = sim.key();
     // The live names are another namespace: on paper they are not looked at.
     let live = [("BINANCE_LIVE_API_KEY", &*key), ("BINANCE_LIVE_SECRET", &*secret)];
@@ -299,7 +299,7 @@ fn a_run_with_a_key_from_vault_shows_its_secret_nowhere() {
     let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sim = Sim::start(venue.path(), &[]);
     let port = free_port();
-    let path = stored_account(&sim, dir.path(), port);
+    let path = stored_account(&sim, dir.path(), port, false);
     let (key, secret) = sim.key();
     let url = vault(&key, &secret);
     let mut envs = [

@@ -49,7 +49,7 @@ fn decimal(value: &Value) -> Decimal {
 }
 
 /// Asset to free plus locked, by the venue.
-fn venue_balances(sim: &Sim) -> BTreeMap<String, Decimal> {
+pub fn venue_balances(sim: &Sim) -> BTreeMap<String, Decimal> {
     let account = sim.signed("/api/v3/account");
     let rows = account["balances"].as_array().unwrap().iter();
     rows.map(|b| (b["asset"].as_str().unwrap().to_owned(), (decimal(&b["free"]) + decimal(&b["locked"])).normalize()))
@@ -57,7 +57,7 @@ fn venue_balances(sim: &Sim) -> BTreeMap<String, Decimal> {
         .collect()
 }
 
-fn engine_balances(daemon: &Daemon) -> BTreeMap<String, Decimal> {
+pub fn engine_balances(daemon: &Daemon) -> BTreeMap<String, Decimal> {
     let portfolio = daemon.get("portfolio").unwrap();
     let rows = portfolio["balances"].as_array().unwrap().iter();
     rows.map(|b| (b["asset"].as_str().unwrap().to_owned(), decimal(&b["total"])))
@@ -66,13 +66,13 @@ fn engine_balances(daemon: &Daemon) -> BTreeMap<String, Decimal> {
 }
 
 /// Symbol to net quantity, by the engine.
-fn engine_positions(daemon: &Daemon) -> BTreeMap<String, Decimal> {
+pub fn engine_positions(daemon: &Daemon) -> BTreeMap<String, Decimal> {
     let positions = daemon.get("positions").unwrap();
     let rows = positions["positions"].as_array().unwrap().iter();
     rows.map(|p| (p["symbol"].as_str().unwrap().to_owned(), decimal(&p["quantity"]))).collect()
 }
 
-fn open_ids(orders: &Value) -> Vec<String> {
+pub fn open_ids(orders: &Value) -> Vec<String> {
     let mut ids: Vec<String> = orders.as_array().unwrap().iter().map(client_id).collect();
     ids.sort();
     ids

@@ -3,12 +3,20 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod browser;
 mod commands;
 mod credentials;
 mod died;
+mod door;
 mod events;
+mod faults;
+mod keys;
 mod kill9;
 mod lifecycle;
 mod recordings;
+mod renewal;
+mod rotation;
+mod sbe;
 mod sim;
 mod support;
+mod transition;

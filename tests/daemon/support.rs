@@ -42,9 +42,17 @@ pub fn free_port() -> u16 {
 
 /// The shipped configuration with a data folder and a control port of its own, and `edits` (from, to) made in it.
 pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tollgate.toml");
+    config_of("tollgate.toml", dir, port, edits)
+}
+
+/// The same of another file of the folder `config/`.
+pub fn config_of(shipped: &str, dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(shipped);
     let mut text = std::fs::read_to_string(shipped).unwrap();
     let data = dir.join("data");
+    // The folder that the file's own paths are below.
+    let own_dir = if text.contains("data_dir = \"data-fast\"") { "data-fast" } else { "data" };
+    text = text.replace(&format!("\"{own_dir}"), "\"data");
     let own = [
         ("data_dir = \"data\"", format!("data_dir = {data:?}")),
         ("\"data/sim-account.json\"", format!("{:?}", data.join("sim-account.json"))),
@@ -58,6 +66,16 @@ pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
     let path = dir.join(format!("tollgate-{port}.toml"));
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// Makes `edits` (from, to) in a configuration that is there.
+pub fn config_edit(path: &Path, edits: &[(&str, &str)]) {
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (from, to) in edits {
+        assert!(text.contains(from), "the configuration has no {from:?}");
+        text = text.replace(from, to);
+    }
+    std::fs::write(path, text).unwrap();
 }
 
 /// A process that is killed when the test ends, and whose words are kept.
@@ -177,11 +195,23 @@ impl Sim {
         (account["api_key"].as_str().unwrap().to_owned(), account["secret"].as_str().unwrap().to_owned())
     }
 
+    /// The same venue, asked with another of the account's keys.
+    pub fn with_key(mut self, (key, secret): (String, String)) -> Sim {
+        let account = &mut self.ready["accounts"][0];
+        (account["api_key"], account["secret"]) = (key.into(), secret.into());
+        self
+    }
+
     /// A signed `GET`, computed here and not by the product.
     pub fn signed(&self, path: &str) -> Value {
+        self.signed_with(path, "")
+    }
+
+    /// As `signed`, with parameters, each with an `&` behind it.
+    pub fn signed_with(&self, path: &str, parameters: &str) -> Value {
         let (key, secret) = self.key();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let query = format!("timestamp={now}&recvWindow=60000");
+        let query = format!("{parameters}timestamp={now}&recvWindow=60000");
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(query.as_bytes());
         let signature: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();

@@ -25,9 +25,11 @@ fn seeds() -> Vec<u64> {
 #[test]
 fn whatever_goes_wrong_the_engine_ends_up_with_what_the_venue_has() {
     for seed in seeds() {
-        let mut world = World::new(seed);
+        // Every second world has two connections to the market streams.
+        let mut world = World::with_connections(seed, 1 + (seed % 2) as usize);
         world.trade_under_faults(SECONDS);
         world.heal_and_settle();
+        world.assert_market_data_counts_once();
         world.assert_equal_to_the_venue();
         world.assert_nothing_was_sent_twice();
         world.assert_replay_decides_alike();
@@ -44,6 +46,25 @@ fn without_faults_nothing_is_unknown_and_nothing_alarms() {
     assert!(counters.fills > 10, "{counters:?}");
     assert_eq!((counters.unknown, counters.rejected), (0, 0), "{counters:?}");
     assert_eq!(world.alarms(), Vec::<String>::new());
+}
+
+/// A day made fast: each link is replaced every 15 s, by one that is open before the old one goes.
+#[test]
+fn over_renewals_of_every_link_no_update_and_no_fill_is_missed_or_doubled() {
+    for connections in [1, 2] {
+        let mut world = World::with_connections(7, connections);
+        world.trade(50);
+        assert_eq!(world.breaks(), 0, "the book had a gap with {connections} connections");
+        world.heal_and_settle();
+        world.assert_market_data_counts_once();
+        world.assert_equal_to_the_venue();
+        world.assert_nothing_was_sent_twice();
+        assert!(world.count("feed_binance_renewals_total") >= 2 * connections as u64);
+        assert!(world.count("gateway_binance_renewals_total") >= 2);
+        let never = ["feed_binance_reconnects", "feed_binance_resyncs", "gateway_binance_reconnects"];
+        assert_eq!(never.map(|name| world.count(&format!("{name}_total"))), [0; 3]);
+        assert_eq!(world.core.core().counters().unknown, 0);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
 use tollgate::domain::*;
 use tollgate::feed::{Feed, FeedConfig, MarketData};
-use tollgate::gateway::{Gateway, GatewayConfig};
+use tollgate::gateway::{Gateway, GatewayConfig, Leave};
 use tollgate::net::Endpoint;
 use tollgate::net::link::{Tx, Wake, link};
 use tollgate::net::mem::{LinkPlan, MemHub};
@@ -68,6 +68,7 @@ pub struct World {
     pub core: CoreAgent<Memory>,
     log: Memory,
     commands: Tx<Input>,
+    counters: Counters,
     /// When a dead or refusing link comes back.
     freeze_until: Nanos,
     refuse_until: Nanos,
@@ -76,14 +77,16 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> World {
+        World::with_connections(seed, 1)
+    }
+
+    /// As `new`, with so many connections to the market streams.
+    pub fn with_connections(seed: u64, connections: usize) -> World {
         let clock = Clock::virtual_at(START);
         let hub = MemHub::new(&clock, seed);
         hub.set_default_plan(LinkPlan { latency_ns: MS / 5, jitter_ns: MS / 2, chunk_max: 700, ..LinkPlan::default() });
-        let account = SimAccount {
-            api_key: KEY.to_owned(),
-            secret: SECRET.to_owned(),
-            balances: OPENING.iter().map(|(asset, amount)| ((*asset).to_owned(), amount.to_string())).collect(),
-        };
+        let balances = OPENING.iter().map(|(asset, amount)| ((*asset).to_owned(), amount.to_string())).collect();
+        let account = SimAccount::new(KEY, SECRET, balances);
         let market = MarketSource::Synthetic(SyntheticConfig::default());
         let config = SimConfig { seed, ..SimConfig::new(ADDR, vec![account], market) };
         let sim = BinanceSim::new(config, Box::new(hub.network()), clock.clone()).unwrap();
@@ -95,7 +98,7 @@ impl World {
         let (commands, commands_rx) = link(64, &wake);
         let counters = Counters::default();
         let feed = Feed::new(
-            feed_config(),
+            FeedConfig { connections, ..feed_config() },
             Box::new(hub.network()),
             Box::new(StreamRest::new(Box::new(hub.network()), &clock, 3 * SECOND)),
             clock.clone(),
@@ -105,6 +108,7 @@ impl World {
         );
         let gateway = Gateway::new(
             gateway_config(seed),
+            Leave::Paper(PaperHosts::of(["http://127.0.0.1"]).unwrap()),
             &clock,
             Box::new(hub.network()),
             Box::new(StreamRest::new(Box::new(hub.network()), &clock, 3 * SECOND)),
@@ -135,6 +139,7 @@ impl World {
             core,
             log,
             commands,
+            counters,
             freeze_until: 0,
             refuse_until: 0,
             market_until: 0,
@@ -335,6 +340,61 @@ impl World {
             assert_eq!(&again, effects, "seed {}: event {}", self.seed, event.seq);
         }
         assert_eq!(core.state_hash(), self.core.core().state_hash(), "seed {}", self.seed);
+    }
+
+    /// A counter of feed or gateway.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counters.counter(name).get()
+    }
+
+    /// No trade came twice, and between two breaks the ids of quotes and book updates only grow.
+    pub fn assert_market_data_counts_once(&self) {
+        let log = self.log.0.lock().unwrap();
+        let mut trades = BTreeSet::new();
+        let mut last: BTreeMap<(InstrumentId, bool), u64> = BTreeMap::new();
+        for (event, _) in log.iter() {
+            match &event.body {
+                Body::Trade(trade) => {
+                    let id = trade.trade_id.lo;
+                    assert!(trades.insert((trade.instrument, id)), "seed {}: trade {id} came twice", self.seed);
+                }
+                Body::Quote(quote) => {
+                    let before = last.insert((quote.instrument, false), quote.update_id);
+                    assert!(
+                        before.is_none_or(|id| id < quote.update_id),
+                        "seed {}: {quote:?} after {before:?}",
+                        self.seed
+                    );
+                }
+                Body::Depth(chunk) if chunk.first && chunk.kind == DepthKind::Delta => {
+                    let before = last.insert((chunk.instrument, true), chunk.update_id);
+                    let id = chunk.update_id;
+                    assert!(before.is_none_or(|last| last < id), "seed {}: diff {id} after {before:?}", self.seed);
+                }
+                Body::Feed { instrument, state: FeedState::Disconnected } => {
+                    last.remove(&(*instrument, false));
+                    last.remove(&(*instrument, true));
+                }
+                Body::Feed { instrument, state: FeedState::Gap } => drop(last.remove(&(*instrument, true))),
+                _ => {}
+            }
+        }
+        assert!(!trades.is_empty() && !last.is_empty(), "seed {}: nothing came", self.seed);
+    }
+
+    /// How often the core was told that an instrument's data is not whole, after it first was.
+    pub fn breaks(&self) -> usize {
+        let log = self.log.0.lock().unwrap();
+        let mut live = BTreeSet::new();
+        let broke = log.iter().filter(|(event, _)| match event.body {
+            Body::Feed { instrument, state: FeedState::Live } => {
+                live.insert(instrument);
+                false
+            }
+            Body::Feed { instrument, .. } => live.contains(&instrument),
+            _ => false,
+        });
+        broke.count()
     }
 
     pub fn alarms(&self) -> Vec<String> {

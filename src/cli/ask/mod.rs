@@ -101,9 +101,9 @@ pub enum Question {
     Resume {
         #[command(flatten)]
         ask: Ask,
-        /// Your name.
+        /// Your name, where no token says it.
         #[arg(long)]
-        who: String,
+        who: Option<String>,
         /// Why it is safe.
         #[arg(long)]
         why: String,
@@ -208,9 +208,9 @@ pub enum Transition {
 pub struct Person {
     #[command(flatten)]
     ask: Ask,
-    /// Your name.
+    /// Your name, where no token says it.
     #[arg(long)]
-    who: String,
+    who: Option<String>,
     /// Why.
     #[arg(long)]
     why: String,
@@ -262,7 +262,7 @@ fn answered(question: Question) -> Result<ExitCode, AskError> {
         Q::Resume { ask, who, why, scope, exchange, strategy, symbol } => {
             let strategy = strategy.map(|strategy| strategy.to_string());
             let fields = [
-                ("who", Some(who)),
+                ("who", who),
                 ("why", Some(why)),
                 ("scope", scope),
                 ("exchange", exchange),
@@ -310,7 +310,7 @@ fn answered(question: Question) -> Result<ExitCode, AskError> {
 }
 
 fn said(person: Person, action: &str) -> Result<ExitCode, AskError> {
-    act(&person.ask, action, [("who", Some(person.who)), ("why", Some(person.why))], shapes::transition)
+    act(&person.ask, action, [("who", person.who), ("why", Some(person.why))], shapes::transition)
 }
 
 /// A `GET`, shown.

@@ -44,6 +44,23 @@ fn tone(value: f64) -> &'static str {
     }
 }
 
+/// Of every two instruments; nothing of one.
+fn correlation(out: &mut String, sheet: &Sheet) {
+    let (symbols, matrix) = &sheet.correlation;
+    if symbols.len() < 2 {
+        return;
+    }
+    out.push_str("<h2>Correlation of returns, by the minute</h2><div class=\"wide\"><table><tr><th></th>");
+    symbols.iter().for_each(|symbol| out.push_str(&format!("<th>{}</th>", escape(symbol))));
+    out.push_str("</tr>");
+    for (symbol, row) in symbols.iter().zip(matrix) {
+        let _ = write!(out, "<tr><td>{}</td>", escape(symbol));
+        row.iter().for_each(|(value, _)| out.push_str(&format!("<td>{}</td>", ratio(*value))));
+        out.push_str("</tr>");
+    }
+    out.push_str("</table></div>");
+}
+
 fn stats_table(out: &mut String, title: &str, rows: &[(String, TradeStats)]) {
     if rows.is_empty() {
         return;
@@ -169,6 +186,14 @@ pub(super) fn page(sheet: &Sheet) -> String {
     let hours: Vec<(String, TradeStats)> =
         sheet.by_hour.iter().map(|(hour, stats)| (format!("{hour:02}:00"), *stats)).collect();
     stats_table(&mut out, "By hour of opening, UTC", &hours);
+    correlation(&mut out, sheet);
+    if !sheet.changes.is_empty() {
+        out.push_str("<h2>Between paper and live, UTC</h2><div class=\"wide\"><table class=\"facts\">");
+        for (at, from, to, why) in &sheet.changes {
+            let _ = write!(out, "<tr><td>{}</td><td>{from} to {to}, {}</td></tr>", time(*at), escape(why));
+        }
+        out.push_str("</table></div>");
+    }
     out.push_str("<h2>All numbers</h2><table class=\"facts\">");
     for (name, value) in facts(sheet) {
         let _ = write!(out, "<tr><td>{name}</td><td>{}</td></tr>", escape(&value));

@@ -1,8 +1,10 @@
 //! What a report says, gathered in one walk over the journal.
 
 use super::Span;
-use crate::analytics::{ClosedTrade, CurveStats, Day, Recorder, Row, Sample, TradeStats, by, daily};
+use crate::analytics::{ClosedTrade, CurveStats, Day, MovedRow, Prices, Recorder, Row, Sample, TradeStats, by, daily};
 use crate::api::View;
+use crate::core::event::Body;
+use crate::core::standing::Standing;
 use crate::domain::{InstrumentId, Mode, Nanos, Usd};
 use crate::journal::{ReadError, Reader};
 use std::collections::BTreeMap;
@@ -32,6 +34,10 @@ pub(super) struct Sheet {
     pub orders: u64,
     pub alarms: u64,
     pub denials: BTreeMap<&'static str, u64>,
+    /// Symbols, and the correlation of their minutes' returns: the value and of how many.
+    pub correlation: (Vec<String>, Vec<Vec<(Option<f64>, usize)>>),
+    /// Changes between paper and live: when, from, to, by whom and why.
+    pub changes: Vec<(Nanos, String, String, String)>,
     /// Return of each month, by year and month.
     pub months: BTreeMap<(i16, i8), f64>,
     /// Latency by stage of the journal's last run, a table; empty where nothing was measured.
@@ -46,11 +52,18 @@ impl Sheet {
         let (mut recorder, mut view, mut rows) = (Recorder::new(), View::default(), Vec::new());
         let (mut samples, mut closed, mut names) = (Vec::new(), Vec::new(), BTreeMap::new());
         let (mut fills, mut orders, mut alarms, mut denials) = (0, 0, 0, BTreeMap::new());
+        let (mut prices, mut changes) = (Prices::default(), Vec::new());
         let mut before = None;
         let mut end = (0, 0);
         while let Some(record) = reader.next()? {
             view.apply(&record.event, record.decided_ns, record.effects());
             end = (record.event.seq, record.event.ts_ns);
+            if let Body::Quote(quote) = &record.event.body
+                && span.holds(end.1)
+                && recorder.mode_of(quote.instrument) == mode
+            {
+                prices.see(end.1, quote);
+            }
             recorder.apply(&record.event, record.effects(), &mut rows);
             for row in rows.drain(..) {
                 match row {
@@ -65,6 +78,12 @@ impl Sheet {
                     Row::Fill(fill) => fills += u64::from(fill.mode == mode && span.holds(fill.ts_ns)),
                     Row::Order(order) if order.mode == mode => {
                         orders += u64::from(order.placed.is_some() && span.holds(order.ts_ns));
+                    }
+                    Row::Moved(MovedRow { ts_ns, moved, .. }) if span.holds(ts_ns) => {
+                        let (from, to) = (place(moved.from), place(moved.to));
+                        let cause = moved.cause.to_string();
+                        let why = if cause.is_empty() { moved.why.as_str().to_owned() } else { cause };
+                        changes.push((ts_ns, from, to, format!("{}: {why}", moved.who)));
                     }
                     Row::Alarm { ts_ns, .. } => alarms += u64::from(span.holds(ts_ns)),
                     Row::Denial(denial) if denial.mode == mode && span.holds(denial.ts_ns) => {
@@ -96,6 +115,8 @@ impl Sheet {
             months: months(samples.first().map_or(Usd::ZERO, |s| s.equity), &days),
             latency: view.stages().table().to_string(),
             impossible: recorder.fills_without_order + recorder.time_went_back,
+            correlation: (prices.instruments().iter().map(name).collect(), prices.correlations()),
+            changes,
             by_instrument,
             by_strategy,
             samples,
@@ -108,6 +129,10 @@ impl Sheet {
             denials,
         })
     }
+}
+
+fn place(at: Standing) -> String {
+    if at.stage == 0 { at.state.to_string() } else { format!("{} {}", at.state, at.stage) }
 }
 
 /// Each month's last equity over the one before it.

@@ -131,6 +131,12 @@ pub(super) fn plain(sheet: &Sheet) -> String {
             let _ = writeln!(out, "  {rule:<32}{count:>8}");
         }
     }
+    if !sheet.changes.is_empty() {
+        let _ = writeln!(out, "\nbetween paper and live");
+        for (at, from, to, why) in &sheet.changes {
+            let _ = writeln!(out, "  {}  {from} to {to}, {why}", time(*at));
+        }
+    }
     if !sheet.latency.is_empty() {
         let _ = writeln!(out, "\nlatency of the last run\n{}", sheet.latency.trim_end());
     }
@@ -171,7 +177,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
                 "recovered_ns": worst.recovered_ns })
     });
     let value = json!({
-        "mode": "paper",
+        "mode": sheet.mode.as_str(),
         "from_ns": sheet.samples.first().map(|s| s.ts_ns), "to_ns": sheet.samples.last().map(|s| s.ts_ns),
         "equity": { "start": curve.start.to_string(), "end": curve.end.to_string() },
         "total_return": curve.total_return, "annual_return": curve.annual_return, "volatility": curve.volatility,
@@ -183,6 +189,9 @@ pub(super) fn json(sheet: &Sheet) -> String {
         "months": months,
         "days": sheet.days.iter().map(|d| json!([d.day, d.equity.to_string()])).collect::<Vec<_>>(),
         "denials": sheet.denials, "impossible_records": sheet.impossible,
+        "correlation": { "symbols": sheet.correlation.0, "matrix": sheet.correlation.1.iter()
+            .map(|row| row.iter().map(|(value, _)| *value).collect::<Vec<_>>()).collect::<Vec<_>>() },
+        "transitions": sheet.changes.iter().map(|(at, from, to, why)| json!([at, from, to, why])).collect::<Vec<_>>(),
     });
     format!("{value:#}\n")
 }

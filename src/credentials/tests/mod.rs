@@ -4,6 +4,7 @@ mod kill;
 mod master;
 mod secret;
 mod sources;
+mod stages;
 mod store;
 mod support;
 mod tamper;

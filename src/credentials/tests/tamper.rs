@@ -126,7 +126,7 @@ fn forged(path: &Path, change: impl FnOnce(&mut Vec<Entry>)) -> Store {
 fn an_entry_under_another_label_does_not_open() {
     let testnet = id("binance", Environment::Testnet);
     type Change = fn(&mut Vec<Entry>);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
         ("contents swapped", |entries| {
             let (a, b) = entries.split_at_mut(1);
             std::mem::swap(&mut a[0].sealed, &mut b[0].sealed);
@@ -141,8 +141,9 @@ fn an_entry_under_another_label_does_not_open() {
             entries[0].id = id("binance", Environment::Live);
             entries.swap(0, 1);
         }),
-        ("version raised", |entries| entries[0].version += 1),
-        ("date changed", |entries| entries[0].stored_s += 1),
+        ("version raised", |entries| entries[0].standing.version += 1),
+        ("date changed", |entries| entries[0].standing.stored_s += 1),
+        ("said to be verified", |entries| entries[0].standing.verified_s = 1_700_000_000),
     ];
     for (what, change) in changes {
         let folder = tempfile::tempdir().unwrap();

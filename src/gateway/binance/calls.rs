@@ -28,6 +28,11 @@ impl Calls {
         Calls { base: base.trim_end_matches('/').to_owned(), signer, recv_window_ms }
     }
 
+    /// Signs with another key from now on.
+    pub fn set_signer(&mut self, signer: RestSigner) {
+        self.signer = signer;
+    }
+
     fn get(&self, path: &str, query: &str, signed: bool) -> RestRequest {
         let mark = if query.is_empty() { "" } else { "?" };
         let headers = if signed { vec![self.signer.header()] } else { Vec::new() };

@@ -252,6 +252,11 @@ impl Desk {
         }
     }
 
+    /// What writes and signs the requests: it is exchanged with the key.
+    pub fn builder_mut(&mut self) -> &mut RequestBuilder {
+        &mut self.builder
+    }
+
     /// Whether the key can log a connection on.
     pub fn can_log_on(&self) -> bool {
         self.builder.can_log_on()

@@ -7,6 +7,7 @@ mod compound;
 mod desk;
 mod inflight;
 mod reconcile;
+mod rekey;
 mod renewal;
 mod session;
 #[cfg(test)]
@@ -15,8 +16,11 @@ mod tests;
 use self::calls::Calls;
 use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
+use self::rekey::KeySwap;
+pub use self::rekey::{KeyTicket, NewKey};
 use self::renewal::{NextLink, OldLink, Twice};
 use self::session::{Call, Phase};
+use super::Leave;
 use super::backoff::Backoff;
 use super::reports::Reports;
 use crate::agent::Agent;
@@ -29,6 +33,7 @@ use crate::net::ws::{SendError, WebSocket, WsConfig};
 use crate::net::{Endpoint, Network, Rest};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::{Counter, Counters};
+use crate::transition::LivePermit;
 use crate::venues::assets::AssetTable;
 use crate::venues::binance::SymbolTable;
 use crate::venues::binance::account::{AccountDecoder, Names};
@@ -139,6 +144,7 @@ impl GatewayCounters {
 /// The agent.
 pub struct Gateway {
     name: String,
+    leave: Leave,
     config: GatewayConfig,
     endpoint: Endpoint,
     target: String,
@@ -149,6 +155,9 @@ pub struct Gateway {
     old: Option<OldLink>,
     renew_at: Nanos,
     twice: Twice,
+    /// Where new keys come from, and one that waits for its link.
+    keys: Option<Rx<NewKey>>,
+    swap: Option<KeySwap>,
     network: Box<dyn Network>,
     rest: Box<dyn Rest>,
     effects: Rx<Effect>,
@@ -175,10 +184,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// `network` and `rest` belong to the thread that will turn the agent. `effects` come from the core, reports go
+    /// `leave` says on what a session is opened. `network` and `rest` belong to the thread that will turn the agent. `effects` come from the core, reports go
     /// to it through `core`.
+    #[allow(clippy::too_many_arguments)] // what an agent touches of the world is handed to it, piece by piece
     pub fn new(
         config: GatewayConfig,
+        leave: Leave,
         clock: &Clock,
         network: Box<dyn Network>,
         rest: Box<dyn Rest>,
@@ -208,6 +219,7 @@ impl Gateway {
             GatewayCounters::new(counters, &config.name),
         );
         Ok(Gateway {
+            leave,
             name: format!("gateway-{}", config.name),
             endpoint,
             // Others may use the account and the address: only the answers know what is left of the limits.
@@ -218,6 +230,8 @@ impl Gateway {
             old: None,
             renew_at: 0,
             twice: Twice::new(),
+            keys: None,
+            swap: None,
             network,
             rest,
             effects,
@@ -240,6 +254,17 @@ impl Gateway {
             step_after: 0,
             config,
         })
+    }
+
+    /// Another permit, before the last one ends.
+    pub fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
+    }
+
+    /// Takes new keys from there, while it trades.
+    pub fn with_keys(mut self, keys: Rx<NewKey>) -> Gateway {
+        self.keys = Some(keys);
+        self
     }
 }
 

@@ -5,6 +5,7 @@
 //! that began on the new link is through: what either private stream said is heard, and what both said is told once.
 
 use super::desk::Heard;
+use super::rekey::KeySwap;
 use super::session::Phase;
 use super::{Gateway, GatewayCounters};
 use crate::domain::Nanos;
@@ -23,6 +24,8 @@ pub(super) struct NextLink {
     ws: WebSocket,
     phase: Phase,
     session: bool,
+    /// The key that it is for, where that is another one.
+    pub key: Option<KeySwap>,
 }
 
 /// The link that was in use before.
@@ -94,13 +97,18 @@ impl Gateway {
         if let Some(old) = self.old.take() {
             return self.drain_old(old, now);
         }
+        if self.swap.is_none() && self.take_key(now) && self.swap.is_none() {
+            return 1;
+        }
         if self.phase != Phase::Ready || now < self.renew_at.max(self.desk.paused()) {
             return 0;
         }
         self.twice.clear();
         let mut ws = WebSocket::new(self.ws_config, self.config.seed ^ now.unsigned_abs()).stamped_by(&self.desk.clock);
         match ws.connect(&mut *self.network, &self.endpoint, &self.target, &[], now) {
-            Ok(()) => self.next = Some(NextLink { ws, phase: Phase::Connecting, session: false }),
+            Ok(()) => {
+                self.next = Some(NextLink { ws, phase: Phase::Connecting, session: false, key: self.swap.take() });
+            }
             Err(error) => self.renewal_failed(&error.to_string(), now),
         }
         1
@@ -113,7 +121,7 @@ impl Gateway {
                 Ok(Some(message)) => self.desk.on_frame(message.payload, message.recv_ns),
                 Ok(None) => break,
                 Err(error) => {
-                    self.renewal_failed(&error.to_string(), now);
+                    self.next_failed(next, &error.to_string(), now);
                     return work + 1;
                 }
             };
@@ -123,17 +131,26 @@ impl Gateway {
                     next.session = true;
                     self.subscribe_next(&mut next);
                 }
+                // A new key that cannot log on would be slower than the one it replaces.
+                Heard::LogonRefused(why) if next.key.is_some() => {
+                    self.next_failed(next, &why, now);
+                    return work;
+                }
                 Heard::LogonRefused(_) => self.subscribe_next(&mut next),
+                Heard::Subscribed if next.key.as_ref().is_some_and(|swap| !swap.claim()) => {
+                    self.next_failed(next, "nobody waits for the new key any more", now);
+                    return work;
+                }
                 Heard::Subscribed => {
                     self.take_over(next, now);
                     return work;
                 }
                 Heard::Over(why) => {
-                    self.renewal_failed(&why, now);
+                    self.next_failed(next, &why, now);
                     return work;
                 }
                 Heard::GoesDown => {
-                    self.renewal_failed("the venue's server goes down", now);
+                    self.next_failed(next, "the venue's server goes down", now);
                     return work;
                 }
                 Heard::Nothing | Heard::Closed(_) | Heard::Missed => {}
@@ -141,19 +158,24 @@ impl Gateway {
         }
         match next.ws.state() {
             WsState::Closed => {
-                self.renewal_failed("the connection is broken", now);
+                self.next_failed(next, "the connection is broken", now);
                 return work + 1;
             }
             WsState::Open if next.phase == Phase::Connecting => {
                 work += 1;
-                if self.desk.can_log_on() {
-                    next.phase = Phase::LoggingOn;
-                    if let Err(error) = self.desk.logon(&mut next.ws) {
-                        self.renewal_failed(&error.to_string(), now);
+                let logon = self.with_its_key(&mut next, |gateway, next| {
+                    gateway.desk.can_log_on().then(|| {
+                        next.phase = Phase::LoggingOn;
+                        gateway.desk.logon(&mut next.ws)
+                    })
+                });
+                match logon {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        self.next_failed(next, &error.to_string(), now);
                         return work;
                     }
-                } else {
-                    self.subscribe_next(&mut next);
+                    None => self.subscribe_next(&mut next),
                 }
             }
             _ => {}
@@ -165,23 +187,40 @@ impl Gateway {
     /// One that cannot be written is a broken connection, which the next look at it finds.
     fn subscribe_next(&mut self, next: &mut NextLink) {
         next.phase = Phase::Subscribing;
-        if let Err(error) = self.desk.subscribe(&mut next.ws, next.session) {
+        let subscribed = self.with_its_key(next, |gateway, next| gateway.desk.subscribe(&mut next.ws, next.session));
+        if let Err(error) = subscribed {
             tracing::warn!(venue = %self.name, %error, "the next order link cannot be subscribed");
             next.ws.abort();
         }
     }
 
+    fn next_failed(&mut self, next: NextLink, why: &str, now: Nanos) {
+        self.next = Some(next);
+        self.renewal_failed(why, now);
+    }
+
     /// The link in use stays; the next attempt comes after a wait.
     #[cold]
     pub(super) fn renewal_failed(&mut self, why: &str, now: Nanos) {
-        self.next = None;
+        self.forget_next(why);
         let wait = self.backoff.fail();
         self.renew_at = now + wait;
         tracing::warn!(venue = %self.name, why, wait_ms = wait / 1_000_000, "the next order link failed, the old one stays");
     }
 
+    /// Gives up the link that was on its way, and with it the key that it was for.
+    pub(super) fn forget_next(&mut self, why: &str) {
+        let swap = self.next.take().and_then(|next| next.key).or_else(|| self.swap.take());
+        if let Some(swap) = swap {
+            swap.fail(why);
+        }
+    }
+
     /// Orders go by the new link from now on.
-    fn take_over(&mut self, next: NextLink, now: Nanos) {
+    fn take_over(&mut self, mut next: NextLink, now: Nanos) {
+        if let Some(swap) = next.key.take() {
+            self.adopt(swap);
+        }
         let ws = std::mem::replace(&mut self.ws, next.ws);
         self.desk.set_session(next.session);
         let until = now + self.config.request_timeout_ns;

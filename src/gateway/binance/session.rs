@@ -22,6 +22,9 @@ use std::error::Error;
 const FRAMES_MAX: usize = 256;
 const EFFECTS_MAX: usize = 64;
 
+/// Between two looks at a permit that does not hold.
+const PERMIT_WAIT_NS: Nanos = 100_000_000;
+
 /// Where the session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -242,7 +245,8 @@ impl Gateway {
         }
         self.desk.link_lost();
         self.ws.abort();
-        (self.next, self.old) = (None, None);
+        self.forget_next(why);
+        self.old = None;
         self.reconcile = None;
         self.calls_out.retain(|(_, call)| !matches!(call, Call::Step(_)));
         let wait = self.backoff.fail();
@@ -283,7 +287,9 @@ impl Gateway {
             }
             Phase::Waiting { until } if now >= until.max(self.desk.paused()) => work + self.connect(now),
             Phase::LoggingOn | Phase::Subscribing | Phase::Syncing | Phase::Ready => {
-                if reading && now - self.ws.last_recv() > self.config.read_timeout_ns {
+                if !self.leave.holds(now, self.config.venue) {
+                    self.lost("the permit for live trading has ended", now);
+                } else if reading && now - self.ws.last_recv() > self.config.read_timeout_ns {
                     self.lost("nothing was heard for too long", now);
                 } else if now >= self.next_ping {
                     self.next_ping = now + self.config.read_timeout_ns / 3;
@@ -303,6 +309,11 @@ impl Gateway {
     }
 
     fn connect(&mut self, now: Nanos) -> usize {
+        if !self.leave.holds(now, self.config.venue) {
+            // No permit, no session: looked at anew in a moment.
+            self.phase = Phase::Waiting { until: now + PERMIT_WAIT_NS };
+            return 0;
+        }
         self.phase = Phase::Connecting;
         if let Err(error) = self.ws.connect(&mut *self.network, &self.endpoint, &self.target, &[], now) {
             self.on_link_error(&error, now);

@@ -412,9 +412,14 @@ impl AlpacaSim {
 
     /// Carries out an order of the control port; the answer is every switch as it is now.
     fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
+        // A key's secret is not for the log, though the venue is a made up one.
+        if let control::Order::AddKey { .. } | control::Order::RevokeKey(_) = order {
+            tracing::warn!("the accounts of this venue keep the keys that they have");
+            return self.hub.faults.show();
+        }
         tracing::info!(?order, "the control port orders");
         match order {
-            control::Order::Show => {}
+            control::Order::Show | control::Order::AddKey { .. } | control::Order::RevokeKey(_) => {}
             control::Order::Faults(faults) => self.hub.faults = *faults,
             control::Order::Clear => {
                 self.hub.faults.clear();

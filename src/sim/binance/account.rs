@@ -31,10 +31,27 @@ pub struct Account {
     pub prevented: VecDeque<PreventedMatch>,
     pub order_count: OrderCount,
     pub updated_us: i64,
+    pub fees: Fees,
+    pub may: Permissions,
+}
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    pub trade: bool,
+    /// Told to clients, who should refuse a key that can empty the account; nothing here withdraws.
+    pub withdraw: bool,
+    pub deposit: bool,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Permissions { trade: true, withdraw: false, deposit: false }
+    }
 }
 
 impl Account {
-    pub fn new(api_key: String, key: Key) -> Account {
+    pub fn new(api_key: String, key: Key, fees: Fees, may: Permissions) -> Account {
         Account {
             api_key,
             key,
@@ -44,6 +61,8 @@ impl Account {
             prevented: VecDeque::new(),
             order_count: OrderCount::default(),
             updated_us: 0,
+            fees,
+            may,
         }
     }
 
@@ -62,7 +81,8 @@ impl Account {
     }
 
     /// The answer to `account`. `uid` is the account's number.
-    pub fn write(&self, j: &mut Json, uid: usize, fees: Fees, assets: &[String], omit_zero: bool) {
+    pub fn write(&self, j: &mut Json, uid: usize, assets: &[String], omit_zero: bool) {
+        let fees = self.fees;
         // The legacy integers are in units of 0.01 %.
         let legacy = |rate: i64| rate / 10_000;
         j.object("", |j| {
@@ -76,9 +96,9 @@ impl Account {
                 j.dec("buyer", 0);
                 j.dec("seller", 0);
             });
-            j.bool("canTrade", true);
-            j.bool("canWithdraw", false);
-            j.bool("canDeposit", false);
+            j.bool("canTrade", self.may.trade);
+            j.bool("canWithdraw", self.may.withdraw);
+            j.bool("canDeposit", self.may.deposit);
             j.bool("brokered", false);
             j.bool("requireSelfTradePrevention", false);
             j.bool("preventSor", false);

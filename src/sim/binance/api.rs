@@ -1,171 +1,16 @@
-//! The calls of the venue, the same over REST and the WebSocket API: one table of routes, one handler each.
+//! What carries out the venue's calls, the same over REST and the WebSocket API: who asks, and which handler answers.
 
+use super::account_calls::write_discount;
 use super::errors::ApiError;
 use super::limits::Limits;
-use super::list_calls::ListCall;
 use super::market::Market;
 use super::params::Params;
 use super::place::{NewOrder, OrderRef};
 use super::replace::parse_restriction;
+use super::routes::Call;
+use super::signing;
 use super::venue::Venue;
-use super::{filters, signing, streams};
 use crate::sim::json::{Json, TimeUnit};
-use crate::sim::market::Side;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    Ping,
-    Time,
-    ExchangeInfo,
-    Depth,
-    Trades,
-    AvgPrice,
-    TickerPrice,
-    TickerBook,
-    Account,
-    OrderLimits,
-    Place,
-    TestPlace,
-    Cancel,
-    CancelAll,
-    QueryOrder,
-    OpenOrders,
-    AllOrders,
-    MyTrades,
-    PreventedMatches,
-    CancelReplace,
-    Amend,
-    Amendments,
-    PlaceList(ListCall),
-    CancelList,
-    QueryList,
-    OpenLists,
-    AllLists,
-}
-
-/// A call's two names: REST method and path, and the WebSocket API's method.
-pub struct Route {
-    pub call: Call,
-    pub rest: (&'static str, &'static str),
-    pub ws: &'static str,
-}
-
-const fn route(call: Call, method: &'static str, path: &'static str, ws: &'static str) -> Route {
-    Route { call, rest: (method, path), ws }
-}
-
-pub const ROUTES: &[Route] = &[
-    route(Call::Ping, "GET", "/api/v3/ping", "ping"),
-    route(Call::Time, "GET", "/api/v3/time", "time"),
-    route(Call::ExchangeInfo, "GET", "/api/v3/exchangeInfo", "exchangeInfo"),
-    route(Call::Depth, "GET", "/api/v3/depth", "depth"),
-    route(Call::Trades, "GET", "/api/v3/trades", "trades.recent"),
-    route(Call::AvgPrice, "GET", "/api/v3/avgPrice", "avgPrice"),
-    route(Call::TickerPrice, "GET", "/api/v3/ticker/price", "ticker.price"),
-    route(Call::TickerBook, "GET", "/api/v3/ticker/bookTicker", "ticker.book"),
-    route(Call::Account, "GET", "/api/v3/account", "account.status"),
-    route(Call::OrderLimits, "GET", "/api/v3/rateLimit/order", "account.rateLimits.orders"),
-    route(Call::Place, "POST", "/api/v3/order", "order.place"),
-    route(Call::TestPlace, "POST", "/api/v3/order/test", "order.test"),
-    route(Call::Cancel, "DELETE", "/api/v3/order", "order.cancel"),
-    route(Call::CancelAll, "DELETE", "/api/v3/openOrders", "openOrders.cancelAll"),
-    route(Call::QueryOrder, "GET", "/api/v3/order", "order.status"),
-    route(Call::OpenOrders, "GET", "/api/v3/openOrders", "openOrders.status"),
-    route(Call::AllOrders, "GET", "/api/v3/allOrders", "allOrders"),
-    route(Call::MyTrades, "GET", "/api/v3/myTrades", "myTrades"),
-    route(Call::CancelReplace, "POST", "/api/v3/order/cancelReplace", "order.cancelReplace"),
-    route(Call::Amend, "PUT", "/api/v3/order/amend/keepPriority", "order.amend.keepPriority"),
-    route(Call::Amendments, "GET", "/api/v3/order/amendments", "order.amendments"),
-    route(Call::PlaceList(ListCall::Oco), "POST", "/api/v3/orderList/oco", "orderList.place.oco"),
-    route(Call::PlaceList(ListCall::OldOco), "POST", "/api/v3/order/oco", "orderList.place"),
-    route(Call::PlaceList(ListCall::Oto), "POST", "/api/v3/orderList/oto", "orderList.place.oto"),
-    route(Call::PlaceList(ListCall::Otoco), "POST", "/api/v3/orderList/otoco", "orderList.place.otoco"),
-    route(Call::CancelList, "DELETE", "/api/v3/orderList", "orderList.cancel"),
-    route(Call::QueryList, "GET", "/api/v3/orderList", "orderList.status"),
-    route(Call::OpenLists, "GET", "/api/v3/openOrderList", "openOrderLists.status"),
-    route(Call::AllLists, "GET", "/api/v3/allOrderList", "allOrderLists"),
-    route(Call::PreventedMatches, "GET", "/api/v3/myPreventedMatches", "myPreventedMatches"),
-];
-
-impl Call {
-    /// Whether a key and a signature are needed.
-    pub fn signed(self) -> bool {
-        !matches!(
-            self,
-            Call::Ping
-                | Call::Time
-                | Call::ExchangeInfo
-                | Call::Depth
-                | Call::Trades
-                | Call::AvgPrice
-                | Call::TickerPrice
-                | Call::TickerBook
-        )
-    }
-
-    /// Whether it changes orders: such calls meet the faults of the order path.
-    pub fn changes_orders(self) -> bool {
-        matches!(self, Call::Cancel | Call::CancelAll | Call::CancelList | Call::Amend) || self.places_orders()
-    }
-
-    /// Whether it adds to the unfilled order count, which its answer then shows.
-    pub fn places_orders(self) -> bool {
-        matches!(self, Call::Place | Call::PlaceList(_) | Call::CancelReplace)
-    }
-
-    /// Request weight (§7.1, §10). Calls that change orders weigh only when they fail.
-    pub fn weight(self, p: &Params, failed: bool) -> u32 {
-        let has = |name| p.get(name).is_some();
-        match self {
-            Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
-            Call::Amend | Call::Amendments => 4,
-            Call::Ping | Call::Time => 1,
-            Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
-            Call::TestPlace => 1,
-            Call::AvgPrice => 2,
-            Call::TickerPrice | Call::TickerBook => {
-                if has("symbol") {
-                    2
-                } else {
-                    4
-                }
-            }
-            Call::QueryOrder | Call::QueryList => 4,
-            Call::OpenLists => 6,
-            Call::Depth => match p.get("limit").and_then(|l| l.parse().ok()).unwrap_or(100u32) {
-                0..=100 => 5,
-                101..=500 => 25,
-                501..=1000 => 50,
-                _ => 250,
-            },
-            Call::OpenOrders => {
-                if has("symbol") {
-                    6
-                } else {
-                    80
-                }
-            }
-            Call::MyTrades => {
-                if has("orderId") {
-                    5
-                } else {
-                    20
-                }
-            }
-            Call::PreventedMatches => {
-                if has("preventedMatchId") {
-                    2
-                } else {
-                    20
-                }
-            }
-            Call::ExchangeInfo | Call::Account | Call::AllOrders | Call::AllLists => 20,
-            Call::Place | Call::PlaceList(_) | Call::CancelReplace => u32::from(failed),
-            Call::Trades => 25,
-            Call::OrderLimits => 40,
-        }
-    }
-}
 
 /// How a signature was brought.
 pub enum Signed<'a> {
@@ -188,19 +33,51 @@ pub struct Desk {
 const RECV_WINDOW_MAX_US: i64 = 60_000_000;
 const RECV_WINDOW_US: i64 = 5_000_000;
 const AHEAD_MAX_US: i64 = 1_000_000;
-const DAY_US: i64 = 86_400_000_000;
 
 impl Desk {
+    /// The account of a key.
+    pub fn account_of(&self, key: Option<&str>) -> Result<usize, ApiError> {
+        let key = key.filter(|k| !k.is_empty()).ok_or_else(ApiError::bad_key_format)?;
+        self.venue.by_key.get(key).copied().ok_or_else(|| {
+            let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+            if well_formed { ApiError::bad_key() } else { ApiError::bad_key_format() }
+        })
+    }
+
+    /// The retired listen keys, by the WebSocket API's names.
+    pub fn listen_key(
+        &mut self,
+        method: &str,
+        account: usize,
+        p: &Params,
+        unit: TimeUnit,
+        now_us: i64,
+    ) -> Result<Json, ApiError> {
+        let mut j = Json::new(unit);
+        let Venue { listen_keys, rng, .. } = &mut self.venue;
+        match method {
+            "userDataStream.start" => {
+                let key = listen_keys.start(account, rng, now_us);
+                j.object("", |j| j.str("listenKey", &key));
+            }
+            "userDataStream.ping" => {
+                listen_keys.keep_alive(account, p.required("listenKey")?, now_us)?;
+                j.object("", |_| {});
+            }
+            _ => {
+                listen_keys.stop(account, p.required("listenKey")?, now_us)?;
+                j.object("", |_| {});
+            }
+        }
+        Ok(j)
+    }
+
     /// Finds the account of a signed request (§3-§5): key, signature, then time.
     pub fn authenticate(&self, key: Option<&str>, p: &Params, signed: &Signed, now_us: i64) -> Result<usize, ApiError> {
-        let key = key.filter(|k| !k.is_empty()).ok_or_else(ApiError::bad_key_format)?;
-        let Some(&account) = self.venue.by_key.get(key) else {
-            let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
-            return Err(if well_formed { ApiError::bad_key() } else { ApiError::bad_key_format() });
-        };
+        let account = self.account_of(key)?;
         p.required("timestamp")?;
         let signature = p.required("signature")?;
-        let key = &self.venue.accounts[account].key;
+        let key = self.venue.key(key.unwrap_or_default(), account);
         let valid = match signed {
             Signed::Rest { query, body } => signing::verify_rest(key, query, body, signature),
             Signed::WsApi(pairs) => {
@@ -212,6 +89,12 @@ impl Desk {
         }
         self.check_time(p, now_us)?;
         Ok(account)
+    }
+
+    /// A key that may not trade asks only.
+    pub fn check_permission(&self, account: usize, call: Call) -> Result<(), ApiError> {
+        let may = self.venue.accounts[account].may.trade || !call.trades();
+        if may { Ok(()) } else { Err(ApiError::bad_key()) }
     }
 
     /// `timestamp` and `recvWindow` against the venue's clock (§4).
@@ -250,43 +133,21 @@ impl Desk {
             Call::Ping => j.object("", |_| {}),
             Call::Time => j.object("", |j| j.time("serverTime", now_us + self.clock_offset_us)),
             Call::ExchangeInfo => self.exchange_info(&mut j, p, now_us)?,
-            Call::Depth => {
-                let symbol = self.venue.symbol(p.required("symbol")?)?;
-                let limit = p.integer("limit")?.unwrap_or(100).clamp(1, 5_000) as usize;
-                p.check_all_read()?;
-                let book = self.market.snapshot_asked(symbol);
-                let book = book.unwrap_or_else(|| self.venue.symbols[symbol].public_book());
-                streams::write_book(&mut j, book, limit);
-            }
-            Call::Trades => self.trades(&mut j, p)?,
-            Call::AvgPrice => {
-                let symbol = &self.venue.symbols[self.venue.symbol(p.required("symbol")?)?];
-                p.check_all_read()?;
-                let close = symbol.trades.back().map_or(now_us, |t| t.time_us);
-                j.object("", |j| {
-                    j.int("mins", filters::AVERAGE_MINUTES);
-                    j.dec("price", symbol.average_px().unwrap_or(0));
-                    j.time("closeTime", close);
-                });
-            }
-            Call::TickerPrice => self.ticker(&mut j, p, |venue, index, j| {
-                let symbol = &venue.symbols[index];
-                let mid = || symbol.public_book().best(Side::Buy).map(|(px, _)| px);
-                j.dec("price", symbol.px_last.or_else(mid).unwrap_or(0));
-            })?,
-            Call::TickerBook => self.ticker(&mut j, p, |venue, index, j| {
-                let book = venue.symbols[index].public_book();
-                for (px_key, qty_key, side) in [("bidPrice", "bidQty", Side::Buy), ("askPrice", "askQty", Side::Sell)] {
-                    let (px, qty) = book.best(side).unwrap_or_default();
-                    j.dec(px_key, px);
-                    j.dec(qty_key, qty);
-                }
-            })?,
+            Call::ExecutionRules => self.execution_rules(&mut j, p)?,
+            Call::Depth => self.depth(&mut j, p)?,
+            Call::Trades => self.trades(&mut j, p, false)?,
+            Call::HistoricalTrades => self.trades(&mut j, p, true)?,
+            Call::BlockTrades => self.block_trades(&mut j, p)?,
+            Call::Aggregates => self.aggregates(&mut j, p)?,
+            Call::Klines => self.klines(&mut j, p, now_us)?,
+            Call::AvgPrice => self.average_price(&mut j, p, now_us)?,
+            Call::Ticker(kind) => self.ticker(&mut j, kind, p, now_us)?,
+            Call::ReferencePrice => self.reference_price(p)?,
             Call::Account => {
                 let omit_zero = p.boolean("omitZeroBalances")?.unwrap_or(false);
                 p.check_all_read()?;
                 let venue = &self.venue;
-                venue.accounts[account].write(&mut j, account, venue.fees, &venue.assets, omit_zero);
+                venue.accounts[account].write(&mut j, account, &venue.assets, omit_zero);
             }
             Call::OrderLimits => {
                 p.check_all_read()?;
@@ -303,26 +164,12 @@ impl Desk {
                 let (canceled, cancel_id) = self.venue.cancel_all(account, symbol, now_us)?;
                 j.array("", |j| canceled.into_iter().for_each(|c| self.venue.write_canceled(j, c, &cancel_id)));
             }
-            Call::QueryOrder => {
-                let of = OrderRef::parse(&self.venue, p)?;
-                p.check_all_read()?;
-                let order = self.venue.find(account, &of).ok_or_else(ApiError::no_such_order)?;
-                if of.client_id.as_deref().is_some_and(|c| *order.client_id != *c) {
-                    return Err(ApiError::new(-2039, "Client order ID is not correct for this order ID."));
-                }
-                order.write_query(&mut j, self.venue.symbol_name(order.symbol));
-            }
-            Call::OpenOrders => {
-                let symbol = p.text("symbol")?.map(|s| self.venue.symbol(s)).transpose()?;
-                p.check_all_read()?;
-                let venue = &self.venue;
-                j.array("", |j| {
-                    let open = venue.accounts[account].open.iter().filter_map(|id| venue.orders.get(id));
-                    for order in open.filter(|o| symbol.is_none_or(|s| s == o.symbol)) {
-                        order.write_query(j, venue.symbol_name(order.symbol));
-                    }
-                });
-            }
+            Call::Commission => self.commission(&mut j, account, p)?,
+            Call::MyFilters => self.my_filters(&mut j, p)?,
+            Call::TradeFee => self.trade_fee(&mut j, account, p)?,
+            Call::Allocations => self.allocations(&mut j, p)?,
+            Call::QueryOrder => self.query_order(&mut j, account, p)?,
+            Call::OpenOrders => self.open_orders(&mut j, account, p)?,
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
             Call::MyTrades => self.my_trades(&mut j, account, p)?,
             Call::CancelReplace => self.cancel_replace(&mut j, account, p, now_us)?,
@@ -336,82 +183,6 @@ impl Desk {
             Call::PreventedMatches => self.prevented_matches(&mut j, account, p)?,
         }
         Ok(j)
-    }
-
-    fn exchange_info(&self, j: &mut Json, p: &Params, now_us: i64) -> Result<(), ApiError> {
-        let one = p.text("symbol")?;
-        let many = p.text("symbols")?;
-        for ignored in ["permissions", "showPermissionSets", "symbolStatus"] {
-            p.get(ignored);
-        }
-        p.check_all_read()?;
-        let named = match (one, many) {
-            (Some(_), Some(_)) => return Err(ApiError::new(-1128, "Combination of optional parameters invalid.")),
-            (Some(symbol), None) => Some(vec![symbol.to_owned()]),
-            (None, Some(list)) => Some(symbol_list(list)?),
-            (None, None) => None,
-        };
-        let indexes = match named {
-            Some(names) => names.iter().map(|name| self.venue.symbol(name)).collect::<Result<Vec<_>, _>>()?,
-            None => (0..self.venue.symbols.len()).collect(),
-        };
-        j.object("", |j| {
-            j.str("timezone", "UTC");
-            j.time("serverTime", now_us + self.clock_offset_us);
-            j.array("rateLimits", |j| self.limits.write_all(j));
-            j.array("exchangeFilters", |_| {});
-            j.array("symbols", |j| {
-                for index in indexes {
-                    filters::write_symbol(&self.venue.symbols[index].instrument, j);
-                }
-            });
-        });
-        Ok(())
-    }
-
-    /// One symbol's object, or an array of several or all.
-    fn ticker(&self, j: &mut Json, p: &Params, write: impl Fn(&Venue, usize, &mut Json)) -> Result<(), ApiError> {
-        let one = p.text("symbol")?;
-        let many = p.text("symbols")?;
-        p.get("symbolStatus");
-        p.check_all_read()?;
-        let venue = &self.venue;
-        let object = |j: &mut Json, index: usize| {
-            j.object("", |j| {
-                j.str("symbol", venue.symbol_name(index));
-                write(venue, index, j);
-            });
-        };
-        if let Some(symbol) = one {
-            object(j, venue.symbol(symbol)?);
-            return Ok(());
-        }
-        let indexes = match many {
-            Some(list) => symbol_list(list)?.iter().map(|s| venue.symbol(s)).collect::<Result<Vec<_>, _>>()?,
-            None => (0..venue.symbols.len()).collect(),
-        };
-        j.array("", |j| indexes.into_iter().for_each(|index| object(j, index)));
-        Ok(())
-    }
-
-    fn trades(&self, j: &mut Json, p: &Params) -> Result<(), ApiError> {
-        let symbol = &self.venue.symbols[self.venue.symbol(p.required("symbol")?)?];
-        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
-        p.check_all_read()?;
-        j.array("", |j| {
-            for trade in symbol.trades.iter().skip(symbol.trades.len().saturating_sub(limit)) {
-                j.object("", |j| {
-                    j.uint("id", trade.id);
-                    j.dec("price", trade.px);
-                    j.dec("qty", trade.qty);
-                    j.dec("quoteQty", crate::sim::decimal::notional(trade.px, trade.qty));
-                    j.time("time", trade.time_us);
-                    j.bool("isBuyerMaker", trade.buyer_is_maker);
-                    j.bool("isBestMatch", true);
-                });
-            }
-        });
-        Ok(())
     }
 
     fn place(&mut self, j: &mut Json, account: usize, p: &Params, now_us: i64) -> Result<(), ApiError> {
@@ -432,7 +203,7 @@ impl Desk {
         let rates = p.boolean("computeCommissionRates")?.unwrap_or(false);
         p.check_all_read()?;
         self.venue.check_filters(account, &[&new])?;
-        let fees = self.venue.fees;
+        let fees = self.venue.accounts[account].fees;
         j.object("", |j| {
             if !rates {
                 return;
@@ -447,12 +218,7 @@ impl Desk {
                     j.dec("taker", taker);
                 });
             }
-            j.object("discount", |j| {
-                j.bool("enabledForAccount", false);
-                j.bool("enabledForSymbol", false);
-                j.str("discountAsset", "BNB");
-                j.dec("discount", 0);
-            });
+            write_discount(j);
         });
         Ok(())
     }
@@ -466,108 +232,4 @@ impl Desk {
         self.venue.write_canceled(j, canceled, &cancel_id);
         Ok(())
     }
-
-    fn all_orders(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
-        let symbol = self.venue.symbol(p.required("symbol")?)?;
-        let from = p.integer("orderId")?.map(|id| id as u64);
-        let (start, end) = time_range(p)?;
-        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
-        p.check_all_read()?;
-        let matching = |order: &&super::orders::Order| {
-            order.account == account
-                && order.symbol == symbol
-                && start.is_none_or(|s| order.created_us >= s)
-                && end.is_none_or(|e| order.created_us <= e)
-        };
-        let orders = &self.venue.orders;
-        // From a start: the oldest from there. Without one: the newest, oldest first.
-        let chosen: Vec<_> = match (from, start) {
-            (Some(from), _) => orders.range(from..).map(|(_, o)| o).filter(matching).take(limit).collect(),
-            (None, Some(_)) => orders.values().filter(matching).take(limit).collect(),
-            (None, None) => {
-                let mut newest: Vec<_> = orders.values().rev().filter(matching).take(limit).collect();
-                newest.reverse();
-                newest
-            }
-        };
-        j.array("", |j| chosen.iter().for_each(|o| o.write_query(j, self.venue.symbol_name(symbol))));
-        Ok(())
-    }
-
-    fn my_trades(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
-        let symbol = self.venue.symbol(p.required("symbol")?)?;
-        let order = p.integer("orderId")?.map(|id| id as u64);
-        let from = p.integer("fromId")?.map(|id| id as u64);
-        let (start, end) = time_range(p)?;
-        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
-        p.check_all_read()?;
-        if (from.is_some() || order.is_some()) && (start.is_some() || end.is_some()) {
-            return Err(ApiError::new(-1128, "Combination of optional parameters invalid."));
-        }
-        let matching = |trade: &&super::orders::Trade| {
-            trade.symbol == symbol
-                && order.is_none_or(|id| trade.order_id == id)
-                && from.is_none_or(|id| trade.id >= id)
-                && start.is_none_or(|s| trade.time_us >= s)
-                && end.is_none_or(|e| trade.time_us <= e)
-        };
-        let trades = &self.venue.accounts[account].trades;
-        let chosen: Vec<_> = if from.is_some() || start.is_some() {
-            trades.iter().filter(matching).take(limit).collect()
-        } else {
-            let mut newest: Vec<_> = trades.iter().rev().filter(matching).take(limit).collect();
-            newest.reverse();
-            newest
-        };
-        let venue = &self.venue;
-        let list_of = |id| venue.orders.get(id).map_or(-1, super::orders::Order::list_id);
-        j.array("", |j| {
-            chosen.iter().for_each(|t| t.write(j, venue.symbol_name(symbol), list_of(&t.order_id), &venue.assets));
-        });
-        Ok(())
-    }
-}
-
-impl Desk {
-    fn prevented_matches(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
-        let symbol = self.venue.symbol(p.required("symbol")?)?;
-        let id = p.integer("preventedMatchId")?.map(|id| id as u64);
-        let order = p.integer("orderId")?.map(|id| id as u64);
-        let from = p.integer("fromPreventedMatchId")?.map(|id| id as u64);
-        let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
-        p.check_all_read()?;
-        if id.is_none() && order.is_none() {
-            return Err(ApiError::either_missing("preventedMatchId", "orderId"));
-        }
-        let name = self.venue.symbol_name(symbol);
-        let found = self.venue.accounts[account].prevented.iter().filter(|m| {
-            m.symbol == symbol
-                && id.is_none_or(|id| m.id == id)
-                && order.is_none_or(|order| m.taker == order || m.maker == order)
-                && from.is_none_or(|from| m.id >= from)
-        });
-        j.array("", |j| found.take(limit).for_each(|m| m.write(j, name)));
-        Ok(())
-    }
-}
-
-/// `["BTCUSDT","BNBBTC"]`.
-fn symbol_list(text: &str) -> Result<Vec<String>, ApiError> {
-    let list: Vec<String> = serde_json::from_str(text)
-        .map_err(|_| ApiError::illegal("symbols", r#"^\["[\w\-._&&[^a-z]]{1,50}"(,"[\w\-._&&[^a-z]]{1,50}")*\]$"#))?;
-    if list.iter().enumerate().any(|(at, s)| list[..at].contains(s)) {
-        return Err(ApiError::new(-1151, "Symbol is present multiple times in the list."));
-    }
-    Ok(list)
-}
-
-/// `startTime` and `endTime`, at most a day apart.
-pub fn time_range(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
-    let (start, end) = (p.time_us("startTime")?, p.time_us("endTime")?);
-    if let (Some(start), Some(end)) = (start, end)
-        && end - start > DAY_US
-    {
-        return Err(ApiError::new(-1127, "More than 24 hours between startTime and endTime."));
-    }
-    Ok((start, end))
 }

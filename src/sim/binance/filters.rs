@@ -103,8 +103,8 @@ pub fn check_notional_amount(i: &SimInstrument, notional: i128, market: bool) ->
     if below || above { Err(ApiError::filter("NOTIONAL")) } else { Ok(()) }
 }
 
-/// A symbol of `exchangeInfo`.
-pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
+/// A symbol of `exchangeInfo`, with its permission sets if wanted.
+pub fn write_symbol(i: &SimInstrument, sets: bool, j: &mut Json) {
     j.object("", |j| {
         j.str("symbol", &i.symbol);
         j.str("status", "TRADING");
@@ -136,7 +136,9 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
         }
         j.array("filters", |j| write_filters(i, j));
         j.array("permissions", |_| {});
-        j.array("permissionSets", |j| j.array("", |j| j.str("", "SPOT")));
+        if sets {
+            j.array("permissionSets", |j| j.array("", |j| j.str("", "SPOT")));
+        }
         j.str("defaultSelfTradePreventionMode", "EXPIRE_MAKER");
         j.array("allowedSelfTradePreventionModes", |j| {
             for mode in Stp::ALL {
@@ -146,7 +148,7 @@ pub fn write_symbol(i: &SimInstrument, j: &mut Json) {
     });
 }
 
-fn write_filters(i: &SimInstrument, j: &mut Json) {
+pub fn write_filters(i: &SimInstrument, j: &mut Json) {
     let mut filter = |name: &str, members: &dyn Fn(&mut Json)| {
         j.object("", |j| {
             j.str("filterType", name);

@@ -13,6 +13,7 @@ use crate::domain::Nanos;
 use crate::sim::conn::Conn;
 use crate::sim::faults::{Faults, ReportFault};
 use crate::sim::json::{Json, TimeUnit};
+use std::collections::BTreeSet;
 
 /// A player at full speed goes on while every subscriber's backlog is below this.
 const ROOM: usize = 256 * 1024;
@@ -38,6 +39,8 @@ pub struct ApiSession {
 pub enum Role {
     Http,
     Streams(StreamSession),
+    /// As above, in SBE.
+    Sbe(StreamSession),
     Api(ApiSession),
 }
 
@@ -80,28 +83,33 @@ struct Held {
 pub struct Hub {
     pub slots: Vec<Option<Slot>>,
     pub streams: Streams,
+    pub sbe_streams: Streams,
     pub faults: Faults,
     pub state: Option<StateLog>,
     pub counts: ClientCounts,
     pub backlog_max: usize,
     /// The time of this turn.
     pub now: Nanos,
-    next_agg_id: Vec<u64>,
     held: Vec<Held>,
 }
 
 impl Hub {
-    pub fn new(streams: Streams, faults: Faults, state: Option<StateLog>, backlog_max: usize, venue: &Venue) -> Hub {
+    pub fn new(
+        streams: Streams,
+        sbe_streams: Streams,
+        faults: Faults,
+        state: Option<StateLog>,
+        backlog_max: usize,
+    ) -> Hub {
         Hub {
             slots: Vec::new(),
             streams,
+            sbe_streams,
             faults,
             state,
             counts: ClientCounts::default(),
             backlog_max,
             now: 0,
-            // An aggregate holds one trade or more: starting at the trade ids, no id comes twice after a restart.
-            next_agg_id: venue.symbols.iter().map(|s| s.next_trade_id).collect(),
             held: Vec::new(),
         }
     }
@@ -120,6 +128,7 @@ impl Hub {
         }
         let out = std::mem::take(&mut venue.out);
         self.publish_market(venue, &out.trades, &out.tops);
+        self.publish_sbe(venue, &out.trades, &out.tops, now_us);
         for event in &out.user {
             self.tell(venue, event);
         }
@@ -132,13 +141,15 @@ impl Hub {
             let stream = streams::trade_stream(trade.symbol);
             self.publish(&Outgoing::Written { stream, write: &|j| streams::write_trade(j, name, trade) });
         }
-        for aggregate in streams::aggregate(trades) {
-            let symbol = aggregate.first.symbol;
-            let id = self.next_agg_id[symbol];
-            self.next_agg_id[symbol] += 1;
-            let name = venue.symbol_name(symbol);
-            let stream = streams::agg_trade_stream(symbol);
-            self.publish(&Outgoing::Written { stream, write: &|j| streams::write_aggregate(j, name, id, &aggregate) });
+        for &index in &trades.iter().map(|trade| trade.symbol).collect::<BTreeSet<_>>() {
+            let symbol = &venue.symbols[index];
+            let from = trades.iter().find(|trade| trade.symbol == index).map_or(0, |trade| trade.id);
+            let at = symbol.aggregates.partition_point(|aggregate| aggregate.first.id < from);
+            for aggregate in symbol.aggregates.range(at..) {
+                let stream = streams::agg_trade_stream(index);
+                let name = &symbol.instrument.symbol;
+                self.publish(&Outgoing::Written { stream, write: &|j| streams::write_aggregate(j, name, aggregate) });
+            }
         }
         for &symbol in tops {
             let stream = streams::book_ticker_stream(symbol);
@@ -194,12 +205,38 @@ impl Hub {
     /// Sends an account's event to every connection that subscribed to the account, through the faults.
     fn tell(&mut self, venue: &Venue, event: &UserEvent) {
         for slot in 0..self.slots.len() {
-            let Some(Slot { conn, role: Role::Api(session), .. }) = &self.slots[slot] else { continue };
-            let Some((subscription, _)) = session.subscriptions.iter().find(|(_, a)| *a == event.account) else {
-                continue;
+            let Some(Slot { conn, role, .. }) = &self.slots[slot] else { continue };
+            let symbol = |index| venue.symbol_name(index).to_owned();
+            let j = match role {
+                Role::Api(session) => {
+                    let Some((id, _)) = session.subscriptions.iter().find(|(_, a)| *a == event.account) else {
+                        continue;
+                    };
+                    let mut j = Json::new(session.unit);
+                    j.object("", |j| {
+                        j.uint("subscriptionId", *id);
+                        event.write(j, "event", symbol, &venue.assets);
+                    });
+                    j
+                }
+                Role::Streams(session) if venue.listen_keys.on => {
+                    let owner = |name: &&String| venue.listen_keys.account_of(name, event.time_us);
+                    let Some(name) = session.subscribed.iter().find(|name| owner(name) == Some(event.account)) else {
+                        continue;
+                    };
+                    let mut j = Json::new(session.unit);
+                    if session.combined {
+                        j.object("", |j| {
+                            j.str("stream", name);
+                            event.write(j, "data", symbol, &venue.assets);
+                        });
+                    } else {
+                        event.write(&mut j, "", symbol, &venue.assets);
+                    }
+                    j
+                }
+                _ => continue,
             };
-            let mut j = Json::new(session.unit);
-            event.write(&mut j, *subscription, |index| venue.symbol_name(index).to_owned(), &venue.assets);
             let (conn, frame) = (conn.id, j.into_bytes());
             let fault = if event.is_report() { self.faults.of_report() } else { ReportFault::None };
             match fault {
@@ -259,7 +296,7 @@ impl Hub {
                 Role::Streams(session) if session.combined => {
                     (session.unit, ("{\"stream\":\"!serverShutdown\",\"data\":", "}"))
                 }
-                Role::Streams(session) => (session.unit, ("", "")),
+                Role::Streams(session) | Role::Sbe(session) => (session.unit, ("", "")),
                 Role::Api(session) => (session.unit, ("{\"event\":", "}")),
             };
             let mut j = Json::new(unit);

@@ -1,13 +1,14 @@
 //! The calls about order lists (reference §8): parameters, price rules, answers.
 
+use super::account_calls::time_range;
 use super::api::Desk;
 use super::errors::ApiError;
+use super::filters;
 use super::lists::{ListKind, NewList, OrderList, Reports};
 use super::orders::{OrderKind, RespType};
 use super::params::Params;
 use super::place::{Common, NewOrder, parse_resp, parse_side, parse_stp};
 use super::venue::Venue;
-use super::{api, filters};
 use crate::sim::json::Json;
 use crate::sim::market::Side;
 use std::sync::Arc;
@@ -212,7 +213,7 @@ impl Desk {
 
     pub fn all_lists(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
         let from = p.integer("fromId")?.map(|id| id as u64);
-        let (start, end) = api::time_range(p)?;
+        let (start, end) = time_range(p)?;
         let limit = p.integer("limit")?.unwrap_or(500).clamp(1, 1_000) as usize;
         p.check_all_read()?;
         if from.is_some() && (start.is_some() || end.is_some()) {

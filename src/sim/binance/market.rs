@@ -1,9 +1,11 @@
 //! Joins the market models with the venue: their changes meet our orders, and go out as stream frames.
 
 use super::hub::{Hub, Outgoing};
+use super::sbe;
 use super::streams::{self, DEPTH_INTERVALS_NS};
 use super::venue::{PublicTrade, Venue};
 use crate::domain::Nanos;
+use crate::sim::json::{Json, TimeUnit};
 use crate::sim::market::Side;
 use crate::sim::market::book::Book;
 use crate::sim::market::recording::{Content, Played, Player, inner};
@@ -26,6 +28,8 @@ pub struct SyntheticMarket {
     ops: Vec<MarketOp>,
     /// When each depth interval ends next.
     depth_due_ns: [Nanos; 2],
+    /// As above, of the SBE streams' diffs and snapshots.
+    sbe_due_ns: [Nanos; 2],
 }
 
 pub struct RecordedMarket {
@@ -45,7 +49,7 @@ impl Market {
     /// A synthetic market; every symbol of `venue` gets its first book.
     pub fn synthetic(model: Synthetic, venue: &mut Venue, now: Nanos) -> Market {
         let depth_due_ns = DEPTH_INTERVALS_NS.map(|interval| now - now.rem_euclid(interval) + interval);
-        let mut market = SyntheticMarket { model, ops: Vec::new(), depth_due_ns };
+        let mut market = SyntheticMarket { model, ops: Vec::new(), depth_due_ns, sbe_due_ns: [0; 2] };
         for index in 0..venue.symbols.len() {
             market.model.open(index, &mut market.ops);
             market.apply(venue, index, now / 1_000);
@@ -130,7 +134,7 @@ impl SyntheticMarket {
     }
 
     fn turn(&mut self, venue: &mut Venue, hub: &mut Hub, now: Nanos) -> usize {
-        let mut work = 0;
+        let mut work = self.send_sbe(venue, hub, now);
         while work < PER_TURN {
             let step = self.model.due(now);
             let depth = self.depth_due_ns.iter().copied().min().filter(|due| *due <= now);
@@ -149,6 +153,60 @@ impl SyntheticMarket {
         work
     }
 
+    /// Sends the SBE books that are due.
+    fn send_sbe(&mut self, venue: &mut Venue, hub: &mut Hub, now: Nanos) -> usize {
+        let [diff_due, snapshot_due] = [0, 1].map(|at| now >= self.sbe_due_ns[at]);
+        if !hub.has_sbe() || !(diff_due || snapshot_due) {
+            return 0;
+        }
+        if diff_due {
+            self.sbe_due_ns[0] = now + sbe::DIFF_EVERY_NS;
+            for index in 0..venue.symbols.len() {
+                let Some(diff) = streams::take_diff(&mut venue.symbols[index], streams::SBE) else { continue };
+                if !hub.faults.skips_depth() {
+                    hub.publish_sbe_diff(index, &venue.symbols[index], &diff, now / 1_000);
+                }
+            }
+        }
+        if snapshot_due {
+            self.sbe_due_ns[1] = now + sbe::SNAPSHOT_EVERY_NS;
+            hub.publish_sbe_snapshots(venue, now / 1_000);
+        }
+        1
+    }
+
+    /// Sends what is told once a second to those who listen.
+    fn send_statistics(venue: &Venue, hub: &mut Hub, now_us: i64) {
+        let heard = |hub: &Hub, stream: usize| !hub.streams.subscribers(stream).is_empty();
+        for (index, symbol) in venue.symbols.iter().enumerate() {
+            for (stream, kind) in
+                streams::statistics(index).filter(|(stream, _)| heard(hub, *stream)).collect::<Vec<_>>()
+            {
+                if streams::write_statistic(&mut Json::new(TimeUnit::Milli), symbol, kind, now_us) {
+                    let write = &|j: &mut Json| {
+                        streams::write_statistic(j, symbol, kind, now_us);
+                    };
+                    hub.publish(&Outgoing::Written { stream, write });
+                }
+            }
+        }
+        for (stream, kind) in streams::statistics_of_all(venue.symbols.len()) {
+            // Symbols that have traded since the last time.
+            let since = now_us - DEPTH_INTERVALS_NS[1] / 1_000;
+            let changed = || venue.symbols.iter().filter(|s| s.trades.back().is_some_and(|t| t.time_us > since));
+            if heard(hub, stream) && changed().next().is_some() {
+                let write = &|j: &mut Json| {
+                    j.array("", |j| {
+                        for symbol in changed() {
+                            streams::write_statistic(j, symbol, kind, now_us);
+                        }
+                    });
+                };
+                hub.publish(&Outgoing::Written { stream, write });
+            }
+        }
+    }
+
     fn flush_depth(&mut self, venue: &mut Venue, due: Nanos, now: Nanos, hub: &mut Hub) {
         for (interval, length) in DEPTH_INTERVALS_NS.into_iter().enumerate() {
             if self.depth_due_ns[interval] > due {
@@ -157,7 +215,14 @@ impl SyntheticMarket {
             // Intervals that nobody saw end are not made up for.
             self.depth_due_ns[interval] = (due + length).max(now - now.rem_euclid(length));
             let now_us = due / 1_000;
+            if interval == 1 {
+                SyntheticMarket::send_statistics(venue, hub, now_us);
+            }
             for (index, symbol) in venue.symbols.iter_mut().enumerate() {
+                if !hub.has_sbe() {
+                    // Nobody takes these: they are not to grow.
+                    streams::take_diff(symbol, streams::SBE);
+                }
                 let Some(diff) = streams::take_diff(symbol, interval) else { continue };
                 if hub.faults.skips_depth() {
                     continue;

@@ -5,20 +5,26 @@
 //! the market models; `state` survives a kill.
 
 mod account;
+mod account_calls;
 mod api;
 mod errors;
 mod filters;
+mod history;
 mod hub;
 mod limits;
 mod list_calls;
+mod listen_keys;
 mod lists;
 mod market;
+mod market_calls;
 mod matching;
 mod orders;
 mod params;
 mod place;
 mod replace;
 mod rest;
+mod routes;
+mod sbe;
 mod signing;
 mod state;
 mod streams;
@@ -32,7 +38,7 @@ pub(in crate::sim) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Balance, Fees};
+pub use account::{Balance, Fees, Permissions};
 pub use hub::ClientCounts;
 pub use limits::LimitsConfig;
 
@@ -69,6 +75,17 @@ pub struct SimAccount {
     pub secret: String,
     /// `(asset, decimal text)`.
     pub balances: Vec<(String, String)>,
+    /// Its own rates, where they are not the venue's.
+    pub fees: Option<Fees>,
+    pub permissions: Permissions,
+}
+
+impl SimAccount {
+    /// An account that may trade, at the venue's own rates.
+    pub fn new(api_key: &str, secret: &str, balances: Vec<(String, String)>) -> SimAccount {
+        let (api_key, secret) = (api_key.to_owned(), secret.to_owned());
+        SimAccount { api_key, secret, balances, fees: None, permissions: Permissions::default() }
+    }
 }
 
 /// How a simulated Binance Spot starts.
@@ -91,6 +108,8 @@ pub struct SimConfig {
     pub stream_messages_per_second: u32,
     /// Where the control port listens; without it there is none.
     pub control: Option<String>,
+    /// Listen keys, which the venue has retired, for clients that know nothing newer; without them they are gone (410).
+    pub listen_keys: bool,
     /// WebSocket connections are closed at this age; the venue's is 24 hours.
     pub connection_lifetime_ns: Nanos,
 }
@@ -110,6 +129,7 @@ impl SimConfig {
             backlog_max: 8 << 20,
             stream_messages_per_second: 5,
             control: None,
+            listen_keys: false,
             connection_lifetime_ns: 24 * 3_600 * 1_000_000_000,
         }
     }
@@ -161,7 +181,8 @@ impl BinanceSim {
     /// Opens the market, restores the ledger and listens.
     pub fn new(config: SimConfig, mut network: Box<dyn Network>, clock: Clock) -> Result<BinanceSim, SimError> {
         let now = clock.now();
-        let mut venue = Venue::new(config.fees, config.seed);
+        let mut venue = Venue::new(config.seed);
+        venue.listen_keys.on = config.listen_keys;
         let player = match &config.market {
             MarketSource::Synthetic(synthetic) => {
                 // Ids grow by less than 10,000 a second: starting at the time, none comes twice after a restart.
@@ -183,7 +204,7 @@ impl BinanceSim {
             return Err(SimError::NoInstruments);
         }
         for account in &config.accounts {
-            open_account(&mut venue, account)?;
+            open_account(&mut venue, account, config.fees)?;
         }
         let state = match &config.state_file {
             Some(path) => Some(StateLog::open(path, &mut venue)?),
@@ -192,7 +213,7 @@ impl BinanceSim {
         let (streams, market) = match (player, &config.market) {
             (Some(player), _) => {
                 let names: Vec<String> = player.recording.streams.iter().map(|(name, _)| name.clone()).collect();
-                (Streams::recorded(names.into_iter()), Market::recorded(player, &mut venue))
+                (Streams::named(names.into_iter()), Market::recorded(player, &mut venue))
             }
             (None, MarketSource::Synthetic(synthetic)) => {
                 let mut model = Synthetic::new(synthetic.clone(), config.seed, now);
@@ -208,7 +229,12 @@ impl BinanceSim {
         };
         venue.rest_restored(now / 1_000);
         let faults = Faults::new(config.seed);
-        let mut hub = Hub::new(streams, faults, state, config.backlog_max, &venue);
+        // Recorded frames are sent as they were, and they are JSON.
+        let sbe_streams = match &config.market {
+            MarketSource::Synthetic(_) => Streams::named(sbe::names(&venue)),
+            MarketSource::Recording { .. } => Streams::default(),
+        };
+        let mut hub = Hub::new(streams, sbe_streams, faults, state, config.backlog_max);
         hub.settle(&mut venue, now / 1_000);
         let listener =
             network.listen(&config.addr).map_err(|source| SimError::Listen { addr: config.addr.clone(), source })?;
@@ -245,6 +271,7 @@ impl BinanceSim {
             "venue": "binance",
             "rest_url": format!("http://{addr}"),
             "stream_url": format!("ws://{addr}"),
+            "sbe_url": format!("ws://{addr}/sbe"),
             "ws_api_url": format!("ws://{addr}/ws-api/v3"),
             "accounts": accounts,
             "seed": self.config.seed,
@@ -321,7 +348,11 @@ impl BinanceSim {
 
     /// Carries out an order of the control port; the answer is every switch as it is now.
     fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
-        tracing::info!(?order, "the control port orders");
+        // A key's secret is not for the log, though the venue is a made up one.
+        match &order {
+            control::Order::AddKey { .. } => tracing::info!("the control port gives an account another key"),
+            other => tracing::info!(order = ?other, "the control port orders"),
+        }
         match order {
             control::Order::Show => {}
             control::Order::Faults(faults) => self.hub.faults = *faults,
@@ -334,7 +365,7 @@ impl BinanceSim {
             control::Order::Disconnect(which) => {
                 let meant = |role: &Role| match role {
                     Role::Http => false,
-                    Role::Streams(_) => which == Which::Streams,
+                    Role::Streams(_) | Role::Sbe(_) => which == Which::Streams,
                     Role::Api(_) => which == Which::Api,
                 };
                 self.hub.slots.iter_mut().flatten().filter(|s| meant(&s.role)).for_each(|s| s.conn.reset());
@@ -349,6 +380,25 @@ impl BinanceSim {
             }
             control::Order::RateLimit { seconds, refusals, ban_seconds } => {
                 self.desk.limits.exhaust(seconds, refusals, ban_seconds, now / 1_000);
+            }
+            control::Order::AddKey { api_key, secret, account } => {
+                let venue = &mut self.desk.venue;
+                let account = match &account {
+                    Some(known) => venue.by_key.get(known).copied(),
+                    None => (!venue.accounts.is_empty()).then_some(0),
+                };
+                match (signing::Key::parse(&secret), account) {
+                    (Ok(key), Some(account)) => {
+                        venue.by_key.insert(api_key.clone(), account);
+                        venue.more_keys.insert(api_key, key);
+                    }
+                    (Err(fault), _) => tracing::error!(%fault, "the key is not taken"),
+                    (_, None) => tracing::error!("there is no such account"),
+                }
+            }
+            control::Order::RevokeKey(api_key) => {
+                self.desk.venue.by_key.remove(&api_key);
+                self.desk.venue.more_keys.remove(&api_key);
             }
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
@@ -428,13 +478,27 @@ impl BinanceSim {
                     After::Reset => conn.reset(),
                     After::Upgraded(mut new_role, names) => {
                         conn.upgrade(now);
-                        if let Role::Streams(session) = &mut new_role
-                            && !self.hub.streams.subscribe_all(slot, session, names)
-                        {
+                        let (streams, session) = match &mut new_role {
+                            Role::Streams(session) => (&mut self.hub.streams, Some(session)),
+                            Role::Sbe(session) => (&mut self.hub.sbe_streams, Some(session)),
+                            Role::Http | Role::Api(_) => (&mut self.hub.streams, None),
+                        };
+                        if session.is_some_and(|session| !streams.subscribe_all(slot, session, names)) {
                             conn.close_ws(now, 1008, "too many streams on one connection");
                         }
                         *role = new_role;
                     }
+                }
+            }
+            (Message::Text(text), Role::Sbe(session)) => {
+                if talks_too_much(session, self.config.stream_messages_per_second, now) {
+                    self.hub.counts.talkative_clients += 1;
+                    conn.close_ws(now, 1008, "Too many requests");
+                    return;
+                }
+                match self.hub.sbe_streams.control(slot, session, &text) {
+                    Some(answer) => conn.send_text(&[&answer]),
+                    None => conn.close_ws(now, 1008, "too many streams on one connection"),
                 }
             }
             (Message::Text(text), Role::Streams(session)) => {
@@ -448,7 +512,7 @@ impl BinanceSim {
                     None => conn.close_ws(now, 1008, "too many streams on one connection"),
                 }
             }
-            (Message::Control | Message::Binary(_), Role::Streams(session)) => {
+            (Message::Control | Message::Binary(_), Role::Streams(session) | Role::Sbe(session)) => {
                 if talks_too_much(session, self.config.stream_messages_per_second, now) {
                     self.hub.counts.talkative_clients += 1;
                     conn.close_ws(now, 1008, "Too many requests");
@@ -480,7 +544,7 @@ impl BinanceSim {
     /// Pings, ages, bounds and writes every connection; drops those that are done.
     fn tend(&mut self, now: Nanos) -> usize {
         let mut work = 0;
-        let Hub { slots, streams, counts, backlog_max, faults, .. } = &mut self.hub;
+        let Hub { slots, streams, sbe_streams, counts, backlog_max, faults, .. } = &mut self.hub;
         for (index, entry) in slots.iter_mut().enumerate() {
             let Some(Slot { conn, shut_at, .. }) = entry else { continue };
             if conn.open() && !conn.keep_alive(now) {
@@ -506,6 +570,7 @@ impl BinanceSim {
             if conn.finished(now) {
                 *entry = None;
                 streams.forget(index);
+                sbe_streams.forget(index);
             }
         }
         work
@@ -544,7 +609,7 @@ fn talks_too_much(session: &mut streams::StreamSession, max: u32, now: Nanos) ->
     session.messages.1 > max
 }
 
-fn open_account(venue: &mut Venue, account: &SimAccount) -> Result<(), SimError> {
+fn open_account(venue: &mut Venue, account: &SimAccount, fees: Fees) -> Result<(), SimError> {
     let fault = |fault: String| SimError::Account { api_key: account.api_key.clone(), fault };
     if account.api_key.is_empty() {
         return Err(fault("its key must not be empty".into()));
@@ -553,7 +618,7 @@ fn open_account(venue: &mut Venue, account: &SimAccount) -> Result<(), SimError>
     if venue.by_key.contains_key(&account.api_key) {
         return Err(fault("its key is used by another account".into()));
     }
-    let index = venue.open_account(account.api_key.clone(), key);
+    let index = venue.open_account(account.api_key.clone(), key, account.fees.unwrap_or(fees), account.permissions);
     for (asset, text) in &account.balances {
         let free = decimal::parse(text)
             .map_err(|_| fault(format!("balance {asset} = {text:?} is not a decimal of at most 8 places")))?;

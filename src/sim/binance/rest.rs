@@ -1,10 +1,11 @@
 //! REST (reference §6): HTTP requests to calls, results to responses; and the upgrades to WebSocket.
 
-use super::api::{Call, Desk, ROUTES, Signed};
+use super::api::{Desk, Signed};
 use super::errors::{ApiError, PLAIN_5XX};
 use super::hub::{ApiSession, Role};
 use super::limits::Limits;
 use super::params::Params;
+use super::routes::{Call, ROUTES};
 use super::streams::StreamSession;
 use crate::sim::faults::{Faults, RequestFault};
 use crate::sim::http::{self, Request};
@@ -13,6 +14,7 @@ use crate::sim::json::{Json, TimeUnit};
 const JSON: &str = "application/json;charset=UTF-8";
 /// Opening a WebSocket API connection weighs this much.
 const WS_API_CONNECT_WEIGHT: u32 = 2;
+const LISTEN_KEY_WEIGHT: u32 = 2;
 
 /// What becomes of the connection after a request.
 pub enum After {
@@ -32,6 +34,14 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, request: &Request, out: &mut
         return upgrade(desk, request, out, now_us);
     }
     let keep_alive = request.keep_alive;
+    if request.path.ends_with("/userDataStream") && desk.venue.listen_keys.on {
+        let (status, body) = match listen_key(desk, request, now_us) {
+            Ok(json) => (200, json.into_bytes()),
+            Err(error) => (error.status, error_body(&error)),
+        };
+        http::respond(out, status, JSON, &desk.limits.weight_headers(now_us), &body, keep_alive);
+        return After::Answered { keep_alive };
+    }
     if request.path.ends_with("/userDataStream") {
         // Removed from the venue in 2026; the body is a page, not JSON.
         let page = b"<html>\r\n<head><title>410 Gone</title></head>\r\n<body>\r\n<center><h1>410 Gone</h1></center>\r\n</body>\r\n</html>\r\n";
@@ -104,7 +114,9 @@ fn call(
         if route.signed() {
             let body = std::str::from_utf8(&request.body).unwrap_or_default();
             let signed = Signed::Rest { query: &request.query, body };
-            account = Some(desk.authenticate(request.header("x-mbx-apikey"), &params, &signed, now_us)?);
+            let signer = desk.authenticate(request.header("x-mbx-apikey"), &params, &signed, now_us)?;
+            desk.check_permission(signer, route)?;
+            account = Some(signer);
         }
         if let RequestFault::Before(bad) = fault {
             return Err(ApiError::bad_answer(bad));
@@ -115,6 +127,20 @@ fn call(
     let result = run();
     desk.limits.add_weight(route.weight(&params, result.is_err()), now_us);
     (result, account)
+}
+
+/// `POST`, `PUT` and `DELETE` of the retired listen keys: a key, no signature.
+fn listen_key(desk: &mut Desk, request: &Request, now_us: i64) -> Result<Json, ApiError> {
+    desk.limits.admit(now_us)?;
+    desk.limits.add_weight(LISTEN_KEY_WEIGHT, now_us);
+    let account = desk.account_of(request.header("x-mbx-apikey"))?;
+    let params = params(request)?;
+    let method = match request.method.as_str() {
+        "POST" => "userDataStream.start",
+        "PUT" => "userDataStream.ping",
+        _ => "userDataStream.stop",
+    };
+    desk.listen_key(method, account, &params, TimeUnit::Milli, now_us)
 }
 
 /// The pairs of the query, then those of a form body. A body that is no form (some clients send an empty or a JSON
@@ -157,9 +183,26 @@ fn upgrade(desk: &mut Desk, request: &Request, out: &mut Vec<u8>, now_us: i64) -
         return refuse(out, ApiError::bad_time_unit());
     };
     // Some clients open `/ws/0`: a path that names no stream.
-    let named = |name: &&str| name.contains(['@', '!']);
-    let split = |list: &str| list.split('/').filter(named).map(str::to_owned).collect::<Vec<_>>();
+    let keys = &desk.venue.listen_keys;
+    let named = |name: &&str| name.contains(['@', '!']) || keys.account_of(name, now_us).is_some();
+    // A zone's plus may have come as it is, which a form calls a space; names have none.
+    let split = |list: &str| list.split('/').filter(named).map(|name| name.replace(' ', "+")).collect::<Vec<_>>();
     let path = http::form_decode(&request.path).unwrap_or_default();
+    // The venue serves SBE on a host of its own, told by its key; here it has a path of its own besides.
+    let (path, sbe) = match path.strip_prefix("/sbe") {
+        Some(rest) => (rest.to_owned(), true),
+        None => (path, request.header("x-mbx-apikey").is_some()),
+    };
+    let streams = |session| if sbe { Role::Sbe(session) } else { Role::Streams(session) };
+    if sbe && path != "/ws-api/v3" {
+        let ed25519 = |account: usize| match desk.venue.accounts[account].key.is_ed25519() {
+            true => Ok(()),
+            false => Err(ApiError::bad_key()),
+        };
+        if let Err(error) = desk.account_of(request.header("x-mbx-apikey")).and_then(ed25519) {
+            return refuse(out, error);
+        }
+    }
     let (role, names) = if path == "/ws-api/v3" {
         if let Err(error) = desk.limits.admit(now_us) {
             return refuse(out, error);
@@ -170,12 +213,12 @@ fn upgrade(desk: &mut Desk, request: &Request, out: &mut Vec<u8>, now_us: i64) -
         (Role::Api(session), Vec::new())
     } else if path == "/stream" || path == "/stream/" {
         let session = StreamSession { combined: true, unit, ..StreamSession::default() };
-        (Role::Streams(session), split(param("streams").unwrap_or("")))
+        (streams(session), split(param("streams").unwrap_or("")))
     } else if path == "/ws" || path.starts_with("/ws/") {
         // A list of streams may carry the query's first parameter with `&` (reference §14.1).
         let (list, tail) = path[3..].split_once('&').unwrap_or((&path[3..], ""));
         let unit = tail.strip_prefix("timeUnit=").and_then(TimeUnit::parse).unwrap_or(unit);
-        (Role::Streams(StreamSession { unit, ..StreamSession::default() }), split(list))
+        (streams(StreamSession { unit, ..StreamSession::default() }), split(list))
     } else {
         http::respond(out, 404, "text/html", &[], b"<html><body><h1>404</h1></body></html>", false);
         return After::Answered { keep_alive: false };

@@ -1,5 +1,6 @@
 //! Market streams (reference §14): names, subscriptions, control messages and the frames of the synthetic market.
 
+use super::history::{Candle, DAY_US, HOUR_US, INTERVALS, Interval};
 use super::venue::{PublicTrade, Symbol, Venue};
 use crate::sim::json::{Json, TimeUnit};
 use crate::sim::market::Side;
@@ -10,6 +11,8 @@ use std::collections::HashMap;
 pub const STREAMS_MAX: usize = 1024;
 /// Intervals of the diff and partial depth streams, in nanoseconds; index as in `Shown::dirty`.
 pub const DEPTH_INTERVALS_NS: [i64; 2] = [100_000_000, 1_000_000_000];
+/// The changes that the SBE streams carry, among those of the intervals.
+pub const SBE: usize = 2;
 
 /// Streams of one symbol in the synthetic market, by their place in the name table.
 const KINDS: [&str; 11] = [
@@ -31,6 +34,16 @@ const BOOK_TICKER: usize = 2;
 const DEPTH: usize = 3;
 const PARTIAL: usize = 5;
 const PARTIAL_LEVELS: [usize; 3] = [5, 10, 20];
+/// Streams of a symbol's statistics, once a second; klines come behind them, in UTC and in the venue's eastern day.
+const STATISTICS: [&str; 8] =
+    ["miniTicker", "ticker", "ticker_1h", "ticker_4h", "ticker_1d", "avgPrice", "referencePrice", "blockTrade"];
+const KLINES: usize = KINDS.len() + STATISTICS.len();
+/// Streams of one symbol.
+const PER_SYMBOL: usize = KLINES + 2 * INTERVALS.len();
+/// Of all symbols together, behind those of each.
+const OF_ALL: [&str; 4] = ["!miniTicker@arr", "!ticker_1h@arr", "!ticker_4h@arr", "!ticker_1d@arr"];
+/// The zone of `kline_<i>@+08:00`.
+const EAST_US: i64 = 8 * HOUR_US;
 
 /// Who is subscribed to what. Connections are named by their slot.
 #[derive(Debug, Default)]
@@ -57,15 +70,19 @@ impl Streams {
         let mut streams = Streams::default();
         for symbol in &venue.symbols {
             let symbol = symbol.instrument.symbol.to_lowercase();
-            for kind in KINDS {
+            for kind in KINDS.iter().chain(&STATISTICS) {
                 streams.add(format!("{symbol}@{kind}"));
             }
+            for zone in ["", "@+08:00"] {
+                INTERVALS.iter().for_each(|(name, _)| streams.add(format!("{symbol}@kline_{name}{zone}")));
+            }
         }
+        OF_ALL.iter().for_each(|name| streams.add((*name).to_owned()));
         streams
     }
 
-    /// The streams of a recording, in its order.
-    pub fn recorded(names: impl Iterator<Item = String>) -> Streams {
+    /// Streams of these names, in their order.
+    pub fn named(names: impl Iterator<Item = String>) -> Streams {
         let mut streams = Streams::default();
         names.for_each(|name| streams.add(name));
         streams
@@ -243,20 +260,20 @@ fn refuse(code: i64, msg: &str, id: Option<&str>) -> Vec<u8> {
 }
 
 pub fn trade_stream(symbol: usize) -> usize {
-    symbol * KINDS.len() + TRADE
+    symbol * PER_SYMBOL + TRADE
 }
 
 pub fn agg_trade_stream(symbol: usize) -> usize {
-    symbol * KINDS.len() + AGG_TRADE
+    symbol * PER_SYMBOL + AGG_TRADE
 }
 
 pub fn book_ticker_stream(symbol: usize) -> usize {
-    symbol * KINDS.len() + BOOK_TICKER
+    symbol * PER_SYMBOL + BOOK_TICKER
 }
 
 /// The diff depth stream of an interval (index into `DEPTH_INTERVALS_NS`).
 pub fn depth_stream(symbol: usize, interval: usize) -> usize {
-    symbol * KINDS.len() + DEPTH + interval
+    symbol * PER_SYMBOL + DEPTH + interval
 }
 
 /// The partial depth streams of an interval, with their levels.
@@ -264,7 +281,146 @@ pub fn partial_streams(symbol: usize, interval: usize) -> impl Iterator<Item = (
     PARTIAL_LEVELS
         .iter()
         .enumerate()
-        .map(move |(at, levels)| (symbol * KINDS.len() + PARTIAL + 2 * at + interval, *levels))
+        .map(move |(at, levels)| (symbol * PER_SYMBOL + PARTIAL + 2 * at + interval, *levels))
+}
+
+/// A stream of statistics that somebody may listen to, and what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    MiniTicker,
+    Ticker,
+    /// Event name and window.
+    Window(&'static str, i64),
+    AvgPrice,
+    /// Name, interval, and how far ahead of UTC its zone is.
+    Kline(&'static str, Interval, i64),
+}
+
+const WINDOWS: [(&str, i64); 3] = [("1hTicker", HOUR_US), ("4hTicker", 4 * HOUR_US), ("1dTicker", DAY_US)];
+
+/// A symbol's streams of statistics. Reference prices and block trades do not exist here: their streams are silent.
+pub fn statistics(symbol: usize) -> impl Iterator<Item = (usize, Statistic)> {
+    let first = symbol * PER_SYMBOL + KINDS.len();
+    let windows = WINDOWS.iter().map(|(event, length)| Statistic::Window(event, *length));
+    let plain = [Statistic::MiniTicker, Statistic::Ticker].into_iter().chain(windows).chain([Statistic::AvgPrice]);
+    let klines = [0, EAST_US]
+        .into_iter()
+        .flat_map(|zone| INTERVALS.iter().map(move |(name, interval)| Statistic::Kline(name, *interval, zone)));
+    plain
+        .enumerate()
+        .map(move |(at, kind)| (first + at, kind))
+        .chain(klines.enumerate().map(move |(at, kind)| (symbol * PER_SYMBOL + KLINES + at, kind)))
+}
+
+/// The streams of all symbols together.
+pub fn statistics_of_all(symbols: usize) -> impl Iterator<Item = (usize, Statistic)> {
+    let windows = WINDOWS.iter().map(|(event, length)| Statistic::Window(event, *length));
+    std::iter::once(Statistic::MiniTicker)
+        .chain(windows)
+        .enumerate()
+        .map(move |(at, kind)| (symbols * PER_SYMBOL + at, kind))
+}
+
+/// What a statistic is at `now_us`; false where it has nothing to tell now.
+pub fn write_statistic(j: &mut Json, symbol: &Symbol, kind: Statistic, now_us: i64) -> bool {
+    if let Statistic::Kline(name, interval, zone) = kind {
+        // The candle that holds the last unit of time: at its end it is told as closed.
+        let (start, next) = interval.around(now_us - 1, zone);
+        // Every two seconds but for the shortest, and at its end.
+        let due = name == "1s" || now_us % 2_000_000 == 0 || next <= now_us;
+        let Some(candle) = symbol.history.shown(start, next).filter(|_| due) else { return false };
+        write_kline(j, symbol, name, (&candle, next), now_us);
+        return true;
+    }
+    j.object("", |j| {
+        let event = match kind {
+            Statistic::MiniTicker => "24hrMiniTicker",
+            Statistic::Window(event, _) => event,
+            Statistic::AvgPrice => "avgPrice",
+            _ => "24hrTicker",
+        };
+        j.str("e", event);
+        j.time("E", now_us);
+        j.str("s", &symbol.instrument.symbol);
+        match kind {
+            Statistic::AvgPrice => {
+                j.str("i", "5m");
+                j.dec("w", symbol.average_px().unwrap_or(0));
+                j.time("T", symbol.trades.back().map_or(now_us, |trade| trade.time_us));
+            }
+            Statistic::MiniTicker => {
+                let day = symbol.stats(now_us - DAY_US, now_us);
+                j.dec("c", day.close);
+                write_range(j, &day);
+            }
+            Statistic::Window(_, length) => {
+                let open_us = now_us - length;
+                write_window(j, symbol, &symbol.stats(open_us, now_us), false, (open_us, now_us));
+            }
+            _ => {
+                let open_us = now_us - DAY_US;
+                write_window(j, symbol, &symbol.stats(open_us, now_us), true, (open_us, now_us));
+            }
+        }
+    });
+    true
+}
+
+fn write_range(j: &mut Json, stats: &Candle) {
+    j.dec("o", stats.open);
+    j.dec("h", stats.high);
+    j.dec("l", stats.low);
+    j.dec("v", stats.qty);
+    j.dec("q", stats.quote);
+}
+
+fn write_window(j: &mut Json, symbol: &Symbol, stats: &Candle, full: bool, (open_us, close_us): (i64, i64)) {
+    j.dec("p", stats.close - stats.open);
+    j.str("P", &stats.change_percent(3));
+    j.dec("w", stats.average());
+    if full {
+        j.dec("x", symbol.history.px_before(open_us).unwrap_or(stats.open));
+        j.dec("Q", symbol.history.last_qty);
+        for (px_key, qty_key, side) in [("b", "B", Side::Buy), ("a", "A", Side::Sell)] {
+            let (px, qty) = symbol.public_book().best(side).unwrap_or_default();
+            j.dec(px_key, px);
+            j.dec(qty_key, qty);
+        }
+    }
+    j.dec("c", stats.close);
+    write_range(j, stats);
+    j.time("O", open_us);
+    j.time("C", close_us);
+    j.int("F", stats.first_id);
+    j.int("L", stats.last_id);
+    j.uint("n", stats.count);
+}
+
+fn write_kline(j: &mut Json, symbol: &Symbol, name: &str, (candle, next_us): (&Candle, i64), now_us: i64) {
+    j.object("", |j| {
+        j.str("e", "kline");
+        j.time("E", now_us);
+        j.str("s", &symbol.instrument.symbol);
+        j.object("k", |j| {
+            j.time("t", candle.open_us);
+            j.last_before("T", next_us);
+            j.str("s", &symbol.instrument.symbol);
+            j.str("i", name);
+            j.int("f", candle.first_id);
+            j.int("L", candle.last_id);
+            j.dec("o", candle.open);
+            j.dec("c", candle.close);
+            j.dec("h", candle.high);
+            j.dec("l", candle.low);
+            j.dec("v", candle.qty);
+            j.uint("n", candle.count);
+            j.bool("x", next_us <= now_us);
+            j.dec("q", candle.quote);
+            j.dec("V", candle.taker_qty);
+            j.dec("Q", candle.taker_quote);
+            j.str("B", "0");
+        });
+    });
 }
 
 pub fn write_trade(j: &mut Json, symbol: &str, trade: &PublicTrade) {
@@ -284,43 +440,44 @@ pub fn write_trade(j: &mut Json, symbol: &str, trade: &PublicTrade) {
 /// Trades of one taker at one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aggregate {
+    pub id: u64,
     pub first: PublicTrade,
     pub last_id: u64,
     pub qty: i64,
 }
 
-/// Joins consecutive trades of one command at one price.
-pub fn aggregate(trades: &[PublicTrade]) -> Vec<Aggregate> {
-    let mut out: Vec<Aggregate> = Vec::new();
-    for trade in trades {
-        match out.last_mut() {
-            Some(last)
-                if (last.first.command, last.first.symbol, last.first.px, last.first.buyer_is_maker)
-                    == (trade.command, trade.symbol, trade.px, trade.buyer_is_maker) =>
-            {
-                last.last_id = trade.id;
-                last.qty += trade.qty;
-            }
-            _ => out.push(Aggregate { first: *trade, last_id: trade.id, qty: trade.qty }),
+impl Aggregate {
+    /// Takes in the trade that follows, where it is of the same command at the same price.
+    pub fn join(&mut self, next: &PublicTrade) -> bool {
+        let of = |trade: &PublicTrade| (trade.command, trade.px, trade.buyer_is_maker);
+        let joins = of(&self.first) == of(next) && self.last_id + 1 == next.id;
+        if joins {
+            self.last_id = next.id;
+            self.qty += next.qty;
         }
+        joins
     }
-    out
 }
 
-pub fn write_aggregate(j: &mut Json, symbol: &str, id: u64, aggregate: &Aggregate) {
+pub fn write_aggregate(j: &mut Json, symbol: &str, aggregate: &Aggregate) {
     j.object("", |j| {
         j.str("e", "aggTrade");
         j.time("E", aggregate.first.time_us);
         j.str("s", symbol);
-        j.uint("a", id);
-        j.dec("p", aggregate.first.px);
-        j.dec("q", aggregate.qty);
-        j.uint("f", aggregate.first.id);
-        j.uint("l", aggregate.last_id);
-        j.time("T", aggregate.first.time_us);
-        j.bool("m", aggregate.first.buyer_is_maker);
-        j.bool("M", true);
+        write_aggregate_members(j, aggregate);
     });
+}
+
+/// What the stream and REST tell alike.
+pub fn write_aggregate_members(j: &mut Json, aggregate: &Aggregate) {
+    j.uint("a", aggregate.id);
+    j.dec("p", aggregate.first.px);
+    j.dec("q", aggregate.qty);
+    j.uint("f", aggregate.first.id);
+    j.uint("l", aggregate.last_id);
+    j.time("T", aggregate.first.time_us);
+    j.bool("m", aggregate.first.buyer_is_maker);
+    j.bool("M", true);
 }
 
 /// The best bid and ask; a side without orders is all zeros.
@@ -390,7 +547,7 @@ mod tests {
     use super::*;
 
     fn streams() -> Streams {
-        Streams::recorded(["btcusdt@trade", "btcusdt@depth@100ms"].map(str::to_owned).into_iter())
+        Streams::named(["btcusdt@trade", "btcusdt@depth@100ms"].map(str::to_owned).into_iter())
     }
 
     fn ask(streams: &mut Streams, session: &mut StreamSession, text: &str) -> String {
@@ -443,8 +600,10 @@ mod tests {
     fn trades_of_one_command_at_one_price_are_one_aggregate() {
         let trade =
             |id, px, command| PublicTrade { symbol: 0, id, px, qty: 2, time_us: 0, buyer_is_maker: true, command };
-        let got = aggregate(&[trade(1, 10, 1), trade(2, 10, 1), trade(3, 9, 1), trade(4, 9, 2)]);
-        let shape: Vec<_> = got.iter().map(|a| (a.first.id, a.last_id, a.qty)).collect();
-        assert_eq!(shape, [(1, 2, 4), (3, 3, 2), (4, 4, 2)]);
+        let first = trade(1, 10, 1);
+        let mut aggregate = Aggregate { id: 1, first, last_id: 1, qty: 2 };
+        assert!(aggregate.join(&trade(2, 10, 1)));
+        assert!(!aggregate.join(&trade(3, 9, 1)) && !aggregate.join(&trade(3, 10, 2)));
+        assert_eq!((aggregate.last_id, aggregate.qty), (2, 4));
     }
 }

@@ -132,11 +132,8 @@ pub fn still_market() -> MarketSource {
 }
 
 pub fn config(market: MarketSource) -> SimConfig {
-    let account = |key: &str| SimAccount {
-        api_key: key.into(),
-        secret: SECRET.into(),
-        balances: vec![("USDT".into(), "1000000".into()), ("BTC".into(), "10".into()), ("ETH".into(), "100".into())],
-    };
+    let balances = [("USDT", "1000000"), ("BTC", "10"), ("ETH", "100")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let account = |key: &str| SimAccount::new(key, SECRET, balances.to_vec());
     SimConfig::new("127.0.0.1:0", vec![account(KEY), account(OTHER_KEY)], market)
 }
 

@@ -2,13 +2,16 @@
 
 mod control;
 mod ledger;
+mod listen_keys;
 mod lists;
 mod market;
 mod protocol;
 mod recording;
 mod replace;
 mod restart;
+mod sbe;
 mod session;
 mod shapes;
 mod sockets;
+mod statistics;
 mod stops;

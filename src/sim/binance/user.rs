@@ -75,32 +75,27 @@ impl UserEvent {
         matches!(self.body, UserBody::Report(_))
     }
 
-    /// Writes `{"subscriptionId":n,"event":{...}}`.
-    pub fn write(&self, j: &mut Json, subscription: u64, symbols: impl Fn(usize) -> String, assets: &[String]) {
-        j.object("", |j| {
-            j.uint("subscriptionId", subscription);
-            j.object("event", |j| match &self.body {
-                UserBody::Report(report) => {
-                    write_report(report, j, self.time_us, &symbols(report.order.symbol), assets)
-                }
-                UserBody::List(list, what, members) => {
-                    write_list(list, what, members, j, self.time_us, &symbols(list.symbol))
-                }
-                UserBody::Position(balances) => {
-                    j.str("e", "outboundAccountPosition");
-                    j.time("E", self.time_us);
-                    j.time("u", self.time_us);
-                    j.array("B", |j| {
-                        for (asset, free, locked) in balances {
-                            j.object("", |j| {
-                                j.str("a", &assets[*asset]);
-                                j.dec("f", *free);
-                                j.dec("l", *locked);
-                            });
-                        }
-                    });
-                }
-            });
+    /// Writes the event as a member, or alone where `key` is empty.
+    pub fn write(&self, j: &mut Json, key: &str, symbols: impl Fn(usize) -> String, assets: &[String]) {
+        j.object(key, |j| match &self.body {
+            UserBody::Report(report) => write_report(report, j, self.time_us, &symbols(report.order.symbol), assets),
+            UserBody::List(list, what, members) => {
+                write_list(list, what, members, j, self.time_us, &symbols(list.symbol))
+            }
+            UserBody::Position(balances) => {
+                j.str("e", "outboundAccountPosition");
+                j.time("E", self.time_us);
+                j.time("u", self.time_us);
+                j.array("B", |j| {
+                    for (asset, free, locked) in balances {
+                        j.object("", |j| {
+                            j.str("a", &assets[*asset]);
+                            j.dec("f", *free);
+                            j.dec("l", *locked);
+                        });
+                    }
+                });
+            }
         });
     }
 }

@@ -5,11 +5,14 @@
 //! - A free or locked balance is never below zero.
 //! - Every command ends with `finish`, which tells the accounts, the streams and the state file in that order.
 
-use super::account::{Account, Balance, Fees};
+use super::account::{Account, Balance, Fees, Permissions};
 use super::errors::ApiError;
+use super::history::History;
+use super::listen_keys::ListenKeys;
 use super::lists::OrderList;
 use super::orders::{Did, Order, Status, Trade};
 use super::signing::Key;
+use super::streams::Aggregate;
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
 use crate::sim::decimal;
 use crate::sim::market::book::{Book, Liquidity};
@@ -50,9 +53,9 @@ pub struct OwnLevel {
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     pub book: Book,
-    /// Levels changed since the last 100 ms and 1000 ms events, with the id each event will start at.
-    pub dirty: [BTreeSet<(Side, i64)>; 2],
-    pub flushed_id: [u64; 2],
+    /// Levels changed since the last 100 ms, 1000 ms and SBE events, with the id each event will start at.
+    pub dirty: [BTreeSet<(Side, i64)>; 3],
+    pub flushed_id: [u64; 3],
     pub top: [Option<(i64, i64)>; 2],
 }
 
@@ -66,6 +69,8 @@ pub struct Symbol {
     /// Absent where the market is a recording: its streams are sent as they were.
     pub shown: Option<Shown>,
     pub trades: VecDeque<PublicTrade>,
+    pub aggregates: VecDeque<Aggregate>,
+    pub history: History,
     pub next_trade_id: u64,
     pub trade_ids_reserved: u64,
     pub px_last: Option<i64>,
@@ -187,6 +192,8 @@ pub struct Venue {
     pub assets: Vec<String>,
     pub accounts: Vec<Account>,
     pub by_key: HashMap<String, usize>,
+    /// Keys that an account was given besides its first.
+    pub more_keys: HashMap<String, Key>,
     pub orders: BTreeMap<u64, Order>,
     closed: VecDeque<u64>,
     pub lists: BTreeMap<u64, OrderList>,
@@ -197,7 +204,6 @@ pub struct Venue {
     pub next_exec_id: u64,
     pub next_prevented_id: u64,
     pub command: u64,
-    pub fees: Fees,
     /// Fees taken, and what the market gained from our accounts, by asset.
     pub fees_taken: Vec<i128>,
     pub market_gained: Vec<i128>,
@@ -207,6 +213,7 @@ pub struct Venue {
     /// Orders of lists that traded or ended: what follows for the other orders is due when the command ends.
     pub list_moved: VecDeque<u64>,
     pub rng: fastrand::Rng,
+    pub listen_keys: ListenKeys,
     pub out: Out,
     pub changes: Changes,
     touched: BTreeSet<(usize, usize)>,
@@ -214,13 +221,14 @@ pub struct Venue {
 }
 
 impl Venue {
-    pub fn new(fees: Fees, seed: u64) -> Venue {
+    pub fn new(seed: u64) -> Venue {
         Venue {
             symbols: Vec::new(),
             by_name: HashMap::new(),
             assets: Vec::new(),
             accounts: Vec::new(),
             by_key: HashMap::new(),
+            more_keys: HashMap::new(),
             orders: BTreeMap::new(),
             closed: VecDeque::new(),
             lists: BTreeMap::new(),
@@ -231,13 +239,13 @@ impl Venue {
             next_exec_id: 1,
             next_prevented_id: 0,
             command: 0,
-            fees,
             fees_taken: Vec::new(),
             market_gained: Vec::new(),
             did: Did::default(),
             triggered: VecDeque::new(),
             list_moved: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
+            listen_keys: ListenKeys::default(),
             out: Out::default(),
             changes: Changes::default(),
             touched: BTreeSet::new(),
@@ -248,7 +256,7 @@ impl Venue {
     /// Lists a symbol. `shown_from` is the id its published book starts at; absent for recorded markets.
     pub fn list(&mut self, instrument: SimInstrument, shown_from: Option<u64>, first_trade_id: u64) -> usize {
         let (base, quote) = (self.asset(&instrument.base), self.asset(&instrument.quote));
-        let shown = shown_from.map(|id| Shown { book: Book::at(id), flushed_id: [id; 2], ..Shown::default() });
+        let shown = shown_from.map(|id| Shown { book: Book::at(id), flushed_id: [id; 3], ..Shown::default() });
         let index = self.symbols.len();
         self.by_name.insert(instrument.symbol.clone(), index);
         self.symbols.push(Symbol {
@@ -259,6 +267,8 @@ impl Venue {
             own: Default::default(),
             shown,
             trades: VecDeque::new(),
+            aggregates: VecDeque::new(),
+            history: History::default(),
             next_trade_id: first_trade_id,
             trade_ids_reserved: first_trade_id,
             px_last: None,
@@ -283,12 +293,17 @@ impl Venue {
         self.assets.len() - 1
     }
 
-    pub fn open_account(&mut self, api_key: String, key: Key) -> usize {
-        let mut account = Account::new(api_key.clone(), key);
+    pub fn open_account(&mut self, api_key: String, key: Key, fees: Fees, may: Permissions) -> usize {
+        let mut account = Account::new(api_key.clone(), key, fees, may);
         account.balances = vec![Balance::default(); self.assets.len()];
         self.accounts.push(account);
         self.by_key.insert(api_key, self.accounts.len() - 1);
         self.accounts.len() - 1
+    }
+
+    /// The key of that name, which is one of this account.
+    pub fn key(&self, api_key: &str, account: usize) -> &Key {
+        self.more_keys.get(api_key).unwrap_or(&self.accounts[account].key)
     }
 
     pub fn symbol(&self, name: &str) -> Result<usize, ApiError> {
@@ -410,9 +425,9 @@ impl Venue {
             Side::Sell => ((symbol.base, i128::from(qty)), (symbol.quote, quote_amount)),
         };
         self.relock(id);
-        let rate = if maker { self.fees.maker } else { self.fees.taker };
-        let commission = decimal::share(got, rate);
         let entry = &mut self.accounts[account];
+        let rate = if maker { entry.fees.maker } else { entry.fees.taker };
+        let commission = decimal::share(got, rate);
         entry.balances[give].free -= given;
         entry.balances[get].free += got - commission;
         entry.updated_us = now_us;
@@ -513,6 +528,16 @@ impl Venue {
             symbol.trades.pop_front();
         }
         symbol.trades.push_back(trade);
+        symbol.history.note(&trade);
+        // An aggregate holds one trade or more, so its id is never above its first trade's: starting at that, no id
+        // comes twice after a restart.
+        let id = symbol.aggregates.back().map_or(trade.id, |last| last.id + 1);
+        if !symbol.aggregates.back_mut().is_some_and(|last| last.join(&trade)) {
+            symbol.aggregates.push_back(Aggregate { id, first: trade, last_id: trade.id, qty: trade.qty });
+        }
+        if symbol.aggregates.len() > PUBLIC_TRADES_MAX {
+            symbol.aggregates.pop_front();
+        }
         symbol.px_last = Some(trade.px);
         self.watch_stops(trade.symbol, trade.px, trade.time_us);
         let symbol = &mut self.symbols[trade.symbol];

@@ -1,9 +1,10 @@
 //! The WebSocket API (reference §17): requests by method name, answers by id, sessions and user data subscriptions.
 
-use super::api::{Call, Desk, ROUTES, Signed};
+use super::api::{Desk, Signed};
 use super::errors::ApiError;
 use super::hub::ApiSession;
 use super::params::Params;
+use super::routes::{Call, ROUTES};
 use super::streams::legal_id;
 use crate::sim::faults::{Faults, RequestFault};
 use crate::sim::json::Json;
@@ -61,7 +62,7 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
         .collect();
     let params = Params::new(pairs.iter().cloned());
     let method = request.method.strip_prefix("v3/").unwrap_or(&request.method);
-    let call = ROUTES.iter().find(|r| r.ws == method).map(|r| r.call);
+    let call = ROUTES.iter().find(|r| r.ws == method && !method.is_empty()).map(|r| r.call);
     let fault = if call.is_some_and(Call::changes_orders) { faults.of_request() } else { RequestFault::None };
     let mut account = None;
     let subscribed = session.subscriptions.clone();
@@ -119,6 +120,9 @@ fn run(
         Some(Ok(account)) => Some(account),
         Some(Err(error)) => return (Err(error), None),
     };
+    if let Some(Err(error)) = account.map(|account| desk.check_permission(account, call)) {
+        return (Err(error), None);
+    }
     if let RequestFault::Before(bad) = fault {
         return (Err(ApiError::bad_answer(bad)), account);
     }
@@ -202,7 +206,7 @@ fn session_method(
             let key = params.get("apiKey").ok_or_else(|| ApiError::missing("apiKey"))?;
             let account = desk.authenticate(Some(key), params, signed, now_us)?;
             params.check_all_read()?;
-            if !desk.venue.accounts[account].key.is_ed25519() {
+            if !desk.venue.key(key, account).is_ed25519() {
                 // Code and text as remembered from the wire; the documentation names neither.
                 return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
             }
@@ -233,6 +237,10 @@ fn session_method(
                 return Err(ApiError::new(-2036, "User Data Stream subscription not active."));
             }
             j.object("", |_| {});
+        }
+        "userDataStream.start" | "userDataStream.ping" | "userDataStream.stop" if desk.venue.listen_keys.on => {
+            let account = desk.account_of(params.get("apiKey"))?;
+            return desk.listen_key(method, account, params, session.unit, now_us);
         }
         _ => return Err(ApiError::new(-1020, "This operation is not supported.")),
     }

@@ -14,6 +14,8 @@ pub mod decode;
 mod digits;
 pub mod errors;
 pub mod exchange_info;
+#[cfg(test)]
+mod fixture_tests;
 mod json;
 pub mod key;
 pub mod limits;

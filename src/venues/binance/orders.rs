@@ -228,7 +228,8 @@ impl OrderView<'_> {
             side: self.side.map_or(Ok(Side::default()), side)?,
             venue_order_id: VenueOrderId::from_u64(self.order_id),
             cum_qty: Qty(self.executed.unwrap_or(0)),
-            order_qty: Qty((self.qty.unwrap_or(0) - self.prevented.unwrap_or(0)).max(0)),
+            // What self-trade prevention took can no more fill; what has filled is no part of that.
+            order_qty: Qty((self.qty.unwrap_or(0) - self.prevented.unwrap_or(0)).max(self.executed.unwrap_or(0))),
             order_px: Price(self.px.unwrap_or(0)),
             text: self.expiry_reason.map(Text::new).unwrap_or_default(),
             ts_event_ns: nanos(time).ok_or(DecodeError::BadNumber("transactTime"))?,

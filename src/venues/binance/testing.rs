@@ -3,11 +3,20 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-/// A file under `fixtures/binance`, or `None` with a line on stderr where the fixtures are absent.
-pub fn fixture(name: &str) -> Option<Vec<u8>> {
+fn place() -> PathBuf {
     let shared = std::env::var_os("TOLLGATE_SHARED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
-    let path = shared.join("fixtures/binance").join(name);
+    shared.join("fixtures/binance")
+}
+
+/// The folder of the fixtures, or `None` where they are absent.
+pub fn folder() -> Option<PathBuf> {
+    Some(place()).filter(|folder| folder.is_dir())
+}
+
+/// A file under `fixtures/binance`, or `None` with a line on stderr where the fixtures are absent.
+pub fn fixture(name: &str) -> Option<Vec<u8>> {
+    let path = place().join(name);
     match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) => {

@@ -159,7 +159,7 @@ impl Report<'_> {
             last_px: Price(self.last_px),
             last_qty: Qty(self.last_qty),
             cum_qty: Qty(self.cum_qty),
-            order_qty: Qty((self.qty - self.prevented).max(0)),
+            order_qty: Qty((self.qty - self.prevented).max(self.cum_qty)),
             order_px: Price(self.px),
             fee: self.fee,
             fee_asset: self.fee_asset.map_or(AssetId::NONE, |name| names.asset(name)),

@@ -72,6 +72,11 @@ fn limits() -> Limits {
     }
 }
 
+/// The venue here is on this machine.
+fn leave() -> Leave {
+    Leave::Paper(PaperHosts::of(["http://127.0.0.1"]).unwrap())
+}
+
 fn config(seed: u64, symbols: &[&str]) -> GatewayConfig {
     let wanted = symbols.iter().enumerate();
     GatewayConfig {
@@ -119,7 +124,8 @@ fn rig_with<V: Peer>(
     let rest = StreamRest::new(Box::new(hub.network()), &clock, SECOND);
     let counters = Counters::default();
     let network = Box::new(hub.network());
-    let gateway = Gateway::new(config, &clock, network, Box::new(rest), effects_rx, core_tx, &counters).unwrap();
+    let gateway =
+        Gateway::new(config, leave(), &clock, network, Box::new(rest), effects_rx, core_tx, &counters).unwrap();
     let (core, out) = (Core::new(), Outbox::new());
     let (told, core_stalled) = (Vec::new(), false);
     let mut rig = Rig { clock, hub, venue, gateway, core, out, effects, reports, told, counters, core_stalled };

@@ -18,11 +18,8 @@ fn sim_rig(seed: u64, reports: usize) -> Rig<BinanceSim> {
 
 /// `secret` is what the venue knows of the key that `config` signs with.
 fn keyed_sim_rig(seed: u64, reports: usize, secret: &str, mut config: GatewayConfig) -> Rig<BinanceSim> {
-    let account = SimAccount {
-        api_key: "key".to_owned(),
-        secret: secret.to_owned(),
-        balances: vec![("BTC".to_owned(), "10".to_owned()), ("USDT".to_owned(), "1000000".to_owned())],
-    };
+    let balances = vec![("BTC".to_owned(), "10".to_owned()), ("USDT".to_owned(), "1000000".to_owned())];
+    let account = SimAccount::new("key", secret, balances);
     let instrument = SimInstrument { px_start: 60_000 * E8, ..SimInstrument::btcusdt() };
     let market = SyntheticConfig { instruments: vec![instrument], ..SyntheticConfig::default() };
     let sim = SimConfig { seed, ..SimConfig::new(ADDR, vec![account], MarketSource::Synthetic(market)) };
@@ -253,7 +250,7 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
         assert!(rig.ledger().open_orders.is_empty(), "seed {seed}");
         rig.compare(&format!("seed {seed}"));
         let working = rig.core.portfolio().get(BTC).unwrap().working;
-        assert_eq!((working, sent > 10), (Default::default(), true), "seed {seed}: {sent} orders");
+        assert_eq!((working, sent > 5), (Default::default(), true), "seed {seed}: {sent} orders");
     }
 }
 

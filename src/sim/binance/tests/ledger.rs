@@ -15,10 +15,10 @@ use proptest::prelude::*;
 
 /// A venue with one symbol, no fees unless given, and two accounts of 1,000,000 USDT and 10 BTC each.
 pub(super) fn venue(fees: Fees) -> Venue {
-    let mut venue = Venue::new(fees, 1);
+    let mut venue = Venue::new(1);
     venue.list(SimInstrument { orders_max: 20, ..SimInstrument::btcusdt() }, Some(1_000), 1);
     for key in ["a", "b"] {
-        let account = venue.open_account(key.into(), Key::Hmac("s".into()));
+        let account = venue.open_account(key.into(), Key::Hmac("s".into()), fees, Default::default());
         venue.accounts[account].balances[0].free = i128::from(10 * ONE);
         venue.accounts[account].balances[1].free = i128::from(1_000_000 * ONE);
     }

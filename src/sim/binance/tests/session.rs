@@ -26,7 +26,7 @@ fn rig() -> (Rig, Ed25519KeyPair) {
     let der = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], pair.public_key().as_ref()]
         .concat();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64(&der));
-    let account = SimAccount { api_key: ED_KEY.into(), secret: pem, balances: vec![("USDT".into(), "100000".into())] };
+    let account = SimAccount::new(ED_KEY, &pem, vec![("USDT".into(), "100000".into())]);
     let mut accounts = config(still_market()).accounts;
     accounts.push(account);
     (Rig::new(SimConfig { accounts, ..config(still_market()) }), pair)

@@ -81,6 +81,8 @@ fn rest_answers_have_the_documented_keys() {
     }
     let (_, account) = rig.signed("GET", "/api/v3/account", "");
     compare("account", &account, "account.json", &[]);
+    let (_, rates) = rig.signed("GET", "/api/v3/account/commission", "symbol=BTCUSDT");
+    compare("commission", &rates, "account_commission.json", &[]);
     let (_, limits) = rig.signed("GET", "/api/v3/rateLimit/order", "");
     compare("order limits", &limits, "rateLimit_order.json", &[]);
     let (status, test) = rig.signed("POST", "/api/v3/order/test", LIMIT);
@@ -96,6 +98,13 @@ fn rest_answers_have_the_documented_keys() {
         ("ticker/price", "rest_tickerPrice_array.json"),
         ("ticker/bookTicker?symbol=BTCUSDT", "rest_bookTicker.json"),
         ("ticker/bookTicker", "rest_bookTicker_array.json"),
+        ("ticker/24hr?symbol=BTCUSDT", "rest_ticker24hr_full.json"),
+        ("ticker/24hr?symbol=BTCUSDT&type=MINI", "rest_ticker24hr_mini.json"),
+        ("ticker/tradingDay?symbol=BTCUSDT&timeZone=-1:30", "rest_tickerTradingDay_full.json"),
+        ("ticker?symbol=BTCUSDT&windowSize=7d", "rest_tickerWindow_full.json"),
+        ("historicalTrades?symbol=BTCUSDT&fromId=0", "rest_historicalTrades.json"),
+        ("aggTrades?symbol=BTCUSDT", "rest_aggTrades.json"),
+        ("klines?symbol=BTCUSDT&interval=1m", "rest_klines.json"),
         ("time", "rest_time.json"),
         ("ping", "rest_ping.json"),
     ] {
@@ -242,9 +251,14 @@ fn stream_events_have_the_documented_keys() {
         ("btcusdt@depth@100ms", "depthUpdate.json"),
         ("btcusdt@depth20", "partialDepth.json"),
         ("btcusdt@depth10@100ms", "partialDepth.json"),
+        ("btcusdt@kline_1m", "kline.json"),
+        ("btcusdt@kline_1d@+08:00", "kline.json"),
+        ("btcusdt@miniTicker", "miniTicker.json"),
+        ("btcusdt@ticker", "ticker24hr.json"),
+        ("btcusdt@ticker_1h", "ticker_1h.json"),
     ] {
         let mut client = rig.ws(&format!("/ws/{stream}"));
-        rig.run_ms(2_100);
+        rig.run_ms(4_100);
         let frames = client.frames();
         assert!(!frames.is_empty(), "{stream} is silent");
         compare(stream, &frames[0], file, &[]);

@@ -1,0 +1,180 @@
+// What each panel shows, made of the daemon's answers. Text goes in as text: nothing a venue wrote becomes a page.
+
+export const el = (id) => document.getElementById(id);
+
+export function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") node.className = value;
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+const plain = (value) => (value === null || value === undefined || value === "" ? "–" : String(value));
+const clock = (time) => plain(time).slice(11, 19);
+
+/** A decimal string cut to so many places, with its sign; no arithmetic is done with money here. */
+export function money(text, places = 2) {
+  if (text == null) return "–";
+  const [whole, part = ""] = String(text).split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, " ");
+  return places ? `${grouped}.${part.padEnd(places, "0").slice(0, places)}` : grouped;
+}
+
+const sign = (text) => (text == null || /^-?0*\.?0*$/.test(text) ? "" : String(text).startsWith("-") ? "bad" : "good");
+
+/** A table of rows; a column is [head, cell] or [head, cell, "num"], a cell text or a node. */
+function table(place, caption, columns, rows, empty) {
+  if (!rows?.length) {
+    place.replaceChildren(make("p", { class: "dim" }, empty));
+    return;
+  }
+  const head = make("tr", {}, ...columns.map(([name, , kind]) => make("th", { scope: "col", class: kind ?? "" }, name)));
+  const body = rows.map((row) =>
+    make("tr", {}, ...columns.map(([, cell, kind]) => {
+      const found = cell(row);
+      return make("td", { class: kind ?? "" }, found instanceof Node ? found : plain(found));
+    })),
+  );
+  const hidden = make("caption", {}, caption);
+  place.replaceChildren(make("table", {}, hidden, make("thead", {}, head), make("tbody", {}, ...body)));
+}
+
+const tinted = (text, places = 2) => make("span", { class: sign(text) }, money(text, places));
+
+export function positions(rows, close) {
+  table(el("positions"), "What is held", [
+    ["Symbol", (p) => p.symbol],
+    ["Venue", (p) => p.exchange],
+    ["Side", (p) => p.side],
+    ["Quantity", (p) => p.quantity, "num"],
+    ["Average", (p) => p.average_price, "num"],
+    ["Mark", (p) => p.mark_price, "num"],
+    ["Unrealised USD", (p) => tinted(p.unrealised_usd), "num"],
+    ["Realised USD", (p) => tinted(p.realised_usd), "num"],
+    ["", (p) => make("button", { type: "button", onclick: () => close(p), "aria-label": `Close ${p.symbol}` }, "Close")],
+  ], rows, "Nothing is held.");
+}
+
+export function orders(rows, cancel) {
+  table(el("orders"), "Orders that work", [
+    ["Order", (o) => o.order_id],
+    ["Symbol", (o) => o.symbol],
+    ["Side", (o) => o.side],
+    ["Type", (o) => o.type],
+    ["Quantity", (o) => o.quantity, "num"],
+    ["Filled", (o) => o.filled_quantity, "num"],
+    ["Price", (o) => o.price ?? o.stop_price, "num"],
+    ["Status", (o) => o.status],
+    ["", (o) => make("button", { type: "button", onclick: () => cancel(o), "aria-label": `Cancel order ${o.order_id}` }, "Cancel")],
+  ], rows, "No order works.");
+}
+
+export function trades(rows) {
+  table(el("trades"), "The latest fills", [
+    ["Time", (t) => clock(t.time)],
+    ["Symbol", (t) => t.symbol],
+    ["Side", (t) => make("span", { class: t.side === "buy" ? "good" : "bad" }, t.side)],
+    ["Quantity", (t) => t.quantity, "num"],
+    ["Price", (t) => t.price, "num"],
+    ["Fee USD", (t) => money(t.fee_usd, 4), "num"],
+    ["Realised USD", (t) => tinted(t.realised_usd, 4), "num"],
+  ], rows, "No fills yet.");
+}
+
+const SEVERITY = { emergency: "bad", critical: "bad", warning: "warn" };
+
+/** Alerts that know a severity can be acknowledged; the alarms of a daemon without them are shown as they are. */
+export function alerts(rows, acknowledge) {
+  table(el("alerts"), "What an operator should know", [
+    ["Time", (a) => clock(a.raised_at ?? a.time)],
+    ["Severity", (a) => make("span", { class: SEVERITY[a.severity] ?? "" }, plain(a.severity))],
+    ["What", (a) => a.kind],
+    ["", (a) => plain(a.message ?? a.symbol)],
+    ["", (a) => {
+      if (!a.alert_id || a.cleared_at) return a.cleared_at ? "cleared" : "";
+      if (a.acknowledged_by) return `seen by ${a.acknowledged_by}`;
+      return make("button", { type: "button", onclick: () => acknowledge(a), "aria-label": `Acknowledge ${a.kind}` }, "Acknowledge");
+    }],
+  ], rows, "No alerts.");
+}
+
+export function limits(rows) {
+  if (!rows?.length) {
+    el("limits").replaceChildren(make("p", { class: "dim" }, "No limit is told."));
+    return;
+  }
+  el("limits").replaceChildren(...rows.map(({ name, used, shown }) => {
+    const part = Math.max(0, Math.min(1, used));
+    const bar = make("meter", { min: 0, max: 1, low: 0.5, high: 0.8, optimum: 0, value: part, "aria-label": name });
+    return make("div", { class: "limit" }, make("span", {}, make("b", {}, name), make("i", { class: "dim" }, shown)), bar);
+  }));
+}
+
+export function venues(status) {
+  const rows = [
+    ...status.venues.map((v) => ({ what: v.name, state: v.state, detail: "orders" })),
+    ...status.instruments.map((i) => ({
+      what: `${i.symbol} at ${i.exchange}`,
+      state: i.feed,
+      detail: i.quote_age_ms == null ? "no quote" : `${i.bid} / ${i.ask}, ${i.quote_age_ms} ms old`,
+    })),
+  ];
+  const good = (state) => ["ready", "live", "healthy"].includes(state);
+  table(el("venues"), "Connections", [
+    ["Where", (r) => r.what],
+    ["State", (r) => make("span", { class: good(r.state) ? "good" : "bad" }, r.state)],
+    ["", (r) => r.detail],
+  ], rows, "No venue.");
+}
+
+const micros = (ns) => (ns >= 10e6 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e3).toFixed(1)} µs`);
+
+export function latency(rows) {
+  table(el("latency"), "By stage", [
+    ["Stage", (s) => s.stage.replaceAll("_", " ")],
+    ["p50", (s) => micros(s.p50_ns), "num"],
+    ["p99", (s) => micros(s.p99_ns), "num"],
+    ["p99.9", (s) => micros(s.p999_ns), "num"],
+    ["max", (s) => micros(s.max_ns), "num"],
+  ], rows?.filter((s) => s.count > 0), "No order has gone all the way yet.");
+}
+
+export function milestones(found, decide) {
+  const place = el("milestones");
+  if (!found) {
+    place.replaceChildren(make("p", { class: "dim" }, "This daemon does not tell."));
+    return;
+  }
+  table(place, `State: ${found.state}`, [
+    ["Milestone", (m) => m.name],
+    ["Value", (m) => m.value, "num"],
+    ["Needed", (m) => m.needed, "num"],
+    ["Met", (m) => make("span", { class: m.met ? "good" : "warn" }, m.met ? "yes" : "no")],
+    ["Missing", (m) => m.missing],
+  ], found.milestones, `State: ${found.state}`);
+  if (found.state !== "pending_approval") return;
+  place.append(make("div", { class: "actions" },
+    make("button", { type: "button", onclick: () => decide("approve-transition") }, "Approve"),
+    make("button", { type: "button", onclick: () => decide("reject-transition") }, "Reject")));
+}
+
+/** `names` and `matrix`: a number between -1 and 1 for each pair, null where it is not known yet. */
+export function correlation(names, matrix) {
+  if (!names?.length) {
+    el("correlation").replaceChildren(make("p", { class: "dim" }, "Not enough samples yet."));
+    return;
+  }
+  const cell = (value) => {
+    if (value == null) return make("td", {}, "–");
+    const level = Math.min(4, Math.ceil(Math.abs(value) * 4));
+    return make("td", { class: `c${level}${value < 0 ? " neg" : ""}` }, Number(value).toFixed(2));
+  };
+  const head = make("tr", {}, make("td", {}), ...names.map((name) => make("th", { scope: "col" }, name)));
+  const rows = names.map((name, n) => make("tr", {}, make("th", { scope: "row" }, name), ...matrix[n].map(cell)));
+  const caption = make("caption", {}, "Rolling, of the instruments' returns");
+  el("correlation").replaceChildren(make("table", { class: "heat" }, caption, make("thead", {}, head), make("tbody", {}, ...rows)));
+}

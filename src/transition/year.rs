@@ -1,0 +1,222 @@
+//! A year of trading in virtual time, core and judge together: 365 days of evidence, each of 864 seconds, on a market
+//! that a moving average can win on, with a fall in the middle.
+
+use super::*;
+use crate::core::Core;
+use crate::core::command::{Action, Ask, Command};
+use crate::core::config::{Limits, StrategyConfig, StrategyKind};
+use crate::core::effect::{EffectOf, Outbox, RecordedEffect};
+use crate::core::event::{Body, Event};
+use crate::core::risk::Caps;
+use crate::core::standing::{Policy, RevertRules, STAGES_MAX, StageRule};
+use crate::domain::*;
+
+const E8: i64 = 100_000_000;
+const SECOND: Nanos = 1_000_000_000;
+const DAY: Nanos = 864 * SECOND;
+const PAPER: VenueId = VenueId(0);
+const LIVE: VenueId = VenueId(1);
+
+fn criteria() -> Criteria {
+    Criteria { day_ns: DAY, ..Criteria::default() }
+}
+
+fn policy() -> Policy {
+    let mut stage = [StageRule::default(); STAGES_MAX];
+    for (n, (slot, percent)) in stage.iter_mut().zip([10i64, 25, 50, 100]).enumerate() {
+        let part = Usd::dollars(100 * percent);
+        let caps = Caps { stage: n as u8 + 1, position_notional_max: part, exposure_gross_max: part, ..Caps::NONE };
+        let caps = Caps { order_notional_max: Usd(part.0 / 2), ..caps };
+        *slot = StageRule { capital_ppm: percent as u32 * 10_000, caps, observed_ns: 7 * DAY, trades: 20 };
+    }
+    Policy {
+        approvals: 2,
+        expires_after_ns: DAY,
+        capital: Usd::dollars(10_000),
+        needs: needs(&criteria()),
+        revert: RevertRules {
+            drawdown_ppm: 20_000,
+            daily_loss_ppm: 50_000,
+            loss_streak: 100,
+            on_difference: true,
+            one_stage: false,
+            flatten: true,
+        },
+        stages: 4,
+        stage,
+        ..Policy::default()
+    }
+}
+
+fn instrument(id: u16, venue: VenueId) -> Instrument {
+    Instrument {
+        id: InstrumentId(id),
+        venue,
+        symbol: Text::new("BTCUSDT"),
+        base: AssetId(1),
+        quote: AssetId(0),
+        status: InstrumentStatus::Trading,
+        px_scale: 8,
+        qty_scale: 8,
+        quote_is_usd: true,
+        tick: Price(E8 / 100),
+        lot: Qty(1_000),
+        ..Instrument::default()
+    }
+}
+
+struct World {
+    core: Core,
+    out: Outbox,
+    judge: Judge,
+    now: Nanos,
+    execs: u64,
+    quotes: [Quote; 2],
+}
+
+impl World {
+    fn open() -> World {
+        let judge = Judge::new(criteria(), Apart::default(), SECOND, 0);
+        let now = 1_700_000_000 * SECOND;
+        let mut world =
+            World { core: Core::new(), out: Outbox::new(), judge, now, execs: 0, quotes: [Quote::default(); 2] };
+        let kind = StrategyKind::EmaCross { fast: 2, slow: 5, sample_ns: 1, order_notional: Usd::dollars(4_000) };
+        for body in [
+            Body::Start { epoch: 1, run: 1 },
+            Body::Limits(Limits { quote_age_max_ns: 10 * SECOND, ..Limits::LOOSEST }),
+            Body::Venue { venue: PAPER, name: Text::new("paper") },
+            Body::Venue { venue: LIVE, name: Text::new("live") },
+            Body::LiveVenue { venue: LIVE, paper: PAPER },
+            Body::Policy(policy()),
+        ] {
+            world.step(body);
+        }
+        for (n, venue) in [PAPER, LIVE].into_iter().enumerate() {
+            world.step(Body::Instrument(instrument(n as u16, venue)));
+            world.step(Body::VenueState { venue, state: VenueState::Syncing });
+            let balance = Balance { venue, asset: AssetId(0), free: 10_000 * E8, locked: 0, ts_event_ns: 0 };
+            world.step(Body::Balance(balance));
+            world.step(Body::Reconciled { venue });
+            world.step(Body::VenueState { venue, state: VenueState::Ready });
+            let id = StrategyId(if venue == LIVE { 129 } else { 1 });
+            world.step(Body::Strategy(StrategyConfig { id, instrument: InstrumentId(n as u16), kind }));
+        }
+        world
+    }
+
+    /// One event through core and judge; the venue fills what is sent at the touch, at once.
+    fn step(&mut self, body: Body) {
+        let event = Event { seq: self.core.seq() + 1, ts_ns: self.now, recv_ns: 0, decoded_ns: 0, body };
+        self.out.clear();
+        let stage = self.core.road().standing();
+        self.core.on_event(&event, &mut self.out);
+        let effects: Vec<RecordedEffect> = self.out.effects().iter().map(|effect| effect.recorded()).collect();
+        self.judge.apply(&event, effects.iter().copied());
+        for effect in effects {
+            let EffectOf::Place(order) = effect else { continue };
+            let quote = self.quotes[order.instrument.index()];
+            let last_px = if order.side == Side::Buy { quote.ask_px } else { quote.bid_px };
+            if order.venue == LIVE && order.side == Side::Buy {
+                let cap = policy().rule(stage.stage).caps.order_notional_max;
+                let value = i128::from(last_px.0) * i128::from(order.qty.0) / i128::from(E8);
+                assert!(stage.state.is_live() && value <= i128::from(cap.0), "{value} in {stage:?}");
+            }
+            self.execs += 1;
+            self.step(Body::Exec(ExecReport {
+                order: order.order,
+                instrument: order.instrument,
+                venue: order.venue,
+                exec: ExecType::Trade,
+                side: order.side,
+                order_qty: order.qty,
+                last_qty: order.qty,
+                last_px,
+                exec_id: ExecId::from_u64(self.execs),
+                venue_order_id: VenueOrderId::from_u64(order.order.0),
+                fee_asset: AssetId::NONE,
+                ..ExecReport::default()
+            }));
+        }
+    }
+
+    fn ask(&mut self, who: &str, ask: Ask) {
+        let (request, who, from, why) = (RequestId(1), Text::new(who), Text::default(), Text::new("year"));
+        self.step(Body::Command(Command { request, who, from, why, action: Action::Transition(ask) }));
+        self.judged();
+    }
+
+    fn judged(&mut self) {
+        while let Some(step) = self.judge.turn() {
+            self.step(Body::Step(step));
+        }
+    }
+
+    /// Two seconds at a price in cents.
+    fn pass(&mut self, cents: i64) {
+        self.now += 2 * SECOND;
+        for n in 0..2u16 {
+            let (bid_px, ask_px) = (Price(cents * E8 / 100), Price((cents + 1) * E8 / 100));
+            let quote = Quote {
+                instrument: InstrumentId(n),
+                bid_px,
+                ask_px,
+                bid_qty: Qty(E8),
+                ask_qty: Qty(E8),
+                ..Quote::default()
+            };
+            self.quotes[usize::from(n)] = quote;
+            self.step(Body::Quote(quote));
+        }
+        self.step(Body::Tick);
+        self.judged();
+    }
+}
+
+#[test]
+fn a_year_goes_live_by_stages_back_after_a_fall_and_live_again() {
+    let mut world = World::open();
+    let (mut told, mut base) = (Vec::new(), 6_000_000i64);
+    for tick in 0..365 * 432i64 {
+        let day = tick / 432;
+        // A triangle of a fifth of a percent, eighty seconds long.
+        let phase = tick % 40;
+        let swing = if phase < 20 { phase } else { 40 - phase };
+        if tick == 200 * 432 + 10 {
+            base = base * 85 / 100;
+        }
+        world.pass(base + swing * base / 10_000);
+        let before = told.last().map(|(_, state, stage)| (*state, *stage));
+        let now = (world.judge.state(), world.judge.way().stage());
+        if before != Some(now) {
+            told.push((day, now.0, now.1));
+        }
+        match now.0 {
+            State::Eligible => {
+                world.ask("ann", Ask::Initiate);
+                world.ask("ann", Ask::Approve);
+                world.ask("ann", Ask::Approve);
+                world.ask("bob", Ask::Approve);
+            }
+            State::Live if tick % 432 == 0 => {
+                world.ask("ann", Ask::Approve);
+                world.ask("bob", Ask::Approve);
+            }
+            _ => {}
+        }
+    }
+    let states: Vec<String> = told.iter().map(|(_, state, stage)| format!("{state} {stage}")).collect();
+    let way = ["paper 0", "eligible 0", "live 1", "live 2", "live 3", "live 4", "full 4", "reverted 0"];
+    assert_eq!(states[..8], way, "{told:?}");
+    assert_eq!(states[8..10], ["eligible 0", "live 1"], "{told:?}");
+    let day = |n: usize| told[n].0;
+    assert!((30..=31).contains(&day(1)) && day(7) == 200, "{told:?}");
+    assert!(day(8) >= 230, "the evidence began anew with the fall: {told:?}");
+    for n in 3..=6 {
+        assert!(day(n) - day(n - 1) >= 7, "a week in each stage: {told:?}");
+    }
+    let (paper, live) = (world.judge.performance(Mode::Paper), world.judge.performance(Mode::Live));
+    assert!(paper.whole.trades().trades > live.whole.trades().trades && live.whole.trades().trades > 1_000);
+    let moved = world.judge.history().filter(|row| row.moved.change == Change::Revert).count();
+    assert_eq!(moved, 1);
+    assert_eq!(world.judge.verdict().reasons().iter().filter(|reason| reason.contains("never placed")).count(), 0);
+}

@@ -1,0 +1,136 @@
+// The dashboard in a real browser: node dashboard.mjs ADDRESS SCREENSHOTS [TOKEN]
+// Says a line for each thing that holds; `restart` asks whoever runs this to start the daemon anew and to say so.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+
+const require = createRequire(`${process.env.BROWSER_MODULES}/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const [address, shots, token] = process.argv.slice(2);
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const kind = token ? "with-login" : "open";
+const holds = (what) => console.log(`holds: ${what}`);
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
+const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, colorScheme: "dark" });
+const page = await context.newPage();
+const faults = [];
+let restarting = false;
+page.on("console", (message) => {
+  // While the daemon is away, and before a login, the browser itself notes that a request had no good answer.
+  const network = /Failed to load resource/.test(message.text());
+  if (message.type() === "error" && !(network && (restarting || token))) faults.push(message.text());
+});
+page.on("pageerror", (error) => faults.push(String(error)));
+const strangers = [];
+page.on("request", (request) => {
+  if (!request.url().startsWith(address) && !request.url().startsWith("data:")) strangers.push(request.url());
+});
+
+const text = (selector) => page.locator(selector).innerText();
+const until = (what, check) => page.waitForFunction(check, undefined, { timeout: 30000 }).then(() => holds(what));
+
+async function accessible(name) {
+  // In a world of its own, so that the page's strict policy stays as it is.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa"] }));
+  const told = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(", ")}`);
+  assert.deepEqual(told, [], `axe-core, ${name}`);
+  holds(`no accessibility violation, ${name}`);
+}
+
+await page.goto(address);
+if (token) {
+  await page.waitForSelector("#login[open]");
+  await page.fill("#token", "wrong");
+  await page.click("#login button");
+  await until("a wrong token is refused in words", () => document.getElementById("login-fault").textContent !== "");
+  await page.fill("#token", token);
+  await page.click("#login button");
+  await page.waitForSelector("#login", { state: "hidden" });
+  holds("a token logs in");
+}
+await until("it is live", () => document.getElementById("link").textContent === "live");
+await until("the mode is unmistakable", () => document.getElementById("mode").textContent === "PAPER");
+await until("quotes stream", () => /\d/.test(document.getElementById("venues").textContent) && document.getElementById("equity").textContent !== "–");
+await page.waitForSelector("#price canvas");
+await page.waitForSelector("#curve canvas");
+holds("the charts are drawn");
+
+// An order that rests, by the ticket; then cancelled.
+const status = await page.evaluate(() => fetch("/api/trading/enhanced-execution?action=status").then((a) => a.json()));
+const bid = Number(status.data.instruments.find((i) => i.symbol === "BTCUSDT").bid);
+await page.selectOption("#instrument", "BTCUSDT@binance");
+await page.selectOption("#ticket [name=type]", "limit");
+await page.fill("#ticket [name=quantity]", "0.001");
+await page.fill("#ticket [name=price]", String(Math.floor(bid * 0.97)));
+await page.click("#ticket button[value=place-order]");
+const mine = page.locator("#orders tr", { hasText: String(Math.floor(bid * 0.97)) });
+await mine.waitFor({ timeout: 30000 });
+holds("an order is placed and shown");
+await mine.locator("button").click();
+await mine.waitFor({ state: "detached", timeout: 30000 });
+holds("it is cancelled and gone");
+
+await page.selectOption("#ticket [name=type]", "market");
+await page.fill("#ticket [name=price]", "");
+await page.click("#ticket button[value=place-order]");
+await page.locator("#trades tbody tr").first().waitFor({ timeout: 30000 });
+await page.locator("#positions tbody tr", { hasText: "BTCUSDT" }).waitFor({ timeout: 30000 });
+holds("a fill is shown, and the position");
+
+await page.fill("#ticket [name=quantity]", "5");
+await page.click("#ticket button[value=validate-order]");
+await until("a verdict is told in words", () => document.getElementById("said").textContent.includes("would be denied"));
+
+await accessible("dark");
+await page.screenshot({ path: `${shots}/${kind}-dark.png`, fullPage: true });
+await page.click("#theme");
+await accessible("light");
+await page.screenshot({ path: `${shots}/${kind}-light.png`, fullPage: true });
+await page.setViewportSize({ width: 390, height: 844 });
+const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+assert.ok(wide <= 0, `the page is ${wide} px wider than a phone`);
+await page.screenshot({ path: `${shots}/${kind}-phone.png`, fullPage: true });
+holds("a phone shows it without scrolling sideways");
+await page.setViewportSize({ width: 1400, height: 1000 });
+
+// By the keyboard alone.
+await page.locator("#stop").focus();
+await page.keyboard.press("Enter");
+await page.waitForSelector("#confirm[open]");
+await page.keyboard.press("Escape");
+await page.waitForSelector("#confirm", { state: "hidden" });
+assert.match(await text("#trading"), /active/);
+holds("the emergency stop asks, and can be left by the keyboard");
+await page.click("#stop");
+await page.click("#confirm-yes");
+await until("the emergency stop halts", () => document.getElementById("trading").textContent.includes("halted"));
+await page.click("#resume");
+if (!token) await page.fill("#confirm-fields [name=who]", "Ada");
+await page.fill("#confirm-fields [name=why]", "the drill is over");
+await page.click("#confirm-yes");
+await until("a person resumes", () => document.getElementById("trading").textContent.includes("active"));
+
+restarting = true;
+console.log("restart");
+await until("it says plainly that it is stale", () => !document.getElementById("stale").hidden);
+console.log("stale");
+assert.equal((await lines.next()).value, "restarted");
+if (token) {
+  await page.waitForSelector("#login[open]");
+  await page.fill("#token", token);
+  await page.click("#login button");
+  holds("a daemon that was started anew asks again");
+}
+await until("it is live again after a restart", () =>
+  document.getElementById("stale").hidden && document.getElementById("link").textContent === "live");
+
+assert.deepEqual(strangers, [], "requests to other hosts");
+holds("no request went to another host");
+assert.deepEqual(faults, [], "errors on the console");
+holds("no error stood on the console");
+await browser.close();
+process.exit(0);
