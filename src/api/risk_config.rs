@@ -66,12 +66,12 @@ limits! {
     None, "drawdown_reduce_pct", drawdown_reduce_ppm, 4, 100;
     None, "drawdown_halt_pct", drawdown_halt_ppm, 4, 100;
     None, "loss_streak_max", loss_streak_max, 0, 1_000_000;
-    Some("stopLossPercentage"), "stop_loss_pct", stop_loss_ppm, 4, 1_000_000;
-    Some("takeProfitPercentage"), "take_profit_pct", take_profit_ppm, 4, 10_000_000;
+    Some("stopLossPercentage"), "stop_loss_pct", stop_loss_ppm, 4, 100;
+    Some("takeProfitPercentage"), "take_profit_pct", take_profit_ppm, 4, 1_000;
 }
 
 /// Names users know of what this version does not hold.
-const NOT_HELD: [&str; 5] = ["maxCorrelatedPositions", "riskPerTrade", "tradingHours"];
+const NOT_HELD: [&str; 3] = ["maxCorrelatedPositions", "riskPerTrade", "tradingHours"];
 
 pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;

@@ -129,13 +129,15 @@ pub enum AlarmKind {
     ProtectionTriggered,
     /// There is no room to protect another entry.
     NotProtected,
+    /// A stop loss or take profit was reached and its exit cannot be sent, or does not fill.
+    ProtectionBlocked,
 }
 wire_enum!(AlarmKind {
     0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
     5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
     11 => NotFlattened, 12 => Runaway, 13 => DailyLossHalf, 14 => DailyLossNear, 15 => DailyLossHalt, 16 => Drawdown, 17 => DrawdownHalt,
     18 => LossStreak,
-    19 => ProtectionTriggered, 20 => NotProtected,
+    19 => ProtectionTriggered, 20 => NotProtected, 21 => ProtectionBlocked,
 });
 
 /// The answer to a command that is not an order.

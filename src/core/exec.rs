@@ -39,7 +39,8 @@ impl Core {
             && matches!(report.exec, ExecType::Working | ExecType::Canceled | ExecType::Expired);
         let status = order.status;
         if report.exec == ExecType::NotFound {
-            return self.on_not_found(report.order, out);
+            self.on_not_found(report.order, out);
+            return self.go_on_protecting(out);
         }
         let cum = order.cum;
         let leaves = Qty(order.qty.0 - cum.0);

@@ -190,7 +190,7 @@ impl Core {
             // What the old one holds of the balance is free by the time that the venue takes the new one; everything
             // else counts twice, as the old one may fill before it is cancelled.
             self.release(old);
-            let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+            let id = self.next_order();
             let verdict = self.verdict(new, id, order.strategy);
             self.hold(old);
             verdict

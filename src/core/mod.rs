@@ -361,12 +361,12 @@ impl Core {
 
     /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
     fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
-        let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+        let id = self.next_order();
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
                 self.recent.add(order, source.strategy, self.now);
-                self.send(&verdict, order.client, order.protect, source, out);
+                self.send(&verdict, order, source, out);
                 Some(id)
             }
             Err(reason) => {
@@ -374,6 +374,12 @@ impl Core {
                 None
             }
         }
+    }
+
+    /// The id of the next order that this event makes.
+    #[inline]
+    fn next_order(&self) -> OrderId {
+        OrderId(self.seq * ORDERS_PER_EVENT + self.made)
     }
 
     /// An order is denied, and counted as such.
@@ -456,8 +462,8 @@ impl Core {
         found
     }
 
-    fn send(&mut self, verdict: &Verdict, client: Text<36>, protect: Protect, source: Source, out: &mut Outbox) {
-        self.admit(verdict, client, source, Tie { protect, ..Tie::NONE });
+    fn send(&mut self, verdict: &Verdict, order: &PlaceOrder, source: Source, out: &mut Outbox) {
+        self.admit(verdict, order.client, source, Tie { protect: order.protect, ..Tie::NONE });
         let id = verdict.order.get().order;
         out.push(Effect::Place(verdict.order));
         out.push(EffectOf::Accepted { request: source.request, order: id });

@@ -11,12 +11,15 @@
 //!
 //! All of it is state of the core: a replay of the journal brings it back, and the next quote of a new run meets it.
 
-use super::command::{Guard, PlaceOrder, Protect};
+use super::command::{Guard, PlaceOrder, Protect, TradingState};
+use super::config::Limits;
 use super::effect::{AlarmKind, Outbox};
+use super::orders::Order;
 use super::portfolio::Inst;
-use super::{Core, Source};
+use super::{Core, Source, risk};
 use crate::domain::{
-    InstrumentId, MAX_INSTRUMENTS, Nanos, OrderId, OrderType, Price, Qty, RequestId, Round, Side, StrategyId, Usd, num,
+    InstrumentId, MAX_INSTRUMENTS, Nanos, OrderId, OrderType, Price, Qty, RequestId, Round, Side, StrategyId,
+    VenueState, num,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -27,7 +30,7 @@ pub const PROTECTIONS_MAX: usize = 512;
 /// Time between two exits of one protection.
 const RETRY_NS: Nanos = 1_000_000_000;
 
-/// Exits that came to nothing before an operator is told; they go on all the same.
+/// Times that an exit could not be sent, or filled nothing, before an operator is told; it goes on all the same.
 const ATTEMPTS_TOLD: u8 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,7 +63,10 @@ pub struct Protection {
     /// The exit that was sent; `FOREIGN` where none lives.
     pub exit: OrderId,
     pub tried_ns: Nanos,
+    /// Since the last one that filled anything.
     pub attempts: u8,
+    /// An operator was told that the exit does not come about.
+    pub told: bool,
 }
 wire_struct!(Protection {
     entry,
@@ -76,6 +82,7 @@ wire_struct!(Protection {
     exit,
     tried_ns,
     attempts,
+    told,
 });
 
 impl Protection {
@@ -115,6 +122,8 @@ struct Calm {
 pub struct Protections {
     all: Vec<Protection>,
     calm: Box<[Calm]>,
+    /// Of `all`, so many wait for their exit.
+    triggered: usize,
 }
 
 impl Protections {
@@ -122,6 +131,7 @@ impl Protections {
         Protections {
             all: Vec::with_capacity(PROTECTIONS_MAX),
             calm: vec![Calm::default(); MAX_INSTRUMENTS].into_boxed_slice(),
+            triggered: 0,
         }
     }
 
@@ -131,9 +141,10 @@ impl Protections {
 
     /// Works out anew between which prices nothing of the instrument happens.
     fn settle(&mut self, id: InstrumentId) {
+        self.triggered = self.all.iter().filter(|p| p.triggered != Trigger::None).count();
         let Some(calm) = self.calm.get_mut(id.index()) else { return };
         *calm = Calm { count: 0, bid: (0, i64::MAX), ask: (0, i64::MAX) };
-        for p in self.all.iter().filter(|p| p.instrument == id) {
+        for p in self.all.iter().filter(|p| p.instrument == id && p.triggered == Trigger::None) {
             calm.count += 1;
             let long = p.side == Side::Sell;
             let (low, high) = if long { (p.stop_px, p.target_px) } else { (p.target_px, p.stop_px) };
@@ -209,6 +220,9 @@ impl Core {
                 };
                 if meant && closed > 0 {
                     let taken = closed.min(p.qty.0);
+                    if pass == 0 {
+                        p.attempts = 0;
+                    }
                     p.qty.0 -= taken;
                     closed -= taken;
                 }
@@ -222,6 +236,8 @@ impl Core {
         let Some(order) = self.orders.get(id).copied() else { return };
         let (stop, target) = match order.protect {
             Protect::Off => return,
+            // A sale out of what is held is no entry: nothing is owed, and it is protected only where it says so.
+            Protect::Default if order.side == Side::Sell && !order.short => return,
             Protect::Default => (Guard::Default, Guard::Default),
             Protect::Set { stop, target } => (stop, target),
         };
@@ -294,80 +310,152 @@ impl Core {
     /// Exits of what was triggered go on: what is in their way is cancelled, they are sent, and sent again for what is
     /// left once their end is known.
     pub(super) fn go_on_protecting(&mut self, out: &mut Outbox) {
+        if self.protections.triggered == 0 {
+            return;
+        }
+        let mut over = false;
         for n in 0..self.protections.all.len() {
             let Some(p) = self.protections.all.get(n).copied().filter(|p| p.triggered != Trigger::None) else {
                 continue;
             };
-            if self.orders.get(p.exit).is_some_and(|o| !o.status.is_closed()) {
-                continue;
-            }
-            let waits = p.attempts > 0 && self.now - p.tried_ns < RETRY_NS;
-            let Some(inst) = self.portfolio.get(p.instrument).filter(|i| !i.closing.active && !waits) else { continue };
-            let net = inst.position.net.0.abs();
-            let qty = inst.def.floor_to_lot(Qty(p.qty.0.min(net)));
-            let working = if p.side == Side::Sell { inst.working.sell.0 } else { inst.working.buy.0 };
-            let value = inst.notional(inst.exit_px(), qty, Round::Down).unwrap_or(Usd::ZERO);
-            let symbol = inst.def.symbol;
-            if qty.is_zero() || qty < inst.def.qty_min || value < inst.def.notional_min {
-                // The venue takes no order so small; what is left of the position is shown as such.
-                self.protections.all[n].qty = Qty::ZERO;
-                self.alarm(AlarmKind::NotFlattened, p.instrument, p.entry, out);
-                continue;
-            }
-            if working.saturating_add(qty.0) > net {
-                let exits = self.protections.all.iter().map(|p| p.exit).filter(|id| *id != OrderId::FOREIGN);
-                let own = exits.filter(|id| self.orders.get(*id).is_some_and(|o| !o.status.is_closed())).count();
-                let in_the_way = |o: &super::orders::Order| {
-                    o.instrument == p.instrument && o.side == p.side && o.counts && !o.protects
-                };
-                if self.cancel_where(in_the_way, out) > 0 || own > 0 {
-                    // Awaited: a report of the end, or a tick, comes back here.
-                    continue;
+            let (attempts, told) = (p.attempts, p.told);
+            match self.exit(&p, out) {
+                Exit::Waits => {}
+                Exit::Blocked => self.protections.all[n].attempts = attempts.saturating_add(1),
+                Exit::TooSmall => {
+                    // The venue takes no order so small; what is left of the position is shown as such.
+                    self.protections.all[n].qty = Qty::ZERO;
+                    self.alarm(AlarmKind::NotFlattened, p.instrument, p.entry, out);
+                    over = true;
+                }
+                Exit::Sent(order) => {
+                    let p = &mut self.protections.all[n];
+                    (p.exit, p.attempts) = (order, attempts.saturating_add(1));
                 }
             }
-            let order = PlaceOrder {
-                instrument: p.instrument,
-                symbol,
-                side: p.side,
-                kind: OrderType::Market,
-                qty,
-                reduce_only: true,
-                protect: Protect::Off,
-                ..PlaceOrder::default()
-            };
-            let placed = self.place(&order, Source { request: RequestId(0), strategy: p.strategy }, out);
-            if let Some(order) = placed.and_then(|id| self.orders.get_mut(id)) {
-                order.protects = true;
+            let kept = &mut self.protections.all[n];
+            if kept.attempts != attempts {
+                kept.tried_ns = self.now;
             }
-            let now = self.now;
-            let p = &mut self.protections.all[n];
-            p.exit = placed.unwrap_or(OrderId::FOREIGN);
-            p.tried_ns = now;
-            p.attempts = p.attempts.saturating_add(1);
-            if p.attempts == ATTEMPTS_TOLD {
-                let (instrument, entry) = (p.instrument, p.entry);
-                self.alarm(AlarmKind::NotFlattened, instrument, entry, out);
+            if kept.attempts >= ATTEMPTS_TOLD && !told {
+                kept.told = true;
+                self.alarm(AlarmKind::ProtectionBlocked, p.instrument, p.entry, out);
             }
         }
-        let before = self.protections.all.len();
-        self.protections.all.retain(|p| !p.qty.is_zero());
-        if self.protections.all.len() != before {
+        if over {
+            self.protections.all.retain(|p| !p.qty.is_zero());
             for id in 0..MAX_INSTRUMENTS {
                 self.protections.settle(InstrumentId(id as u16));
             }
         }
     }
+
+    /// The next step of one exit.
+    fn exit(&mut self, p: &Protection, out: &mut Outbox) -> Exit {
+        let lives = self.orders.get(p.exit).is_some_and(|o| !o.status.is_closed());
+        if lives || (p.attempts > 0 && self.now - p.tried_ns < RETRY_NS) {
+            return Exit::Waits;
+        }
+        let Some(inst) = self.portfolio.get(p.instrument) else { return Exit::Waits };
+        if inst.closing.active {
+            return Exit::Waits;
+        }
+        let ready = self.venues.get(inst.def.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
+        // Of a strategy that is halted the position is still protected; of everything else that is halted nothing is.
+        let (scope, trading) = self.strictest(Some(inst), StrategyId(0));
+        let open = !inst.permit.keeps_hours || self.hours.venue_open(self.now, p.instrument);
+        if !ready || trading == TradingState::Halted || !open || inst.quote_ns == 0 {
+            return Exit::Blocked;
+        }
+        let def = &inst.def;
+        let net = inst.position.net.0;
+        let against = if p.side == Side::Sell { net.max(0) } else { net.min(0).saturating_neg() };
+        let (left, working) =
+            (p.qty.0.min(against), if p.side == Side::Sell { inst.working.sell } else { inst.working.buy });
+        let Some(value) = inst.notional(inst.exit_px(), Qty(left), Round::Down) else { return Exit::Blocked };
+        if def.floor_to_lot(Qty(left)).is_zero() || left < def.qty_min.0 || value < def.notional_min {
+            return Exit::TooSmall;
+        }
+        // Orders of ours that would close the same quantity again, or that the exit would meet.
+        let twice = working.0.saturating_add(left) > against;
+        let reach = self.exit_reach(inst, p.side);
+        let in_the_way = |o: &Order| {
+            let rests = !o.is_immediate() && !o.kind.is_triggered();
+            let meets = o.id == p.entry || (rests && if p.side == Side::Sell { o.px >= reach } else { o.px <= reach });
+            o.instrument == p.instrument && !o.protects && if o.side == p.side { twice && o.counts } else { meets }
+        };
+        if self.orders.live().any(in_the_way) {
+            // Their end is awaited: a report of it, or a tick, comes back here.
+            self.cancel_where(in_the_way, out);
+            return Exit::Waits;
+        }
+        // Of what is left other exits may be taking a part, and commissions may have made the balance smaller.
+        let mut qty = left.min(against.saturating_sub(working.0));
+        if p.side == Side::Sell {
+            let available = self.account.get(def.venue, def.base).available();
+            qty = qty.min(num::rescale(i128::from(available), 8, def.qty_scale, Round::Down).unwrap_or(0).max(0));
+        }
+        for max in [def.qty_max, def.market_qty_max] {
+            qty = if max.0 > 0 { qty.min(max.0) } else { qty };
+        }
+        let qty = def.floor_to_lot(Qty(qty));
+        if qty.is_zero() {
+            return Exit::Blocked;
+        }
+        let order = PlaceOrder {
+            instrument: p.instrument,
+            symbol: def.symbol,
+            side: p.side,
+            kind: OrderType::Market,
+            tif: def.market_tif(),
+            qty,
+            reduce_only: true,
+            protect: Protect::Off,
+            ..PlaceOrder::default()
+        };
+        let source = Source { request: RequestId(0), strategy: p.strategy };
+        let id = self.next_order();
+        let mut scene = self.scene(&order, p.strategy);
+        (scene.scope, scene.trading) = (scope, trading);
+        match risk::gate(&scene, &order, id) {
+            Ok(verdict) => {
+                self.made += 1;
+                self.send(&verdict, &order, source, out);
+                if let Some(order) = self.orders.get_mut(id) {
+                    order.protects = true;
+                }
+                Exit::Sent(id)
+            }
+            Err(reason) => {
+                self.deny(&order, source, reason, out);
+                Exit::Blocked
+            }
+        }
+    }
+
+    /// The worst price that the gate takes an exit to reach.
+    fn exit_reach(&self, inst: &Inst, side: Side) -> Price {
+        let margin = i64::from(self.limits.market_order_margin_ppm);
+        let (px, sign, round) = match side {
+            Side::Sell => (inst.quote.bid_px, -1, Round::Down),
+            Side::Buy => (inst.quote.ask_px, 1, Round::Up),
+        };
+        num::mul_div(px.0, 1_000_000 + sign * margin, 1_000_000, round).map_or(px, Price)
+    }
+}
+
+/// What became of an exit.
+enum Exit {
+    Sent(OrderId),
+    /// It cannot be sent now.
+    Blocked,
+    /// One lives, was tried a moment ago, or something else goes first.
+    Waits,
+    TooSmall,
 }
 
 /// Stop and target of an entry at `px`, and the stop's trail.
-fn levels(
-    limits: &super::config::Limits,
-    side: Side,
-    px: Price,
-    stop: Guard,
-    target: Guard,
-    best: Price,
-) -> (Price, Price, u32) {
+fn levels(limits: &Limits, side: Side, px: Price, stop: Guard, target: Guard, best: Price) -> (Price, Price, u32) {
     // A stop lies on the losing side of the entry, rounded towards it.
     let away = |ppm: u32, wins: bool| {
         let up = wins == (side == Side::Sell);

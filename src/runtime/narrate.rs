@@ -107,6 +107,9 @@ pub fn alarm_words(kind: AlarmKind) -> &'static str {
         AlarmKind::NotProtected => {
             "too many entries are protected already: this one has no stop loss and no take profit"
         }
+        AlarmKind::ProtectionBlocked => {
+            "a stop loss or take profit was reached and its exit does not come about; it is tried every second: look at the denials, the venue and the position"
+        }
         AlarmKind::LossStreak => "too many losing orders in a row; only reducing orders pass",
         AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }

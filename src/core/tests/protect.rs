@@ -1,5 +1,6 @@
 //! Stop loss and take profit of what entries have filled.
 
+use super::gate::alarms;
 use super::*;
 use crate::core::command::{Guard, Protect};
 use crate::core::protect::Trigger;
@@ -123,4 +124,100 @@ fn protection_outlives_a_restart() {
     rig.quote(58_000);
     let effects = rig.wait(SECOND + MS);
     assert_eq!(exit(&effects).map(|o| o.qty), Some(Qty(QTY)), "{effects:?}");
+}
+
+#[test]
+fn a_sale_out_of_what_is_held_is_no_entry_but_one_that_says_so_is_bought_back() {
+    let mut rig = Rig::guarded();
+    let sold = rig.place(Side::Sell, QTY).unwrap();
+    rig.fill(sold, Side::Sell, QTY, 60_000);
+    assert_eq!((rig.protected(), sends(&rig.quote(70_000))), (0, 0));
+
+    let mut rig = Rig::guarded();
+    let protect = Protect::Set { stop: Guard::Trail(100), target: Guard::Away(50_000) };
+    let order = PlaceOrder { protect, ..Rig::order(Side::Sell, QTY) };
+    let entry = exit(&rig.command(Action::Place(order))).unwrap();
+    rig.fill(entry.order, Side::Sell, QTY, 60_000);
+    // One per cent above the best price, which is 59,000 by then.
+    for px in [59_000, 59_589] {
+        assert_eq!(exit(&rig.quote(px)), None, "{px}");
+    }
+    let bought = exit(&rig.quote(59_591)).unwrap();
+    assert_eq!((bought.side, bought.qty), (Side::Buy, Qty(QTY)));
+}
+
+#[test]
+fn what_an_exit_leaves_goes_out_again_and_what_is_too_small_is_told() {
+    let mut rig = Rig::guarded();
+    let entry = rig.buy(Protect::Default);
+    rig.fill(entry, Side::Buy, QTY, 60_000);
+    let first = exit(&rig.quote(58_000)).unwrap();
+    rig.fill(first.order, Side::Sell, QTY / 4, 58_000);
+    assert_eq!(sends(&rig.quote(57_000)), 0, "the rest is reserved until the exit has ended");
+    let second = exit(&rig.report(first.order, ExecType::Expired)).unwrap();
+    assert_eq!(second.qty, Qty(QTY / 4 * 3));
+    // All but a thousandth of a lot's worth of dollars.
+    rig.fill(second.order, Side::Sell, QTY / 4 * 3 - 2_000, 58_000);
+    let effects = rig.report(second.order, ExecType::Expired);
+    assert_eq!(sends(&effects), 0);
+    assert_eq!(alarms(&effects), [AlarmKind::NotFlattened]);
+    assert_eq!((rig.net(), rig.protected()), (2_000, 0));
+}
+
+#[test]
+fn our_own_order_that_an_exit_would_meet_goes_first() {
+    let mut rig = Rig::guarded();
+    let entry = rig.buy(Protect::Default);
+    rig.fill(entry, Side::Buy, QTY, 60_000);
+    let near = rig.limit(Side::Buy, QTY / 10, 57_990).unwrap();
+    let far = rig.limit(Side::Buy, QTY / 10, 50_000).unwrap();
+    for order in [near, far] {
+        rig.report(order, ExecType::New);
+    }
+    let effects = rig.quote(58_000);
+    assert_eq!(sends(&effects), 0, "{effects:?}");
+    let cancelled = |id| effects.iter().any(|e| matches!(e, EffectOf::Cancel(c) if c.order == id));
+    assert!(cancelled(near) && !cancelled(far), "{effects:?}");
+    assert_eq!(exit(&rig.report(near, ExecType::Canceled)).map(|o| o.qty), Some(Qty(QTY)));
+}
+
+#[test]
+fn an_exit_that_cannot_go_out_is_told_and_goes_out_when_it_can() {
+    let mut rig = Rig::guarded();
+    let entry = rig.buy(Protect::Default);
+    rig.fill(entry, Side::Buy, QTY, 60_000);
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Halted });
+    let mut told = alarms(&rig.quote(58_000));
+    for _ in 0..10 {
+        let effects = rig.wait(SECOND + MS);
+        assert_eq!(sends(&effects), 0, "halted: nothing is sent");
+        told.extend(alarms(&effects));
+    }
+    assert_eq!(told, [AlarmKind::ProtectionTriggered, AlarmKind::ProtectionBlocked]);
+    rig.command(Action::SetTradingState { scope: Scope::Account, state: TradingState::Reducing });
+    rig.quote(61_000);
+    let effects = rig.wait(SECOND + MS);
+    assert_eq!(exit(&effects).map(|o| o.qty), Some(Qty(QTY)), "what was reached stays reached: {effects:?}");
+    assert_eq!(sends(&rig.wait(SECOND + MS)), 0, "once");
+}
+
+#[test]
+fn a_stop_on_the_wrong_side_of_the_price_is_denied() {
+    let at = |px: i64| Guard::At(Price(px * E8));
+    for (side, stop, target, fine) in [
+        (Side::Buy, at(59_000), at(61_000), true),
+        (Side::Buy, at(60_500), Guard::Default, false),
+        (Side::Buy, Guard::Default, at(59_000), false),
+        (Side::Sell, at(61_000), at(59_000), true),
+        (Side::Sell, at(59_000), Guard::Default, false),
+    ] {
+        let mut rig = Rig::guarded();
+        let order = PlaceOrder { protect: Protect::Set { stop, target }, ..Rig::order(side, QTY) };
+        let effects = rig.command(Action::Place(order));
+        let denied = effects.iter().find_map(|e| match e {
+            EffectOf::Denied { reason, .. } => Some(reason.code()),
+            _ => None,
+        });
+        assert_eq!(denied, (!fine).then_some("TERMS_INVALID"), "{side:?} {stop:?} {target:?}");
+    }
 }

@@ -840,6 +840,7 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
         A::LossStreak,
         A::ProtectionTriggered,
         A::NotProtected,
+        A::ProtectionBlocked,
     ])
 }
 
