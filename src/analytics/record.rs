@@ -377,6 +377,7 @@ impl Recorder {
             | EffectOf::Accepted { .. }
             | EffectOf::Trading { .. }
             | EffectOf::Broken { .. }
+            | EffectOf::Sized { .. }
             | EffectOf::Reply { .. } => {}
         }
     }

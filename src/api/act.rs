@@ -6,8 +6,9 @@ use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields};
 use super::keys;
+use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
-use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
 use super::transition;
 use super::view::{Outcome, View};
@@ -92,11 +93,12 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         Wish::List(list) => (list.first, Action::PlaceList(list)),
     };
     let deadline = app.deadline();
-    let request = app.send(action, &why)?;
+    let request = once::send(app, app.once.as_ref(), action, &why)?;
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
-        return Err(denied(&reason, request, &order));
+        let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
+        return Err(denied(&reason, request, &order, sizing));
     }
     let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
     let settled = app.until(deadline, |view| find(view, id).filter(is_settled)).await;
@@ -122,10 +124,14 @@ pub(super) struct PlaceReply {
     /// The other orders of its list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     legs: Vec<OrderReply>,
+    /// How the quantity came to be, where it was left to the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizing: Option<SizingReply>,
 }
 
 pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order: &Order) -> PlaceReply {
     let all = view.core().orders();
+    let sizing = view.request(request).and_then(|outcome| outcome.sizing);
     let of_list = |o: &&Order| order.list != OrderId::FOREIGN && o.list == order.list && o.id != order.id;
     let mut legs: Vec<&Order> = all.live().chain(all.closed()).filter(of_list).collect();
     legs.sort_by_key(|o| o.id);
@@ -133,6 +139,7 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
         request_id: request.to_string(),
         settled,
         order: OrderReply::new(view, order),
+        sizing: sizing.map(|sizing| SizingReply::new(view, order.instrument, &sizing)),
         legs: legs.into_iter().map(|o| OrderReply::new(view, o)).collect(),
     }
 }
@@ -149,7 +156,12 @@ pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (S
     (text, order)
 }
 
-pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
+pub(super) fn denied(
+    reason: &DenyReason,
+    request: RequestId,
+    order: &PlaceOrder,
+    sizing: Option<SizingReply>,
+) -> Failure {
     let denial = DenialReply::new(reason);
     let details = json!({
         "rule": denial.code,
@@ -158,6 +170,7 @@ pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder
         "symbol": order.symbol.as_str(),
         "side": order.side.as_str(),
         "request_id": request.to_string(),
+        "sizing": sizing,
     });
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
 }
@@ -181,12 +194,15 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let request = app.send(Action::Validate(order), &why)?;
     let answered = |outcome: &Outcome| outcome.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
+        Some(Reply::WouldPass { notional }) => {
+            ok(json!({ "would_pass": true, "notional_usd": usd(notional), "sizing": sizing }))
+        }
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
-            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials }))
+            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials, "sizing": sizing }))
         }
     }
 }

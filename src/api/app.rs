@@ -5,6 +5,7 @@ use super::auth::{Access, Caller};
 use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
 use super::keys::KeyDesk;
+use super::once::{Keys, Once};
 use super::tail::SharedView;
 use super::transition::SharedJudge;
 use super::view::View;
@@ -17,7 +18,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -64,6 +65,7 @@ pub struct App {
     events_moved: watch::Sender<()>,
     pulse: Mutex<Pulse>,
     history: Option<OpenHistory>,
+    keys_sent: Mutex<Keys>,
 }
 
 /// How many listen.
@@ -129,6 +131,7 @@ impl App {
             events_moved: watch::Sender::new(()),
             pulse: Mutex::default(),
             history: None,
+            keys_sent: Mutex::default(),
         }
     }
 
@@ -227,15 +230,38 @@ impl App {
 
     /// Sends a command to the core. Its id is unique over all runs of the journal.
     pub fn command(&self, who: Text<24>, from: Text<40>, action: Action, why: &str) -> Result<RequestId, Failure> {
-        self.ready()?;
+        let request = self.next_request();
+        self.command_as(request, who, from, action, why)?;
+        Ok(request)
+    }
+
+    /// An id that no command of this journal has.
+    pub fn next_request(&self) -> RequestId {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let request = RequestId(u64::from(self.info.run) << 32 | number);
+        RequestId(u64::from(self.info.run) << 32 | number)
+    }
+
+    /// Sends a command under an id that was taken for it.
+    pub fn command_as(
+        &self,
+        request: RequestId,
+        who: Text<24>,
+        from: Text<40>,
+        action: Action,
+        why: &str,
+    ) -> Result<(), Failure> {
+        self.ready()?;
         let command = Command { request, who, from, why: Text::new(why), action };
         self.commands.try_send(Input::new(Body::Command(command))).map_err(|_| {
             let message = "the queue of commands is full or the engine is going down: nothing was sent, try again";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message)
-        })?;
-        Ok(request)
+        })
+    }
+
+    /// The keys of this process's requests, also those that the journal does not show yet.
+    pub fn keys_sent(&self) -> MutexGuard<'_, Keys> {
+        // What is behind it is changed in one step, so a panic of another holder did no harm.
+        self.keys_sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When a request that begins now must be answered.
@@ -262,11 +288,13 @@ impl App {
 pub struct Call<'a> {
     app: &'a App,
     pub caller: &'a Caller,
+    /// The request's key, where it has one.
+    pub once: Option<Once>,
 }
 
 impl<'a> Call<'a> {
     pub fn new(app: &'a App, caller: &'a Caller) -> Call<'a> {
-        Call { app, caller }
+        Call { app, caller, once: None }
     }
 
     pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {

@@ -11,6 +11,7 @@ use super::guard::guard;
 use super::health::{live, metrics, ready};
 use super::keys;
 use super::login;
+use super::once::Once;
 use super::query::Query;
 use super::show::show;
 use super::tail::{Records, Tail, Turn};
@@ -120,11 +121,11 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn handle(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, request: Request) -> Response<Body> {
-    let call = Call::new(&app, &caller);
+    let mut call = Call::new(&app, &caller);
     let uri = request.uri().clone();
     let answer = match *request.method() {
         Method::GET | Method::HEAD => query(&call, &uri).await,
-        Method::POST => post(&call, request).await,
+        Method::POST => post(&mut call, request).await,
         _ => {
             let message = "this path knows GET, to look, and POST, to act";
             Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message))
@@ -154,8 +155,10 @@ async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
     show(call, query)
 }
 
-async fn post(call: &Call<'_>, request: Request) -> Answer {
+async fn post(call: &mut Call<'_>, request: Request) -> Answer {
+    let headers = request.headers().clone();
     let body = json_body(call, request).await?;
+    call.once = Once::of(&headers, &body)?;
     act(call, &body).await
 }
 

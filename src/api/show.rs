@@ -7,6 +7,7 @@ use super::auth::role_to_look;
 use super::events::{EventId, read_filter};
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::risk_metrics::risk_metrics;
 use super::transition;
 use super::view::View;
 use crate::core::risk::RULES;
@@ -16,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 12] = [
+pub const ACTIONS: [&str; 13] = [
     "status",
     "portfolio",
     "positions",
@@ -29,6 +30,7 @@ pub const ACTIONS: [&str; 12] = [
     "equity",
     "candles",
     "credentials-status",
+    "risk-metrics",
 ];
 
 /// Answers a request's query.
@@ -58,6 +60,7 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
+        "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
         "candles" => candles(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),

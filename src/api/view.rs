@@ -5,11 +5,13 @@
 
 use super::curves::Curves;
 use super::events::{Item, Ring, items};
+use super::once::Keys;
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
@@ -71,6 +73,8 @@ pub struct Outcome {
     pub orders: Vec<OrderId>,
     /// Every rule that an order to be validated broke, in rank; whole once there is a reply.
     pub broken: Vec<DenyReason>,
+    /// How the quantity came to be, where it was left to the engine.
+    pub sizing: Option<Sizing>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -113,6 +117,7 @@ pub struct View {
     ways: Ways,
     stages: Stages,
     curves: Curves,
+    keys: Keys,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -141,6 +146,7 @@ impl View {
             ways: Ways::default(),
             stages: Stages::default(),
             curves: Curves::default(),
+            keys: Keys::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -150,8 +156,10 @@ impl View {
     pub fn apply(&mut self, event: &Event, decided_ns: Nanos, effects: impl Iterator<Item = RecordedEffect>) {
         self.scratch.clear();
         self.core.on_event(event, &mut self.scratch);
-        if let Body::Start { .. } = event.body {
-            self.on_start(event);
+        match &event.body {
+            Body::Start { .. } => self.on_start(event),
+            Body::Command(command) => self.keys.on_command(command),
+            _ => {}
         }
         self.ways.on_event(event, &mut self.stages);
         if event.seq < self.events_from {
@@ -187,6 +195,10 @@ impl View {
         &self.curves
     }
 
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     pub(super) fn events(&self) -> &Ring {
         &self.events
     }
@@ -199,10 +211,11 @@ impl View {
     fn on_start(&mut self, event: &Event) {
         self.run_start =
             RunStart { ts_ns: event.ts_ns, counters: *self.core.counters(), pnl: self.core.portfolio().totals.pnl() };
-        // Latency, equity and requests are those of a run.
+        // Latency, equity and requests are those of a run, but for requests that may be sent again in another.
         self.stages = Stages::default();
         self.ways = Ways::default();
-        self.requests.clear();
+        let keys = &self.keys;
+        self.requests.retain(|request, _| keys.holds(*request));
         self.alarms_total = 0;
         self.performance.equity_start = None;
         self.performance.drawdown_max = Usd::ZERO;
@@ -229,6 +242,11 @@ impl View {
                 );
                 if let Some(outcome) = self.outcome(request) {
                     outcome.denial = Some(reason);
+                }
+            }
+            EffectOf::Sized { request, sizing, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.sizing = Some(sizing);
                 }
             }
             EffectOf::Broken { request, reason } => {

@@ -120,6 +120,13 @@ impl Core {
 
     /// The verdict of every rule, nothing sent and nothing counted.
     fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
+        let sized;
+        let order = if order.auto_qty {
+            sized = self.sized(order, Source { request, strategy: StrategyId(0) }, out);
+            &sized
+        } else {
+            order
+        };
         let reply = match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
             Ok(verdict) => Reply::WouldPass { notional: verdict.notional },
             Err(_) => {

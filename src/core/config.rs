@@ -62,9 +62,6 @@ pub struct Limits {
     pub drawdown_halt_ppm: u32,
     /// After so many losing orders in a row only reducing orders pass.
     pub loss_streak_max: u32,
-    /// How far from an entry its stop loss and its take profit stand, where the order says nothing. 0: neither.
-    pub stop_loss_ppm: u32,
-    pub take_profit_ppm: u32,
     /// Sum of the exposure of the instruments at one venue, and of those that trade one asset, over all venues.
     pub exposure_venue_max: Usd,
     pub exposure_asset_max: Usd,
@@ -77,6 +74,19 @@ pub struct Limits {
     pub correlation_samples_min: u32,
     pub correlation_sample_ns: Nanos,
     pub hours: HoursRule,
+    /// How far from an entry its stop and its target stand when it names none (0: it has none); and the part of the equity that a trade
+    /// may lose at its stop.
+    pub stop_loss_ppm: u32,
+    pub take_profit_ppm: u32,
+    pub risk_per_trade_ppm: u32,
+    /// Quantities that the core works out are made smaller for instruments that move more than this in a day. 0: no.
+    pub sizing_volatility_ppm: u32,
+    /// What an instrument is taken to move in a day (one standard deviation) until its samples say.
+    pub volatility_assumed_ppm: u32,
+    /// Value at risk (99 %, a day) that is all of its part of the risk score; and the score above which nothing grows.
+    pub value_at_risk_max: Usd,
+    /// 100 and above: never.
+    pub risk_score_max: u32,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -109,8 +119,6 @@ wire_struct!(Limits {
     drawdown_reduce_ppm,
     drawdown_halt_ppm,
     loss_streak_max,
-    stop_loss_ppm,
-    take_profit_ppm,
     exposure_venue_max,
     exposure_asset_max,
     correlated_exposure_max,
@@ -119,6 +127,13 @@ wire_struct!(Limits {
     correlation_samples_min,
     correlation_sample_ns,
     hours,
+    stop_loss_ppm,
+    take_profit_ppm,
+    risk_per_trade_ppm,
+    sizing_volatility_ppm,
+    volatility_assumed_ppm,
+    value_at_risk_max,
+    risk_score_max,
 });
 
 /// Hours in which instruments that keep them are traded, as configured. The core holds only the sessions that are
@@ -169,8 +184,6 @@ impl Limits {
         drawdown_reduce_ppm: u32::MAX,
         drawdown_halt_ppm: u32::MAX,
         loss_streak_max: u32::MAX,
-        stop_loss_ppm: 0,
-        take_profit_ppm: 0,
         exposure_venue_max: Usd(i64::MAX),
         exposure_asset_max: Usd(i64::MAX),
         correlated_exposure_max: Usd(i64::MAX),
@@ -185,6 +198,13 @@ impl Limits {
             extended_end_min: 24 * 60,
             zone: Text::EMPTY,
         },
+        stop_loss_ppm: 0,
+        take_profit_ppm: 0,
+        risk_per_trade_ppm: 1_000_000,
+        sizing_volatility_ppm: 0,
+        volatility_assumed_ppm: 0,
+        value_at_risk_max: Usd(i64::MAX),
+        risk_score_max: u32::MAX,
     };
 }
 

@@ -2,6 +2,7 @@
 
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
+use crate::core::sizing::Sizing;
 use crate::core::standing::{Change, Moved, StepRefusal};
 use crate::domain::{
     ExecId, InstrumentId, ListKind, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, ReplaceMode, RequestId, Side,
@@ -204,6 +205,13 @@ pub enum EffectOf<P> {
         request: RequestId,
         reason: DenyReason,
     },
+    /// A quantity that the core worked out, before the order takes the gate.
+    Sized {
+        request: RequestId,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        sizing: Sizing,
+    },
     Accepted {
         request: RequestId,
         order: OrderId,
@@ -266,6 +274,7 @@ wire_enum!(RecordedEffect {
     14 => Moved(moved), 15 => StepRefused { request, change, refusal },
     16 => PlaceList { kind, first, second, third }, 17 => Replace { cancel, mode, new },
     18 => Amend { order, qty },
+    19 => Sized { request, strategy, instrument, sizing },
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -298,6 +307,9 @@ impl Effect {
                 EffectOf::Denied { request, strategy, instrument, side, qty, px, reason }
             }
             EffectOf::Broken { request, reason } => EffectOf::Broken { request, reason },
+            EffectOf::Sized { request, strategy, instrument, sizing } => {
+                EffectOf::Sized { request, strategy, instrument, sizing }
+            }
             EffectOf::Accepted { request, order } => EffectOf::Accepted { request, order },
             EffectOf::Order(x) => EffectOf::Order(x),
             EffectOf::Fill(x) => EffectOf::Fill(x),

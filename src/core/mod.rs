@@ -22,6 +22,7 @@ pub mod portfolio;
 pub mod positions;
 pub mod protect;
 pub mod risk;
+pub mod sizing;
 pub mod standing;
 pub mod strategy;
 pub mod table;
@@ -362,6 +363,13 @@ impl Core {
     /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
     fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
         let id = self.next_order();
+        let sized;
+        let order = if order.auto_qty {
+            sized = self.sized(order, source, out);
+            &sized
+        } else {
+            order
+        };
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
@@ -424,6 +432,7 @@ impl Core {
             portfolio: &self.portfolio,
             totals: self.portfolio.totals_of(on_live),
             hours: &self.hours,
+            losses: &self.losses,
             open_orders: self.orders.live_count(),
             strategy,
             desk,

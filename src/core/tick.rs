@@ -17,7 +17,7 @@ impl Core {
     pub(super) fn on_tick(&mut self, out: &mut Outbox) {
         self.turn_day();
         if self.correlation.on_tick(self.now, &self.limits, self.portfolio.defined()) {
-            self.portfolio.regroup(&self.correlation);
+            self.portfolio.regroup(&self.correlation, self.limits.volatility_assumed_ppm);
         }
         self.chase_answers(out);
         self.go_on_closing(out);

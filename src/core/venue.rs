@@ -59,8 +59,9 @@ impl Core {
         if self.limits.hours != limits.hours {
             self.hours.forget_configured();
         }
-        if self.correlation.configure(limits) {
-            self.portfolio.regroup(&self.correlation);
+        let assumed = limits.volatility_assumed_ppm;
+        if self.correlation.configure(limits) || self.limits.volatility_assumed_ppm != assumed {
+            self.portfolio.regroup(&self.correlation, assumed);
         }
         self.limits = *limits;
         self.limits_set = true;

@@ -50,8 +50,8 @@ class Venue:
 class Steps:
     """The steps of one client. A step is a function, plain or `async`, that raises where it fails."""
 
-    def __init__(self):
-        self.venue = Venue(json.loads(sys.argv[1]))
+    def __init__(self, venue=Venue):
+        self.venue = venue(json.loads(sys.argv[1]))
         self._steps = []
         self._at_end = []
 

@@ -12,6 +12,7 @@ use crate::core::risk::{
     Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, NoShort, Permit, SESSIONS, Session, TermFault,
     Unevaluable,
 };
+use crate::core::sizing::{SizedBy, Sizing};
 use crate::core::standing::{
     Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
     StepRefusal, TABLE,
@@ -147,7 +148,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 16], [u32; 16], [u16; 4])>(), text()).prop_map(
+    (usd(), usd(), any::<u64>(), usd(), usd(), any::<([i64; 17], [u32; 22], [u16; 4])>(), text()).prop_map(
         |(order, position, leverage_max_ppm, balance, loss, (ns, n, hm), zone)| Limits {
             order_notional_max: order,
             position_notional_max: position,
@@ -179,8 +180,6 @@ fn limits() -> impl Strategy<Value = Limits> {
             drawdown_reduce_ppm: n[10],
             drawdown_halt_ppm: n[11],
             loss_streak_max: n[12],
-            stop_loss_ppm: n[0],
-            take_profit_ppm: n[1],
             exposure_venue_max: Usd(ns[12]),
             exposure_asset_max: Usd(ns[13]),
             correlated_exposure_max: Usd(ns[14]),
@@ -195,6 +194,13 @@ fn limits() -> impl Strategy<Value = Limits> {
                 extended_end_min: hm[3],
                 zone,
             },
+            stop_loss_ppm: n[16],
+            take_profit_ppm: n[17],
+            risk_per_trade_ppm: n[18],
+            sizing_volatility_ppm: n[19],
+            volatility_assumed_ppm: n[20],
+            value_at_risk_max: Usd(ns[16]),
+            risk_score_max: n[21],
         },
     )
 }
@@ -770,6 +776,11 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             max,
             known
         }),
+        (any::<(u32, u32)>(), usd()).prop_map(|((score, max), value_at_risk)| D::RiskScoreAboveMax {
+            score,
+            max,
+            value_at_risk
+        }),
         Just(D::NotReducing),
         state().prop_map(|state| D::NotLive { state }),
         ability().prop_map(|what| D::OrderTypeUnsupported { what }),
@@ -844,6 +855,13 @@ fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
     ])
 }
 
+fn sizing() -> impl Strategy<Value = Sizing> {
+    let by = prop::sample::select(SizedBy::ALL.to_vec());
+    (usd(), usd(), px(), any::<[u32; 3]>(), qty(), by, qty()).prop_map(|(equity, risk, px, n, wanted, by, qty)| {
+        Sizing { equity, risk, px, stop_ppm: n[0], moves_ppm: n[1], scale_ppm: n[2], wanted, by, qty }
+    })
+}
+
 /// An effect of any kind, orders included.
 pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> {
     use EffectOf as E;
@@ -875,6 +893,10 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             }
         ),
         (any::<u64>(), deny_reason()).prop_map(|(request, reason)| E::Broken { request: RequestId(request), reason }),
+        (any::<(u64, u8)>(), instrument_id(), sizing()).prop_map(|(n, instrument, sizing)| {
+            let (request, strategy) = (RequestId(n.0), StrategyId(n.1));
+            E::Sized { request, strategy, instrument, sizing }
+        }),
         (any::<u64>(), order_id()).prop_map(|(request, order)| E::Accepted { request: RequestId(request), order }),
         order_update().prop_map(E::Order),
         (order_id(), any::<u8>(), instrument_id(), side(), (qty(), qty()), px(), exec_id(), (usd(), usd())).prop_map(

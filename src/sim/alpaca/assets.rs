@@ -45,7 +45,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// An equity whose shares can be had in every way.
+    /// An equity whose shares can be had in every way. Its price is at least a thousand ticks: the model goes no lower.
     pub fn equity(id: &str, symbol: &str, name: &str, exchange: &'static str, px: i64, touch: i64) -> Asset {
         Asset {
             id: id.into(),
@@ -70,6 +70,8 @@ impl Asset {
                 base: symbol.into(),
                 quote: "USD".into(),
                 tick: if px < ONE { ONE / 10_000 } else { ONE / 100 },
+                px_min: ONE / 10_000,
+                px_max: px.saturating_mul(100),
                 lot: 100 * ONE,
                 px_start: px,
                 volatility: 0.9e-4,
@@ -108,6 +110,8 @@ impl Asset {
                 base: base.into(),
                 quote: "USD".into(),
                 tick,
+                px_min: tick,
+                px_max: px.saturating_mul(100),
                 lot: (ONE / 100_000).max(least),
                 px_start: px,
                 touch_qty: (i128::from(40_000 * ONE) * i128::from(ONE) / i128::from(px)) as i64,
@@ -248,7 +252,7 @@ pub fn defaults() -> Vec<Asset> {
                 "HTBX",
                 "Hard To Borrow Holdings Inc.",
                 "NYSE",
-                cents(815),
+                cents(2_815),
                 800,
             )
         },

@@ -1,6 +1,8 @@
 //! Who may ask, how often, and what becomes of a connection: authentication, the budget, the faults of requests, and
 //! the upgrades to WebSocket.
 
+use super::data::{DataSession, Feed};
+use super::data_rest;
 use super::errors::ApiError;
 use super::hub::Role;
 use super::limits::Budget;
@@ -32,8 +34,9 @@ pub struct Door {
     /// `(key, secret, account)`.
     keys: Vec<(String, String, usize)>,
     per_minute: u32,
-    /// By account: trading.
+    /// By account: trading, and market data; one more for those without a key.
     budgets: Vec<Budget>,
+    data_budgets: Vec<Budget>,
     /// Everybody is refused until then.
     throttled_until: Nanos,
 }
@@ -41,7 +44,8 @@ pub struct Door {
 impl Door {
     pub fn new(keys: Vec<(String, String, usize)>, per_minute: u32) -> Door {
         let budgets = vec![Budget::default(); keys.len()];
-        Door { keys, per_minute, budgets, throttled_until: 0 }
+        let data_budgets = vec![Budget::default(); keys.len() + 1];
+        Door { keys, per_minute, budgets, data_budgets, throttled_until: 0 }
     }
 
     /// The account of a key and its secret.
@@ -59,7 +63,7 @@ impl Door {
     }
 
     /// The two headers, or HTTP Basic with the key as user.
-    fn authenticate(&self, request: &Request) -> Option<usize> {
+    pub fn authenticate(&self, request: &Request) -> Option<usize> {
         if let (Some(key), Some(secret)) = (request.header("apca-api-key-id"), request.header("apca-api-secret-key")) {
             return self.find(key, secret);
         }
@@ -73,22 +77,35 @@ impl Door {
     pub fn handle(
         &mut self,
         venue: &mut Venue,
-        tape: &mut Tape,
+        tape: &Tape,
         faults: &mut Faults,
         request: &Request,
         out: &mut Vec<u8>,
         now: Nanos,
     ) -> After {
         if request.header_has("upgrade", "websocket") {
-            return self.upgrade(request, out);
+            return self.upgrade(request, out, now);
         }
-        let _ = &tape;
         let keep_alive = request.keep_alive;
         let refuse = |out: &mut Vec<u8>, error: &ApiError, headers: &[(String, String)]| {
             http::respond(out, error.status, JSON, headers, &error.body(), keep_alive);
             After::Answered { keep_alive }
         };
-        let Some(account) = self.authenticate(request) else {
+        let account = self.authenticate(request);
+        if data_rest::is_data(request) && (account.is_some() || !data_rest::needs_key(request)) {
+            let at = account.unwrap_or(self.keys.len());
+            let within = self.data_budgets[at].take(self.per_minute, now);
+            let headers = self.data_budgets[at].headers(self.per_minute);
+            if !within || now < self.throttled_until {
+                return refuse(out, &ApiError::throttled(), &headers);
+            }
+            match data_rest::answer(venue, tape, request) {
+                Ok((status, body)) => http::respond(out, status, JSON, &headers, &body, keep_alive),
+                Err(error) => return refuse(out, &error, &headers),
+            }
+            return After::Answered { keep_alive };
+        }
+        let Some(account) = account else {
             let headers = [("WWW-Authenticate".to_owned(), "Bearer, Basic".to_owned())];
             return refuse(out, &ApiError::unauthorized(), &headers);
         };
@@ -124,7 +141,7 @@ impl Door {
     }
 
     /// Answers a WebSocket handshake.
-    fn upgrade(&mut self, request: &Request, out: &mut Vec<u8>) -> After {
+    fn upgrade(&mut self, request: &Request, out: &mut Vec<u8>, now: Nanos) -> After {
         let refuse = |out: &mut Vec<u8>, error: &ApiError| {
             http::respond(out, error.status, JSON, &[], &error.body(), false);
             After::Answered { keep_alive: false }
@@ -133,8 +150,12 @@ impl Door {
         else {
             return refuse(out, &ApiError::new(400, 40_010_000, "not a WebSocket handshake of version 13"));
         };
-        let role = match request.path.trim_end_matches('/') {
-            "/stream" => Role::Trades(TradeSession::default()),
+        let role = match (request.path.trim_end_matches('/'), Feed::of(&request.path)) {
+            ("/stream", _) => Role::Trades(TradeSession::default()),
+            (_, Some(feed)) => {
+                let msgpack = request.header("content-type").is_some_and(|kind| kind.contains("msgpack"));
+                Role::Data(DataSession::new(feed, msgpack, now))
+            }
             _ => return refuse(out, &ApiError::not_found("endpoint not found")),
         };
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());

@@ -2,8 +2,9 @@
 //!
 //! Nothing waits for a slow client: it is closed once its backlog is above the bound.
 
+use super::data::{DataSession, Feed, Said};
 use super::stream::{Reply, TradeSession};
-use super::tape::Tape;
+use super::tape::{Shown, Tape};
 use super::venue::{Update, Venue};
 use crate::domain::Nanos;
 use crate::sim::conn::Conn;
@@ -16,6 +17,7 @@ const HELD_MAX: usize = 100_000;
 pub enum Role {
     Http,
     Trades(TradeSession),
+    Data(DataSession),
 }
 
 pub struct Slot {
@@ -65,9 +67,44 @@ impl Hub {
     /// Ends a command: what it changed is told.
     pub fn settle(&mut self, venue: &mut Venue, tape: &mut Tape) {
         venue.changes = Default::default();
-        tape.shown.clear();
+        let shown = std::mem::take(&mut tape.shown);
+        if !shown.is_empty() && !self.faults.market_frozen {
+            self.publish(venue, &shown);
+        }
         for update in std::mem::take(&mut venue.updates) {
             self.tell(venue, &update);
+        }
+    }
+
+    /// What the market has shown goes to every session that asked for it.
+    fn publish(&mut self, venue: &Venue, shown: &[Shown]) {
+        for Slot { conn, role } in self.slots.iter_mut().flatten() {
+            if let Role::Data(session) = role
+                && let Some(frame) = session.news(venue, shown)
+            {
+                send_data(conn, session.msgpack, &frame);
+            }
+        }
+    }
+
+    /// Whether another connection of the account is on the same feed.
+    pub fn has_data(&self, account: usize, feed: Feed, but: usize) -> bool {
+        self.slots.iter().enumerate().any(|(at, slot)| match slot {
+            Some(Slot { conn, role: Role::Data(session) }) => {
+                at != but && conn.open() && session.account == Some(account) && session.feed == feed
+            }
+            _ => false,
+        })
+    }
+
+    /// What a data session has to say.
+    pub fn say(&mut self, slot: usize, said: Said, now: Nanos) {
+        let Some(Slot { conn, role: Role::Data(session) }) = &mut self.slots[slot] else { return };
+        for frame in &said.frames {
+            send_data(conn, session.msgpack, frame);
+        }
+        if said.close {
+            conn.close_ws(now, 1000, "");
         }
     }
 
@@ -153,4 +190,8 @@ fn send(slots: &mut [Option<Slot>], slot: usize, conn: u64, frame: &[u8], binary
     {
         if binary { slot.conn.send_binary(&[frame]) } else { slot.conn.send_text(&[frame]) }
     }
+}
+
+fn send_data(conn: &mut Conn, binary: bool, frame: &[u8]) {
+    if binary { conn.send_binary(&[frame]) } else { conn.send_text(&[frame]) }
 }

@@ -97,6 +97,11 @@ impl Market {
 fn apply(venue: &mut Venue, tape: &mut Tape, asset: usize, op: MarketOp) {
     match op {
         MarketOp::Set { side, px, qty } => {
+            // Depth that the model adds behind a thin book may lie beyond a touch that has just moved: it is left out.
+            let other = venue.markets[asset].liquidity.book.best(side.opposite());
+            if qty > 0 && other.is_some_and(|(other, _)| side.reaches(px, other)) {
+                return;
+            }
             venue.markets[asset].liquidity.set(side, px, qty);
             tape.level(asset, side, px, qty);
         }

@@ -3,8 +3,9 @@
 //!
 //! `venue` keeps assets, accounts and orders; `ask` and `checks` say what is taken, `place` and `life` what becomes of it;
 //! `calendar` has the exchange's days and the clock that can be set; `market` joins the market model, `tape` keeps what it
-//! has shown. `rest`, `show` and `history` are the trading routes, `stream` the account's events, `door` decides who may
-//! ask, `hub` sends.
+//! has shown. `rest`, `show` and `history` are the trading routes, `stream` the account's events; `data_rest` and `data`
+//! are the market's, in the records of `record` and the form of `msgpack`. `door` decides who may ask, `hub` sends;
+//! `state` remembers across a kill.
 //!
 //! Two clocks: delays, pings and limits run on the process's time; everything that the venue says is in its own, which
 //! can be set and run faster.
@@ -15,6 +16,8 @@ mod assets;
 mod body;
 mod calendar;
 mod checks;
+mod data;
+mod data_rest;
 mod door;
 mod errors;
 mod history;
@@ -22,12 +25,15 @@ mod hub;
 mod life;
 mod limits;
 mod market;
+mod msgpack;
 mod number;
 mod orders;
 mod place;
 mod query;
+mod record;
 mod rest;
 mod show;
+mod state;
 mod stream;
 mod tape;
 mod venue;
@@ -52,12 +58,15 @@ use crate::net::{Listener, Network};
 use crate::telemetry::Clock;
 use account::Account;
 use calendar::{Calendar, VenueClock};
+use data::{DataSession, Said};
 use door::{After, Door};
 use hub::{Hub, Role, Slot};
 use market::Market;
 use number::MONEY;
+use state::StateLog;
 use std::collections::BTreeMap;
-use tape::Tape;
+use std::path::PathBuf;
+use tape::{Shown, Tape};
 use venue::Venue;
 
 /// An HTTP connection without a request for this long is closed.
@@ -107,6 +116,8 @@ pub struct AlpacaConfig {
     pub backlog_max: usize,
     /// Where the control port listens; without it there is none.
     pub control: Option<String>,
+    /// The accounts and orders, that survive a restart; without it each start begins anew.
+    pub state_file: Option<PathBuf>,
 }
 
 impl AlpacaConfig {
@@ -126,6 +137,7 @@ impl AlpacaConfig {
             connections_max: 256,
             backlog_max: 8 << 20,
             control: None,
+            state_file: None,
         }
     }
 }
@@ -164,6 +176,9 @@ pub struct AlpacaSim {
     minute: Nanos,
     /// By how much the control port has put the clock wrong.
     clock_offset: Nanos,
+    /// Whether this minute's late trades have been told.
+    told_late: bool,
+    state: Option<StateLog>,
 }
 
 impl AlpacaSim {
@@ -183,6 +198,12 @@ impl AlpacaSim {
         for account in &config.accounts {
             keys.push((account.key.clone(), account.secret.clone(), open_account(&mut venue, account)?));
         }
+        let (mut state, mut left_at) = (None, None);
+        if let Some(path) = &config.state_file {
+            let names = keys.iter().map(|(key, _, _)| key.clone()).collect();
+            let (log, restored) = StateLog::open(path, names, config.seed, &mut venue)?;
+            (state, left_at) = (Some(log), restored.at);
+        }
         let market = Market::new(&mut venue, config.volatility, config.seed, now);
         let mut tape = Tape::new(&venue.assets, (now / 1_000_000).max(1) as u64);
         for asset in 0..venue.assets.len() {
@@ -199,7 +220,9 @@ impl AlpacaSim {
         tracing::info!(addr = %listener.local_addr(), assets = venue.assets.len(), "the simulated Alpaca listens");
         let hub = Hub::new(Faults::new(config.seed), config.backlog_max, config.binary_updates);
         let door = Door::new(keys, config.requests_per_minute);
-        let (seen, scratch) = (venue.now, vec![0; 16 * 1024]);
+        // What the trading days did meanwhile happens at the first turn.
+        let seen = left_at.filter(|at| *at < venue.now && config.clock.at.is_none()).unwrap_or(venue.now);
+        let scratch = vec![0; 16 * 1024];
         let next_boundary = venue.calendar.next_boundary(seen);
         let mut sim = AlpacaSim {
             config,
@@ -218,6 +241,8 @@ impl AlpacaSim {
             next_boundary,
             minute: 0,
             clock_offset: 0,
+            told_late: false,
+            state,
         };
         sim.tape.shown.clear();
         Ok(sim)
@@ -312,10 +337,25 @@ impl AlpacaSim {
         self.venue.phase = self.venue.calendar.phase(to);
         self.venue.today = self.venue.calendar.date_of(to);
         let minute = to.div_euclid(MINUTE_NS);
+        if minute == self.minute && !self.told_late && to.rem_euclid(MINUTE_NS) >= MINUTE_NS / 2 {
+            self.told_late = true;
+            for asset in 0..self.venue.assets.len() {
+                // One minute in five has a trade that is reported late.
+                if self.venue.rng.u32(..5) == 0 {
+                    self.tape.late(asset);
+                }
+            }
+        }
         if minute != self.minute {
+            self.told_late = false;
             self.minute = minute;
             self.venue.expire();
             self.tape.advance(to);
+            for asset in (0..self.venue.assets.len()).filter(|at| !self.venue.assets[*at].is_crypto()) {
+                if self.venue.phase == calendar::Phase::Core {
+                    self.tape.band(asset, to);
+                }
+            }
             for account in 0..self.venue.accounts.len() {
                 let equity = self.venue.value(account).equity();
                 self.venue.accounts[account].note_equity(minute * MINUTE_NS, equity, false);
@@ -325,6 +365,9 @@ impl AlpacaSim {
 
     /// Tells what a command has changed.
     fn settle(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.append(&self.venue, &self.venue.changes);
+        }
         self.hub.settle(&mut self.venue, &mut self.tape);
     }
 
@@ -350,7 +393,7 @@ impl AlpacaSim {
     }
 
     /// Orders of the control port that only this venue has: `POST /time {"now": RFC 3339, "speed": 60}`,
-    /// `POST /market {"symbol", "bid", "ask", "size", "trade", "halted"}`, `POST /reject {"next": n}`.
+    /// `POST /market {"symbol", "bid", "ask", "size", "trade", "halted", "correct", "bust"}`, `POST /reject {"next": n}`.
     fn own_order(&mut self, request: &http::Request) -> Option<Result<(), String>> {
         let body = || {
             serde_json::from_slice::<serde_json::Value>(&request.body).map_err(|_| "the body must be JSON".to_owned())
@@ -404,6 +447,16 @@ impl AlpacaSim {
         if let Some(halted) = body.get("halted") {
             let halted = halted.as_bool().ok_or("\"halted\" must be true or false")?;
             self.venue.markets[asset].halted = halted;
+            self.tape.shown.push(Shown::Status { asset, halted, at: self.venue.now });
+        }
+        // The last trade is told anew at another price, or taken back.
+        let amended = match (amount("correct")?, body["bust"] == true) {
+            (Some(px), _) => self.tape.amend_last(asset, Some(px), self.venue.now),
+            (None, true) => self.tape.amend_last(asset, None, self.venue.now),
+            (None, false) => true,
+        };
+        if !amended {
+            return Err(format!("{symbol} has not traded"));
         }
         let size = amount("size")?.unwrap_or(1_000 * number::ONE);
         Market::script(&mut self.venue, &mut self.tape, asset, quote, size, amount("trade")?);
@@ -431,6 +484,7 @@ impl AlpacaSim {
                 let meant = |role: &Role| match role {
                     Role::Http => false,
                     Role::Trades(_) => which == Which::Api,
+                    Role::Data(_) => which == Which::Streams,
                 };
                 self.hub.slots.iter_mut().flatten().filter(|s| meant(&s.role)).for_each(|s| s.conn.reset());
             }
@@ -512,7 +566,7 @@ impl AlpacaSim {
                 let before = conn.backlog() as u64;
                 let mut out = std::mem::take(conn.out());
                 let after =
-                    self.door.handle(&mut self.venue, &mut self.tape, &mut self.hub.faults, &request, &mut out, now);
+                    self.door.handle(&mut self.venue, &self.tape, &mut self.hub.faults, &request, &mut out, now);
                 *conn.out() = out;
                 match after {
                     After::Answered { keep_alive: true } => {}
@@ -522,6 +576,8 @@ impl AlpacaSim {
                     After::Upgraded(new_role) => {
                         conn.upgrade(now);
                         *role = new_role;
+                        let account = self.door.authenticate(&request);
+                        self.welcome(slot, account, now);
                     }
                 }
             }
@@ -533,7 +589,53 @@ impl AlpacaSim {
                 let reply = session.on_message(&bytes, |key, secret| self.door.find(key, secret));
                 self.hub.answer_trades(slot, reply, now);
             }
+            (Message::Text(text), Role::Data(_)) => self.on_data(slot, text.as_bytes(), now),
+            (Message::Binary(bytes), Role::Data(_)) => self.on_data(slot, &bytes, now),
             (Message::Control | Message::Text(_) | Message::Binary(_), _) => {}
+        }
+    }
+
+    /// A data stream greets, and takes the key of the handshake where there is one.
+    fn welcome(&mut self, slot: usize, account: Option<usize>, now: Nanos) {
+        let Some(Slot { role: Role::Data(session), .. }) = &self.hub.slots[slot] else { return };
+        let greeting = Said { frames: vec![session.welcome()], close: false };
+        self.hub.say(slot, greeting, now);
+        if account.is_some() {
+            self.admit(slot, account, now);
+        }
+    }
+
+    fn admit(&mut self, slot: usize, account: Option<usize>, now: Nanos) {
+        let Some(Slot { role: Role::Data(session), .. }) = &self.hub.slots[slot] else { return };
+        let taken = account.is_some_and(|account| self.hub.has_data(account, session.feed, slot));
+        let Some(Slot { role: Role::Data(session), .. }) = &mut self.hub.slots[slot] else { return };
+        let said = session.admit(account, taken);
+        self.hub.say(slot, said, now);
+    }
+
+    fn on_data(&mut self, slot: usize, bytes: &[u8], now: Nanos) {
+        let Some(Slot { role: Role::Data(session), .. }) = &mut self.hub.slots[slot] else { return };
+        let message = session.read(bytes);
+        let credentials = message.as_ref().and_then(DataSession::credentials);
+        match credentials.filter(|_| session.account.is_none()) {
+            Some((key, secret)) => self.admit(slot, self.door.find(&key, &secret), now),
+            None => {
+                let said = session.on_message(message.as_ref(), &self.venue);
+                self.hub.say(slot, said, now);
+            }
+        }
+    }
+
+    /// Data sessions that have not said who they are in time.
+    fn close_strangers(&mut self, now: Nanos) {
+        for slot in 0..self.hub.slots.len() {
+            let late = match &self.hub.slots[slot] {
+                Some(Slot { conn, role: Role::Data(session) }) if conn.open() => session.late(now),
+                _ => None,
+            };
+            if let Some(said) = late {
+                self.hub.say(slot, said, now);
+            }
         }
     }
 
@@ -590,6 +692,7 @@ impl Agent for AlpacaSim {
         work += self.hub.release_due();
         work += self.market.turn(&mut self.venue, &mut self.tape, now);
         self.settle();
+        self.close_strangers(now);
         work + self.tend(now)
     }
 }

@@ -1,7 +1,7 @@
 //! What the market has shown: last quotes and trades, and the bars that are made of the trades.
 
 use super::assets::Asset;
-use super::number;
+use super::number::{self, ONE};
 use super::orders::Side;
 use super::venue::Venue;
 use crate::domain::Nanos;
@@ -64,6 +64,21 @@ impl Bar {
         self.trades += 1;
         self.value += number::notional(print.px, print.qty);
     }
+
+    /// The average price by volume.
+    pub fn average(&self) -> i64 {
+        if self.volume == 0 { self.close } else { (self.value / i128::from(self.volume)) as i64 }
+    }
+
+    /// This bar and a later one as one.
+    pub fn join(&mut self, later: &Bar) {
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume = self.volume.saturating_add(later.volume);
+        self.trades += later.trades;
+        self.value += later.value;
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -91,7 +106,63 @@ pub enum Shown {
         qty: i64,
     },
     Bar(usize, Bar),
+    /// The minute before, where late trades changed it.
+    Updated(usize, Bar),
     Daily(usize, Bar),
+    /// A halt, or its end.
+    Status {
+        asset: usize,
+        halted: bool,
+        at: Nanos,
+    },
+    /// Between which prices an equity may trade.
+    Band {
+        asset: usize,
+        low: i64,
+        high: i64,
+        at: Nanos,
+    },
+    /// A trade that is reported anew at another price, under a new id.
+    Correction {
+        asset: usize,
+        trade: Trade,
+        px: i64,
+        id: u64,
+        at: Nanos,
+    },
+    /// A trade that is taken back.
+    Bust {
+        asset: usize,
+        trade: Trade,
+        at: Nanos,
+    },
+}
+
+impl Shown {
+    pub fn asset(&self) -> usize {
+        match self {
+            Shown::Quote(asset, _) | Shown::Trade(asset, _) => *asset,
+            Shown::Bar(asset, _) | Shown::Updated(asset, _) | Shown::Daily(asset, _) => *asset,
+            Shown::Level { asset, .. } | Shown::Status { asset, .. } | Shown::Band { asset, .. } => *asset,
+            Shown::Correction { asset, .. } | Shown::Bust { asset, .. } => *asset,
+        }
+    }
+
+    /// The type of its message, and the channel on which it goes out.
+    pub fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Shown::Quote(..) => ("q", "quotes"),
+            Shown::Trade(..) => ("t", "trades"),
+            Shown::Level { .. } => ("o", "orderbooks"),
+            Shown::Bar(..) => ("b", "bars"),
+            Shown::Updated(..) => ("u", "updatedBars"),
+            Shown::Daily(..) => ("d", "dailyBars"),
+            Shown::Status { .. } => ("s", "statuses"),
+            Shown::Band { .. } => ("l", "lulds"),
+            Shown::Correction { .. } => ("c", "corrections"),
+            Shown::Bust { .. } => ("x", "cancelErrors"),
+        }
+    }
 }
 
 pub struct Tape {
@@ -162,10 +233,51 @@ impl Tape {
         let tape = &mut self.assets[asset];
         // A clock that was set back ends the minute too.
         let Some(done) = tape.minute.take_if(|bar| bar.at != minute) else { return };
+        while tape.bars.back().is_some_and(|bar| bar.at >= done.at) {
+            tape.bars.pop_back();
+        }
         keep(&mut tape.bars, done, BARS_MAX);
         let day = tape.day;
         self.shown.push(Shown::Bar(asset, done));
         self.shown.extend(day.map(|day| Shown::Daily(asset, day)));
+    }
+
+    /// A trade of the minute before is reported late, at its last price: its bar changes and is told once more.
+    pub fn late(&mut self, asset: usize) {
+        let tape = &mut self.assets[asset];
+        if let (Some(bar), Some(trade)) = (tape.bars.back_mut(), tape.trades.back()) {
+            bar.add(&Print { px: bar.close, ..trade.print });
+            let bar = *bar;
+            self.shown.push(Shown::Updated(asset, bar));
+        }
+    }
+
+    /// The last trade is taken back, or told anew at another price.
+    pub fn amend_last(&mut self, asset: usize, px: Option<i64>, at: Nanos) -> bool {
+        let id = self.next_trade;
+        let Some(trade) = self.assets[asset].trades.back_mut() else { return false };
+        let old = *trade;
+        match px {
+            Some(px) => {
+                self.next_trade += 1;
+                (trade.id, trade.print.px) = (id, px);
+                self.shown.push(Shown::Correction { asset, trade: old, px, id, at });
+            }
+            None => {
+                self.assets[asset].trades.pop_back();
+                self.shown.push(Shown::Bust { asset, trade: old, at });
+            }
+        }
+        true
+    }
+
+    /// An equity's band: five per cent on both sides of its last minute's close.
+    pub fn band(&mut self, asset: usize, at: Nanos) {
+        if let Some(bar) = self.assets[asset].bars.back() {
+            let cent = ONE / 100;
+            let at_percent = |percent: i64| bar.close / 100 * percent / cent * cent;
+            self.shown.push(Shown::Band { asset, low: at_percent(95), high: at_percent(105), at });
+        }
     }
 }
 
@@ -174,4 +286,14 @@ fn keep<T>(queue: &mut VecDeque<T>, item: T, max: usize) {
         queue.pop_front();
     }
     queue.push_back(item);
+}
+
+/// Sizes of an equity's quote are told in round lots of a hundred shares, at least one.
+pub fn round_lots(qty: i64) -> i64 {
+    (qty / (100 * ONE)).max(1)
+}
+
+/// Shares of an equity's trade: whole ones, at least one.
+pub fn shares(qty: i64) -> i64 {
+    (qty / ONE).max(1)
 }

@@ -89,7 +89,7 @@ impl Rig {
 
     pub fn market(&mut self, order: Value) {
         self.sim.order_market(&order).unwrap();
-        self.sim.settle();
+        self.turn();
     }
 
     pub fn client(&mut self) -> Client {
