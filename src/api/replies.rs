@@ -4,6 +4,7 @@ use super::answer::time;
 use super::view::{Alarm, Denial, FillNote, View};
 use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
+use crate::core::protect::{Protection, Trigger};
 use crate::core::risk::DenyReason;
 use crate::core::sizing::Sizing;
 use crate::domain::{
@@ -129,6 +130,42 @@ pub struct PositionReply {
     pub fees_usd: String,
     /// A close is under way: opens are barred.
     pub closing: bool,
+    /// The stops and targets that the core keeps for what entries have filled, oldest first. Exits that rest at the
+    /// venue are orders, and shown as such.
+    pub protection: Vec<ProtectionReply>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ProtectionReply {
+    /// The entry.
+    pub order_id: String,
+    /// What of it is still there.
+    pub quantity: String,
+    /// `null`: none.
+    pub stop_price: Option<String>,
+    pub target_price: Option<String>,
+    /// At which the stop follows the best price.
+    pub trailing_percent: Option<String>,
+    /// `stop` or `target` once it was reached and the exit is under way.
+    pub triggered: Option<&'static str>,
+}
+
+impl ProtectionReply {
+    fn new(names: &Names, p: &Protection) -> ProtectionReply {
+        let px = |px: Price| (!px.is_zero()).then(|| names.px(px));
+        ProtectionReply {
+            order_id: p.entry.to_string(),
+            quantity: names.qty(p.qty),
+            stop_price: px(p.stop_px),
+            target_price: px(p.target_px),
+            trailing_percent: (p.trail_bips > 0).then(|| Dec { value: p.trail_bips.into(), scale: 2 }.to_string()),
+            triggered: match p.triggered {
+                Trigger::None => None,
+                Trigger::Stop => Some("stop"),
+                Trigger::Target => Some("target"),
+            },
+        }
+    }
 }
 
 impl PositionReply {
@@ -152,6 +189,14 @@ impl PositionReply {
             realised_usd: usd(inst.realised()),
             fees_usd: usd(inst.position.fees),
             closing: inst.closing.active,
+            protection: view
+                .core()
+                .protections()
+                .all()
+                .iter()
+                .filter(|p| p.instrument == inst.def.id)
+                .map(|p| ProtectionReply::new(&names, p))
+                .collect(),
         }
     }
 }

@@ -98,7 +98,10 @@ limits! {
 /// change only tightens. Other trading hours count as looser unless they lie within the old ones, in the same zone.
 pub fn loosens(old: &Limits, new: &Limits) -> Vec<&'static str> {
     let looser = LIMITS.iter().filter(|limit| {
-        let (old, new) = ((limit.get)(old), (limit.get)(new));
+        // No stop at all is looser than any.
+        let off = matches!(limit.key, "stop_loss_pct" | "take_profit_pct");
+        let of = |limits| Some((limit.get)(limits)).filter(|value| !off || *value != 0).unwrap_or(i64::MAX);
+        let (old, new) = (of(old), of(new));
         if limit.looser == Up { new > old } else { new < old }
     });
     let mut keys: Vec<&'static str> = looser.map(|limit| limit.key).collect();

@@ -109,6 +109,11 @@ kinds! {
     26 RateLimitNear, Warning, true, "the venue's request limit is nearly used up; what is left is kept for cancels";
     27 CredentialExpiring, Warning, true, "a venue's key is due to be exchanged; store a new one";
     28 EmergencyStop, Emergency, true, "the emergency stop is set; a person resumes by name and reason";
+    29 ProtectionTriggered, Warning, false, "a stop loss or take profit was reached; the position is being closed";
+    30 NotProtected, Critical, false,
+        "too many entries are protected already: this one has no stop loss and no take profit";
+    31 ProtectionBlocked, Critical, false,
+        "a stop loss or take profit was reached and its exit does not come about; it is tried every second";
 }
 
 /// What happened to an alert.

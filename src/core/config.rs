@@ -74,7 +74,7 @@ pub struct Limits {
     pub correlation_samples_min: u32,
     pub correlation_sample_ns: Nanos,
     pub hours: HoursRule,
-    /// Where the stop and the target of an entry stand when it names none; and the part of the equity that a trade
+    /// How far from an entry its stop and its target stand when it names none (0: it has none); and the part of the equity that a trade
     /// may lose at its stop.
     pub stop_loss_ppm: u32,
     pub take_profit_ppm: u32,
@@ -198,8 +198,8 @@ impl Limits {
             extended_end_min: 24 * 60,
             zone: Text::EMPTY,
         },
-        stop_loss_ppm: 1_000_000,
-        take_profit_ppm: 1_000_000,
+        stop_loss_ppm: 0,
+        take_profit_ppm: 0,
         risk_per_trade_ppm: 1_000_000,
         sizing_volatility_ppm: 0,
         volatility_assumed_ppm: 0,

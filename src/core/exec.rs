@@ -39,7 +39,8 @@ impl Core {
             && matches!(report.exec, ExecType::Working | ExecType::Canceled | ExecType::Expired);
         let status = order.status;
         if report.exec == ExecType::NotFound {
-            return self.on_not_found(report.order, out);
+            self.on_not_found(report.order, out);
+            return self.go_on_protecting(out);
         }
         let cum = order.cum;
         let leaves = Qty(order.qty.0 - cum.0);
@@ -64,6 +65,8 @@ impl Core {
         if fills_missing {
             self.fetch_fills(report, out);
         }
+        // What an exit waited for may be over.
+        self.go_on_protecting(out);
     }
 
     /// How much of an order can fill is the venue's word: self-trade prevention and amendments take from it, and what an
@@ -103,6 +106,7 @@ impl Core {
         }
         let (fee, base_fee) = valued.unwrap_or_default();
         let signed = report.side.sign() * report.last_qty.0;
+        let before = self.portfolio.get(report.instrument).map_or(0, |inst| inst.position.net.0);
         let Some(realised) = self.portfolio.fill(report.instrument, signed, report.last_px, base_fee, fee) else {
             self.portfolio.totals.broken = true;
             return self.alarm(AlarmKind::Overflow, report.instrument, report.order, out);
@@ -156,6 +160,7 @@ impl Core {
             }
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
         }
+        self.protect_fill(report.order, report.instrument, before, position.0, out);
         self.desks.day.trades = self.desks.day.trades.saturating_add(1);
         if missing {
             self.fetch_fills(report, out);

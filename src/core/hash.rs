@@ -99,6 +99,9 @@ impl Core {
                 h.add(level);
             }
         }
+        for protection in self.protections.all() {
+            h.add(protection);
+        }
         self.strategies.each_state(|state| h.add(state));
         h.hash
     }

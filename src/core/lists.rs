@@ -190,7 +190,7 @@ impl Core {
             // What the old one holds of the balance is free by the time that the venue takes the new one; everything
             // else counts twice, as the old one may fill before it is cancelled.
             self.release(old);
-            let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+            let id = self.next_order();
             let verdict = self.verdict(new, id, order.strategy);
             self.hold(old);
             verdict
@@ -200,7 +200,7 @@ impl Core {
                 self.made += 1;
                 let id = verdict.order.get().order;
                 let cancel = self.ask_to_change(&order);
-                self.admit(&verdict, new.client, source, Tie { replaces: old, ..Tie::NONE });
+                self.admit(&verdict, new.client, source, Tie { replaces: old, protect: order.protect, ..Tie::NONE });
                 out.push(Effect::Replace { cancel, mode, new: verdict.order });
                 out.push(EffectOf::Accepted { request, order: id });
                 self.tell(old, 0, Text::default(), out);

@@ -22,6 +22,7 @@ pub mod losses;
 pub mod orders;
 pub mod portfolio;
 pub mod positions;
+pub mod protect;
 pub mod risk;
 pub mod sizing;
 pub mod standing;
@@ -37,7 +38,7 @@ mod window;
 use account::{Account, Purse};
 use alerts::Alerts;
 use book::Book;
-use command::{PlaceOrder, Scope, TradingState};
+use command::{PlaceOrder, Protect, Scope, TradingState};
 use config::Limits;
 use correlation::Correlation;
 use desks::Desks;
@@ -46,6 +47,7 @@ use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
+use protect::Protections;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use standing::Road;
 use strategy::{Intent, Intents, Strategies};
@@ -84,11 +86,18 @@ struct Tie {
     replaces: OrderId,
     counts: bool,
     waits: bool,
+    protect: Protect,
 }
 
 impl Tie {
-    const NONE: Tie =
-        Tie { list: OrderId::FOREIGN, mate: OrderId::FOREIGN, replaces: OrderId::FOREIGN, counts: true, waits: false };
+    const NONE: Tie = Tie {
+        list: OrderId::FOREIGN,
+        mate: OrderId::FOREIGN,
+        replaces: OrderId::FOREIGN,
+        counts: true,
+        waits: false,
+        protect: Protect::Off,
+    };
 }
 
 /// A fill's identity: exec ids are unique within an instrument.
@@ -188,6 +197,7 @@ pub struct Core {
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
+    protections: Protections,
     intents: Intents,
     counters: Counters,
 }
@@ -224,6 +234,7 @@ impl Core {
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
+            protections: Protections::new(),
             intents: Intents::new(),
             counters: Counters::default(),
         }
@@ -295,6 +306,7 @@ impl Core {
         self.portfolio.revalue(quote.instrument);
         self.watch_loss(out);
         self.watch_road(out);
+        self.watch_protections(quote.instrument, out);
         self.run_strategies(quote.instrument, out);
     }
 
@@ -361,7 +373,7 @@ impl Core {
 
     /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
     fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
-        let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made);
+        let id = self.next_order();
         let sized;
         let order = if order.auto_qty {
             sized = self.sized(order, source, out);
@@ -373,7 +385,7 @@ impl Core {
             Ok(verdict) => {
                 self.made += 1;
                 self.recent.add(order, source.strategy, self.now);
-                self.send(&verdict, order.client, source, out);
+                self.send(&verdict, order, source, out);
                 Some(id)
             }
             Err(reason) => {
@@ -381,6 +393,12 @@ impl Core {
                 None
             }
         }
+    }
+
+    /// The id of the next order that this event makes.
+    #[inline]
+    fn next_order(&self) -> OrderId {
+        OrderId(self.seq * ORDERS_PER_EVENT + self.made)
     }
 
     /// An order is denied, and counted as such.
@@ -464,8 +482,8 @@ impl Core {
         found
     }
 
-    fn send(&mut self, verdict: &Verdict, client: Text<36>, source: Source, out: &mut Outbox) {
-        self.admit(verdict, client, source, Tie::NONE);
+    fn send(&mut self, verdict: &Verdict, order: &PlaceOrder, source: Source, out: &mut Outbox) {
+        self.admit(verdict, order.client, source, Tie { protect: order.protect, ..Tie::NONE });
         let id = verdict.order.get().order;
         out.push(Effect::Place(verdict.order));
         out.push(EffectOf::Accepted { request: source.request, order: id });
@@ -497,6 +515,7 @@ impl Core {
             replaces: tie.replaces,
             counts: tie.counts,
             waits: tie.waits,
+            protect: tie.protect,
             ..Order::default()
         };
         self.orders.insert(order);
@@ -673,6 +692,10 @@ impl Core {
     }
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.books.get(instrument.index())
+    }
+    /// What protects the entries that are open.
+    pub fn protections(&self) -> &Protections {
+        &self.protections
     }
     pub fn strategies(&self) -> &Strategies {
         &self.strategies

@@ -5,6 +5,7 @@
 //! - `cum + leaves = qty` while live; `leaves = 0` once closed.
 //! - A closed order never becomes live again.
 
+use super::command::Protect;
 use super::table::{FixedMap, Key, mix};
 use crate::domain::{
     InstrumentId, Nanos, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Side, StrategyId, Terms,
@@ -62,6 +63,9 @@ pub struct Order {
     pub counts: bool,
     /// It waits for the entry of its list to fill.
     pub waits: bool,
+    /// How what it opens is protected; and it is an exit of a protection itself.
+    pub protect: Protect,
+    pub protects: bool,
     /// Amendments asked for.
     pub amends: u8,
     /// The venue has named it since the last `Reconcile` began.
@@ -95,6 +99,8 @@ wire_struct!(Order {
     replaces,
     counts,
     waits,
+    protect,
+    protects,
     amends,
     seen,
     live_at,

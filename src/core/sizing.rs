@@ -233,6 +233,8 @@ fn smallest(order: &PlaceOrder, inst: &Inst, px: Price) -> Option<Qty> {
 
 /// How far the stop stands from the price, parts per million, rounded up; as configured where the order names none.
 fn stop_distance(order: &PlaceOrder, px: Price, configured_ppm: u32) -> Option<u32> {
+    // Without a stop all of it may be lost.
+    let configured_ppm = if configured_ppm == 0 { 1_000_000 } else { configured_ppm };
     let Protect::Set { stop, .. } = order.protect else { return Some(configured_ppm) };
     let ppm = match stop {
         Guard::Default | Guard::Off => configured_ppm,

@@ -7,6 +7,7 @@ mod live;
 mod margin;
 mod oracle;
 mod order_types;
+mod protect;
 mod storm;
 
 use super::Core;

@@ -21,6 +21,7 @@ impl Core {
         }
         self.chase_answers(out);
         self.go_on_closing(out);
+        self.go_on_protecting(out);
         for n in 0..self.venues.len() {
             let venue = &self.venues[n];
             let due = venue.reconcile_due || self.now - venue.reconcile_ns > self.limits.reconcile_interval_ns;

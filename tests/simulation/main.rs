@@ -8,6 +8,7 @@
 
 mod world;
 
+use tollgate::core::effect::AlarmKind;
 use world::World;
 
 /// Virtual seconds under faults, and seeds in a usual run.
@@ -46,6 +47,26 @@ fn without_faults_nothing_is_unknown_and_nothing_alarms() {
     assert!(counters.fills > 10, "{counters:?}");
     assert_eq!((counters.unknown, counters.rejected), (0, 0), "{counters:?}");
     assert_eq!(world.alarms(), Vec::<String>::new());
+}
+
+/// Stops and targets so near that they are met all the time, while everything breaks.
+#[test]
+fn exits_of_protected_entries_are_sent_once_whatever_goes_wrong() {
+    for seed in seeds() {
+        let mut world = World::new(seed);
+        world.guard(300, 300);
+        let mut protected = 0;
+        for _ in 0..SECONDS / 4 {
+            world.trade_under_faults(4);
+            protected += world.assert_no_more_is_protected_than_held();
+        }
+        assert!(protected > 0 && world.told(AlarmKind::ProtectionTriggered) > 5, "seed {seed}: nothing is proved");
+        world.heal_and_settle();
+        world.assert_no_more_is_protected_than_held();
+        world.assert_equal_to_the_venue();
+        world.assert_nothing_was_sent_twice();
+        world.assert_replay_decides_alike();
+    }
 }
 
 /// A day made fast: each link is replaced every 15 s, by one that is open before the old one goes.

@@ -6,7 +6,7 @@ use tollgate::agent::Agent;
 use tollgate::core::Core;
 use tollgate::core::command::{Action, Command, Scope, TradingState};
 use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
-use tollgate::core::effect::{Effect, EffectOf, Outbox, RecordedEffect};
+use tollgate::core::effect::{AlarmKind, Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
 use tollgate::domain::*;
 use tollgate::feed::{Feed, FeedConfig, MarketData};
@@ -210,6 +210,35 @@ impl World {
             action,
         };
         self.commands.try_send(Input::new(Body::Command(command))).unwrap();
+    }
+
+    /// From now on every entry has a stop and a target so far from it, in parts per million.
+    pub fn guard(&mut self, stop_loss_ppm: u32, take_profit_ppm: u32) {
+        let limits = Limits { stop_loss_ppm, take_profit_ppm, ..*self.core.core().limits() };
+        self.command(Action::SetLimits(limits));
+    }
+
+    /// What is protected is never more than the position. Returns how much is.
+    pub fn assert_no_more_is_protected_than_held(&self) -> i64 {
+        let core = self.core.core();
+        let mut all = 0;
+        for (id, symbol, _) in INSTRUMENTS {
+            let net = core.portfolio().get(id).map_or(0, |inst| inst.position.net.0);
+            let of = |side| core.protections().all().iter().filter(move |p| p.instrument == id && p.side == side);
+            let (long, short): (i64, i64) =
+                (of(Side::Sell).map(|p| p.qty.0).sum(), of(Side::Buy).map(|p| p.qty.0).sum());
+            let held = long <= net.max(0) && short <= -net.min(0);
+            assert!(held, "seed {}: {symbol} {net}, protected {long} and {short}", self.seed);
+            all += long + short;
+        }
+        all
+    }
+
+    /// Alarms of a kind.
+    pub fn told(&self, kind: AlarmKind) -> usize {
+        let log = self.log.0.lock().unwrap();
+        let effects = log.iter().flat_map(|(_, effects)| effects);
+        effects.filter(|e| matches!(e, EffectOf::Alarm { kind: told, .. } if *told == kind)).count()
     }
 
     fn is_settled(&self) -> bool {

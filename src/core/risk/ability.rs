@@ -1,9 +1,9 @@
 //! The venue takes orders of the kind, and the order does not contradict itself. Held for exits too.
 
 use super::DenyReason;
-use crate::core::command::PlaceOrder;
+use crate::core::command::{Guard, PlaceOrder, Protect};
 use crate::core::portfolio::Inst;
-use crate::domain::{Ability, Feature, OrderType, Qty, StpMode, TimeInForce, Trail};
+use crate::domain::{Ability, Feature, OrderType, Price, Qty, Side, StpMode, TimeInForce, Trail};
 use crate::wire_enum;
 
 /// What contradicts itself in an order, whatever the venue.
@@ -37,10 +37,13 @@ pub enum TermFault {
     NotReplaceable,
     #[error("an amended quantity must be below the order's and above what has filled")]
     AmendQty,
+    #[error("the order's stop loss or take profit lies on the wrong side of its price")]
+    Protection,
 }
 wire_enum!(TermFault {
     0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty, 7 => List,
     8 => ListPrices, 9 => NotReplaceable, 10 => AmendQty,
+    11 => Protection,
 });
 
 #[inline]
@@ -49,6 +52,11 @@ pub(super) fn check(inst: &Inst, order: &PlaceOrder) -> Result<(), DenyReason> {
     let lacks = |what| Err(DenyReason::OrderTypeUnsupported { what });
     if !can.takes(order.kind, order.tif) {
         return lacks(Ability::Order(order.kind, order.tif));
+    }
+    if let Protect::Set { stop, target } = order.protect
+        && beyond(inst, order, stop, target)
+    {
+        return Err(DenyReason::TermsInvalid(TermFault::Protection));
     }
     // A plain order says no more, and most are.
     if order.terms.is_plain() && !order.kind.is_triggered() {
@@ -75,6 +83,31 @@ pub(super) fn check(inst: &Inst, order: &PlaceOrder) -> Result<(), DenyReason> {
         Some(fault) => Err(DenyReason::TermsInvalid(fault)),
         None => Ok(()),
     }
+}
+
+/// A stop loss or take profit at a price that the entry has reached before it begins: it would be closed at once.
+fn beyond(inst: &Inst, order: &PlaceOrder, stop: Guard, target: Guard) -> bool {
+    let buys = order.side == Side::Buy;
+    let px = if order.kind.is_limit() {
+        order.px
+    } else if !order.terms.stop_px.is_zero() {
+        order.terms.stop_px
+    } else if buys {
+        inst.quote.ask_px
+    } else {
+        inst.quote.bid_px
+    };
+    let wrong = |guard, above: bool| match guard {
+        Guard::At(at) if px > Price::ZERO => {
+            if above {
+                at <= px
+            } else {
+                at >= px
+            }
+        }
+        _ => false,
+    };
+    wrong(stop, !buys) || wrong(target, buys)
 }
 
 /// What of the order's terms does not belong to its type, or is missing.

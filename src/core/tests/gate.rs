@@ -377,7 +377,7 @@ fn net_exposure_never_drifts_from_positions_and_orders() {
     }
 }
 
-fn alarms(effects: &[RecordedEffect]) -> Vec<AlarmKind> {
+pub(super) fn alarms(effects: &[RecordedEffect]) -> Vec<AlarmKind> {
     effects.iter().filter_map(|e| if let EffectOf::Alarm { kind, .. } = e { Some(*kind) } else { None }).collect()
 }
 
