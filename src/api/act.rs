@@ -183,11 +183,18 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let answered = |outcome: &Outcome| outcome.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => ok(json!({ "would_pass": true, "notional_usd": usd(notional) })),
+        Some(Reply::WouldPass { notional }) => {
+            ok(json!({ "request_id": request.to_string(), "would_pass": true, "notional_usd": usd(notional) }))
+        }
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
-            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials }))
+            ok(json!({
+                "request_id": request.to_string(),
+                "would_pass": false,
+                "denial": denials.first(),
+                "denials": denials,
+            }))
         }
     }
 }

@@ -4,7 +4,9 @@ use super::act::unknown_action;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
+use super::effective;
 use super::events::{EventId, read_filter};
+use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::transition;
@@ -16,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 12] = [
+pub const ACTIONS: [&str; 15] = [
     "status",
     "portfolio",
     "positions",
@@ -29,6 +31,9 @@ pub const ACTIONS: [&str; 12] = [
     "equity",
     "candles",
     "credentials-status",
+    "explain",
+    "config",
+    "health",
 ];
 
 /// Answers a request's query.
@@ -59,6 +64,8 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
+        "config" => query.finish().and_then(|()| ok(effective::config(app, &view))),
+        "health" => query.finish().and_then(|()| ok(health::health(app, &view))),
         "candles" => candles(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
