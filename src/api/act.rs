@@ -1,6 +1,7 @@
 //! `POST`: what is asked of the engine. Each action reads its fields, sends one command, and answers with what became
 //! of it, as far as the journal says when the time to answer comes.
 
+use super::alerts;
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
@@ -8,7 +9,7 @@ use super::fields::{FieldFault, Fields};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
-use super::replies::{DenialReply, OrderReply, PositionReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
 use super::risk_config;
 use super::transition;
 use super::view::{Outcome, View};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 17] = [
+pub const ACTIONS: [&str; 18] = [
     "place-order",
     "validate-order",
     "replace-order",
@@ -42,6 +43,7 @@ pub const ACTIONS: [&str; 17] = [
     "revert-to-paper",
     "store-credentials",
     "rotate-credentials",
+    "acknowledge-alert",
 ];
 
 /// Answers a request's body.
@@ -70,6 +72,7 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
         "store-credentials" => keys::store(app, fields).await,
         "rotate-credentials" => keys::rotate(app, fields).await,
+        "acknowledge-alert" => alerts::acknowledge(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -97,7 +100,8 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
-        return Err(denied(&reason, request, &order));
+        let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
+        return Err(denied(&reason, request, &order, sizing));
     }
     let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
     let settled = app.until(deadline, |view| find(view, id).filter(is_settled)).await;
@@ -123,10 +127,14 @@ pub(super) struct PlaceReply {
     /// The other orders of its list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     legs: Vec<OrderReply>,
+    /// How the quantity came to be, where it was left to the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizing: Option<SizingReply>,
 }
 
 pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order: &Order) -> PlaceReply {
     let all = view.core().orders();
+    let sizing = view.request(request).and_then(|outcome| outcome.sizing);
     let of_list = |o: &&Order| order.list != OrderId::FOREIGN && o.list == order.list && o.id != order.id;
     let mut legs: Vec<&Order> = all.live().chain(all.closed()).filter(of_list).collect();
     legs.sort_by_key(|o| o.id);
@@ -134,6 +142,7 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
         request_id: request.to_string(),
         settled,
         order: OrderReply::new(view, order),
+        sizing: sizing.map(|sizing| SizingReply::new(view, order.instrument, &sizing)),
         legs: legs.into_iter().map(|o| OrderReply::new(view, o)).collect(),
     }
 }
@@ -150,7 +159,12 @@ pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (S
     (text, order)
 }
 
-pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder) -> Failure {
+pub(super) fn denied(
+    reason: &DenyReason,
+    request: RequestId,
+    order: &PlaceOrder,
+    sizing: Option<SizingReply>,
+) -> Failure {
     let denial = DenialReply::new(reason);
     let details = json!({
         "rule": denial.code,
@@ -159,6 +173,7 @@ pub(super) fn denied(reason: &DenyReason, request: RequestId, order: &PlaceOrder
         "symbol": order.symbol.as_str(),
         "side": order.side.as_str(),
         "request_id": request.to_string(),
+        "sizing": sizing,
     });
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, denial.code, denial.message).with(details)
 }
@@ -182,10 +197,14 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let request = app.send(Action::Validate(order), &why)?;
     let answered = |outcome: &Outcome| outcome.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => {
-            ok(json!({ "request_id": request.to_string(), "would_pass": true, "notional_usd": usd(notional) }))
-        }
+        Some(Reply::WouldPass { notional }) => ok(json!({
+            "request_id": request.to_string(),
+            "would_pass": true,
+            "notional_usd": usd(notional),
+            "sizing": sizing,
+        })),
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
@@ -194,6 +213,7 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
                 "would_pass": false,
                 "denial": denials.first(),
                 "denials": denials,
+                "sizing": sizing,
             }))
         }
     }
@@ -256,6 +276,19 @@ pub(super) fn named(app: &Call<'_>, fields: &Fields) -> (String, String) {
         }
     }
     (who, why)
+}
+
+/// The caller's name, or where no token is needed the name that `who` gives.
+pub(super) fn named_or_caller(app: &Call<'_>, fields: &Fields) -> String {
+    let caller = app.caller.who.to_string();
+    let Some(who) = fields.text_opt("who") else { return caller };
+    if app.caller.token.is_some() && who != caller {
+        fields.fault("who", format!("is {caller:?}, the token's name: leave it out"));
+    }
+    if who.len() > 24 {
+        fields.fault("who", "must be at most 24 bytes long: it is kept as it stands");
+    }
+    who
 }
 
 /// Sets what may be sent, for the account or a part of it; `state` is known where the action itself says it.

@@ -53,6 +53,24 @@ impl<'a> Fields<'a> {
         self.find(field).is_some()
     }
 
+    /// Whether the field is this word, in any case of letters; it counts as read.
+    pub fn is_word(&self, field: &'static str, word: &str) -> bool {
+        let text = self.find(field).and_then(|text| serde_json::from_str::<String>(text).ok());
+        text.is_some_and(|text| text.eq_ignore_ascii_case(word))
+    }
+
+    /// A field that holds an object, read like a request of its own; it counts as read.
+    pub fn object_opt(&self, field: &'static str) -> Option<Fields<'a>> {
+        let text = self.find(field)?;
+        match Fields::parse(text.as_bytes()) {
+            Ok(object) => Some(object),
+            Err(_) => {
+                self.fault(field, format!("must be an object, is {}", cut(text)));
+                None
+            }
+        }
+    }
+
     /// The value's text. `null` is as good as absent.
     fn find(&self, field: &'static str) -> Option<&'a str> {
         if !self.read.borrow().contains(&field) {

@@ -14,6 +14,7 @@
 //! One runtime on one thread does both, so a request that looks never meets a half-applied record.
 
 mod act;
+mod alerts;
 mod answer;
 mod app;
 mod asked;
@@ -35,6 +36,7 @@ mod query;
 mod replace;
 mod replies;
 mod risk_config;
+mod risk_metrics;
 mod server;
 mod session;
 mod show;

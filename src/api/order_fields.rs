@@ -147,7 +147,9 @@ fn order_of(app: &App, fields: &Fields, class: Option<ListKind>) -> (PlaceOrder,
     let (px_scale, qty_scale) = scales(app, id);
     let by_quote = fields.has("quote_quantity");
     let quote_qty = units_opt(fields, "quote_quantity", Usd::SCALE);
-    let quantity = if by_quote { fields.decimal_opt("quantity") } else { fields.decimal("quantity") };
+    // Left out, or said to be so: the engine works it out.
+    let auto_qty = !by_quote && (!fields.has("quantity") || fields.is_word("quantity", "auto"));
+    let quantity = if auto_qty { None } else { fields.decimal_opt("quantity") };
     if by_quote && quantity.is_some() {
         fields.fault("quote_quantity", "stands in place of a quantity, and there is one");
     }
@@ -189,7 +191,7 @@ fn order_of(app: &App, fields: &Fields, class: Option<ListKind>) -> (PlaceOrder,
         px: Price(units(fields, "price", price.as_ref(), px_scale)),
         terms,
         reduce_only,
-        auto_qty: false,
+        auto_qty,
         protect,
         route: venue.filter(|_| pinned).map_or(Route::Auto, Route::Venue),
         client: Text::new(&client),

@@ -80,7 +80,7 @@ pub(super) async fn replace(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let decided = |o: &super::view::Outcome| o.denial.is_some() || !o.orders.is_empty() || o.reply.is_some();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
-        return Err(denied(&reason, request, &new));
+        return Err(denied(&reason, request, &new, None));
     }
     let Some(id) = outcome.orders.first().copied() else {
         return Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {text}")));
@@ -100,7 +100,7 @@ async fn amend(app: &Call<'_>, old: &Order, qty: Qty, why: &str) -> Answer {
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
         let order = PlaceOrder { instrument: old.instrument, side: old.side, qty, ..PlaceOrder::default() };
-        return Err(denied(&reason, request, &order));
+        return Err(denied(&reason, request, &order, None));
     }
     let changed = |view: &super::view::View| {
         find(view, old.id).filter(|o| !matches!(o.status, OrdStatus::PendingReplace | OrdStatus::Unknown))

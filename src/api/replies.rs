@@ -5,6 +5,7 @@ use super::view::{Alarm, Denial, FillNote, View};
 use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
 use crate::core::risk::DenyReason;
+use crate::core::sizing::Sizing;
 use crate::domain::{
     Dec, InstrumentId, Liquidity, OrdStatus, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId, VenueOrderId,
     num,
@@ -257,6 +258,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::ShortSaleNotPermitted { why } => (Some(why.to_string()), None),
         DenyReason::AssetExposureAboveMax { exposure, max, .. }
         | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
+        DenyReason::RiskScoreAboveMax { score, max, .. } => both(score.to_string(), max.to_string()),
         DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
         DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
@@ -268,6 +270,43 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         | DenyReason::VenueNotReady
         | DenyReason::TermsInvalid(_)
         | DenyReason::CannotEvaluate(_) => (None, None),
+    }
+}
+
+/// How a quantity came to be.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct SizingReply {
+    pub equity_usd: String,
+    /// Most that the trade may lose: equity times risk_per_trade_pct.
+    pub risk_usd: String,
+    /// The price that it was valued at, and the stop's distance from it.
+    pub price: String,
+    pub stop_distance_pct: String,
+    /// What the instrument moves in a day, and the part of the quantity that was left for it.
+    pub moves_a_day_pct: String,
+    pub volatility_scale: String,
+    /// Risk over distance, before limits and lot.
+    pub wanted_quantity: String,
+    pub quantity: String,
+    /// What bounded it.
+    pub bounded_by: &'static str,
+}
+
+impl SizingReply {
+    pub fn new(view: &View, instrument: InstrumentId, sizing: &Sizing) -> SizingReply {
+        let names = Names::of(view, instrument);
+        let pct = |ppm: u32| Dec { value: ppm.into(), scale: 4 }.to_string();
+        SizingReply {
+            equity_usd: usd(sizing.equity),
+            risk_usd: usd(sizing.risk),
+            price: names.px(sizing.px),
+            stop_distance_pct: pct(sizing.stop_ppm),
+            moves_a_day_pct: pct(sizing.moves_ppm),
+            volatility_scale: Dec { value: sizing.scale_ppm.into(), scale: 6 }.to_string(),
+            wanted_quantity: names.qty(sizing.wanted),
+            quantity: names.qty(sizing.qty),
+            bounded_by: sizing.by.as_str(),
+        }
     }
 }
 
@@ -402,7 +441,7 @@ pub fn venue_order_id(id: VenueOrderId) -> Option<String> {
 }
 
 /// `OrderUnknown` is `ORDER_UNKNOWN`.
-fn screaming(name: &str) -> String {
+pub(super) fn screaming(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && !out.is_empty() {

@@ -8,8 +8,9 @@ use super::answer::{Answer, Failure, ok, pending};
 use super::app::{Call, unanswered};
 use super::fields::Fields;
 use crate::core::command::Action;
-use crate::core::config::Limits;
-use crate::domain::{Dec, Usd};
+use crate::core::config::{HoursRule, Limits};
+use crate::domain::{Dec, Text, Usd};
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 /// A limit: the users' name for it, its key in the configuration, its decimal places, and where it stands.
@@ -19,20 +20,30 @@ struct Limit {
     scale: u8,
     /// Most that it may be, in whole units; as in the configuration.
     max: i64,
+    looser: Looser,
     get: fn(&Limits) -> i64,
     /// False where the number does not fit.
     set: fn(&mut Limits, i64) -> bool,
 }
 
+/// Which way a limit lets more through.
+#[derive(Clone, Copy, PartialEq)]
+enum Looser {
+    Up,
+    Down,
+}
+use Looser::{Down, Up};
+
 macro_rules! limits {
-    ($($name:expr, $key:literal, $field:ident $(. $inner:tt)?, $scale:literal, $max:literal;)*) => {
+    ($($looser:ident $name:expr, $key:literal, $field:ident $(. $inner:tt)? $(* $unit:literal)?, $scale:literal, $max:literal;)*) => {
         const LIMITS: &[Limit] = &[$( Limit {
             name: $name,
             key: $key,
             scale: $scale,
             max: $max,
-            get: |limits| i64::try_from(limits.$field $(. $inner)?).unwrap_or(i64::MAX),
-            set: |limits, value| match value.try_into() {
+            looser: $looser,
+            get: |limits| i64::try_from(limits.$field $(. $inner)?).unwrap_or(i64::MAX) $(/ $unit)?,
+            set: |limits, value| match (value $(* $unit)?).try_into() {
                 Ok(value) => {
                     limits.$field $(. $inner)? = value;
                     true
@@ -43,34 +54,104 @@ macro_rules! limits {
     };
 }
 
-// Percentages are kept in parts per million: four places.
+// Percentages are kept in parts per million: four places. Times are kept in nanoseconds and written in milliseconds.
 limits! {
-    Some("maxDailyLoss"), "daily_loss_max_usd", daily_loss_max.0, 8, 1_000_000_000;
-    Some("maxPositionSize"), "position_notional_max_usd", position_notional_max.0, 8, 1_000_000_000;
-    Some("maxLeverage"), "leverage_max", leverage_max_ppm, 6, 100;
-    Some("maxOrderSize"), "order_notional_max_usd", order_notional_max.0, 8, 1_000_000_000;
-    Some("minAccountBalance"), "account_balance_min_usd", account_balance_min.0, 8, 1_000_000_000;
-    None, "open_orders_max", open_orders_max, 0, 1_000;
-    None, "market_order_margin_pct", market_order_margin_ppm, 4, 50;
-    None, "price_collar_pct", price_collar_ppm, 4, 100;
-    None, "price_move_max_pct", price_move_max_ppm, 4, 100;
-    None, "orders_per_second_max", orders_per_second_max, 0, 100_000;
-    None, "orders_per_day_max", orders_per_day_max, 0, 1_000_000_000;
-    None, "order_to_trade_max", order_to_trade_max, 0, 1_000_000;
-    None, "order_to_trade_orders_min", order_to_trade_orders_min, 0, 1_000_000;
-    None, "runaway_executions_max", runaway_executions_max, 0, 10_000;
-    None, "exposure_gross_max_usd", exposure_gross_max.0, 8, 1_000_000_000;
-    None, "exposure_net_max_usd", exposure_net_max.0, 8, 1_000_000_000;
-    None, "strategy_exposure_max_usd", strategy_exposure_max.0, 8, 1_000_000_000;
-    None, "daily_loss_halt_pct", daily_loss_halt_ppm, 4, 1_000;
-    None, "drawdown_reduce_pct", drawdown_reduce_ppm, 4, 100;
-    None, "drawdown_halt_pct", drawdown_halt_ppm, 4, 100;
-    None, "loss_streak_max", loss_streak_max, 0, 1_000_000;
+    Up Some("maxDailyLoss"), "daily_loss_max_usd", daily_loss_max.0, 8, 1_000_000_000;
+    Up Some("maxPositionSize"), "position_notional_max_usd", position_notional_max.0, 8, 1_000_000_000;
+    Up Some("maxLeverage"), "leverage_max", leverage_max_ppm, 6, 100;
+    Up Some("maxCorrelatedPositions"), "correlated_exposure_max_usd", correlated_exposure_max.0, 8, 1_000_000_000;
+    Up Some("maxOrderSize"), "order_notional_max_usd", order_notional_max.0, 8, 1_000_000_000;
+    Down Some("minAccountBalance"), "account_balance_min_usd", account_balance_min.0, 8, 1_000_000_000;
+    Up Some("stopLossPercentage"), "stop_loss_pct", stop_loss_ppm, 4, 100;
+    Up Some("takeProfitPercentage"), "take_profit_pct", take_profit_ppm, 4, 1_000;
+    Up Some("riskPerTrade"), "risk_per_trade_pct", risk_per_trade_ppm, 4, 100;
+    Up None, "open_orders_max", open_orders_max, 0, 1_000;
+    Down None, "market_order_margin_pct", market_order_margin_ppm, 4, 50;
+    Up None, "quote_age_max_ms", quote_age_max_ns * 1_000_000, 0, 600_000;
+    Up None, "price_collar_pct", price_collar_ppm, 4, 100;
+    Up None, "price_move_max_pct", price_move_max_ppm, 4, 100;
+    Down None, "price_move_window_ms", price_move_window_ns * 1_000_000, 0, 3_600_000;
+    Down None, "duplicate_window_ms", duplicate_window_ns * 1_000_000, 0, 60_000;
+    Up None, "orders_per_second_max", orders_per_second_max, 0, 100_000;
+    Up None, "orders_per_day_max", orders_per_day_max, 0, 1_000_000_000;
+    Up None, "order_to_trade_max", order_to_trade_max, 0, 1_000_000;
+    Up None, "order_to_trade_orders_min", order_to_trade_orders_min, 0, 1_000_000;
+    Up None, "runaway_executions_max", runaway_executions_max, 0, 10_000;
+    Down None, "runaway_window_ms", runaway_window_ns * 1_000_000, 0, 86_400_000;
+    Up None, "exposure_gross_max_usd", exposure_gross_max.0, 8, 1_000_000_000;
+    Up None, "exposure_net_max_usd", exposure_net_max.0, 8, 1_000_000_000;
+    Up None, "exposure_venue_max_usd", exposure_venue_max.0, 8, 1_000_000_000;
+    Up None, "exposure_asset_max_usd", exposure_asset_max.0, 8, 1_000_000_000;
+    Up None, "strategy_exposure_max_usd", strategy_exposure_max.0, 8, 1_000_000_000;
+    Up None, "correlation_threshold", correlation_threshold_ppm, 6, 1;
+    Up None, "sizing_volatility_pct", sizing_volatility_ppm, 4, 100;
+    Down None, "volatility_assumed_pct", volatility_assumed_ppm, 4, 100;
+    Up None, "value_at_risk_max_usd", value_at_risk_max.0, 8, 1_000_000_000;
+    Up None, "risk_score_max", risk_score_max, 0, 100;
+    Up None, "daily_loss_halt_pct", daily_loss_halt_ppm, 4, 1_000;
+    Up None, "drawdown_reduce_pct", drawdown_reduce_ppm, 4, 100;
+    Up None, "drawdown_halt_pct", drawdown_halt_ppm, 4, 100;
+    Up None, "loss_streak_max", loss_streak_max, 0, 1_000_000;
 }
 
-/// Names users know of what this version does not hold.
-const NOT_HELD: [&str; 5] =
-    ["maxCorrelatedPositions", "stopLossPercentage", "takeProfitPercentage", "riskPerTrade", "tradingHours"];
+/// What of a change lets more through than before, by key: in live mode that needs the admin role. Empty where the
+/// change only tightens. Other trading hours count as looser unless they lie within the old ones, in the same zone.
+pub fn loosens(old: &Limits, new: &Limits) -> Vec<&'static str> {
+    let looser = LIMITS.iter().filter(|limit| {
+        let (old, new) = ((limit.get)(old), (limit.get)(new));
+        if limit.looser == Up { new > old } else { new < old }
+    });
+    let mut keys: Vec<&'static str> = looser.map(|limit| limit.key).collect();
+    let (was, is) = (&old.hours, &new.hours);
+    let within = was.zone == is.zone
+        && is.start_min >= was.start_min
+        && is.end_min <= was.end_min
+        && is.extended_start_min >= was.extended_start_min
+        && is.extended_end_min <= was.extended_end_min;
+    if !within {
+        keys.push("trading_hours");
+    }
+    keys
+}
+
+/// Reads `tradingHours`, an object of `start`, `end` (`HH:MM`) and `timezone`; what it leaves out stays. Extended hours
+/// stay as far as they still cover it.
+fn trading_hours(fields: &Fields, old: HoursRule) -> Option<HoursRule> {
+    let object = fields.object_opt("tradingHours")?;
+    let mut rule = old;
+    for (key, slot) in [("start", &mut rule.start_min), ("end", &mut rule.end_min)] {
+        let Some(text) = object.text_opt(key) else { continue };
+        let part = |part: &str, below: u16| part.parse::<u16>().ok().filter(|n| part.len() == 2 && *n < below);
+        match text.split_once(':').and_then(|(hour, minute)| Some(part(hour, 24)? * 60 + part(minute, 60)?)) {
+            Some(minutes) => *slot = minutes,
+            None => object.fault(key, format!("{text:?} is not a time of day such as \"09:30\"")),
+        }
+    }
+    if let Some(zone) = object.text_opt("timezone") {
+        match TimeZone::get(&zone) {
+            Ok(_) if zone.len() <= 32 => rule.zone = Text::new(&zone),
+            _ => object.fault("timezone", format!("{zone:?} is not a time zone such as \"America/New_York\"")),
+        }
+    }
+    if rule.start_min >= rule.end_min {
+        object.fault("start", "must be before end");
+    }
+    rule.extended_start_min = rule.extended_start_min.min(rule.start_min);
+    rule.extended_end_min = rule.extended_end_min.max(rule.end_min);
+    if (old.extended_start_min, old.extended_end_min) == (old.start_min, old.end_min) {
+        (rule.extended_start_min, rule.extended_end_min) = (rule.start_min, rule.end_min);
+    }
+    for fault in object.finish().err().unwrap_or_default() {
+        fields.fault(&format!("tradingHours.{}", fault.field), fault.message);
+    }
+    Some(rule)
+}
+
+fn shown_hours(rule: &HoursRule) -> Value {
+    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let (start, end, timezone) = (time(rule.start_min), time(rule.end_min), rule.zone.as_str());
+    serde_json::json!({ "start": start, "end": end, "timezone": timezone })
+}
 
 pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
@@ -92,15 +173,16 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
             changed.insert(field.to_owned(), serde_json::json!({ "old": shown(&old), "new": shown(&new) }));
         }
     }
-    for field in NOT_HELD {
-        if fields.has(field) {
-            fields.fault(field, "is not held by this version");
-        }
+    if let Some(hours) = trading_hours(&fields, old.hours) {
+        asked += 1;
+        new.hours = hours;
+        let shown = serde_json::json!({ "old": shown_hours(&old.hours), "new": shown_hours(&hours) });
+        changed.insert("tradingHours".to_owned(), shown);
     }
     let (who, why) = named(app, &fields);
     let names = |limit: &'static Limit| limit.name.unwrap_or(limit.key);
     if asked == 0 {
-        let known: Vec<&str> = LIMITS.iter().map(names).collect();
+        let known: Vec<&str> = LIMITS.iter().map(names).chain(["tradingHours"]).collect();
         fields.fault("action", format!("no limit is named; there are {}", known.join(", ")));
     }
     whole(&new, &fields);
@@ -110,6 +192,7 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         Some(_) => ok(serde_json::json!({
             "request_id": request.to_string(),
             "changed": Value::Object(changed),
+            "loosened": loosens(&old, &new),
             "holds": "until the next start: there the configuration file wins",
         })),
         None => pending(unanswered(request)),
@@ -140,10 +223,65 @@ fn whole(limits: &Limits, fields: &Fields) {
     ordered(("order_notional_max_usd", limits.order_notional_max), position);
     let gross = ("exposure_gross_max_usd", limits.exposure_gross_max);
     ordered(("exposure_net_max_usd", limits.exposure_net_max), gross);
+    ordered(("exposure_venue_max_usd", limits.exposure_venue_max), gross);
+    ordered(("exposure_asset_max_usd", limits.exposure_asset_max), gross);
+    ordered(position, ("correlated_exposure_max_usd", limits.correlated_exposure_max));
     if limits.daily_loss_halt_ppm < 1_000_000 {
         fields.fault("daily_loss_halt_pct", "must be at least 100");
     }
     if limits.drawdown_reduce_ppm > limits.drawdown_halt_ppm {
         fields.fault("drawdown_reduce_pct", "would be above drawdown_halt_pct");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_more_through_is_named() {
+        let middle = Limits {
+            order_notional_max: Usd::dollars(100),
+            account_balance_min: Usd::dollars(100),
+            market_order_margin_ppm: 100,
+            hours: HoursRule { start_min: 600, end_min: 900, ..HoursRule::default() },
+            ..Limits::default()
+        };
+        assert_eq!(loosens(&middle, &middle), [""; 0]);
+        let mut tighter = middle;
+        (tighter.order_notional_max, tighter.account_balance_min) = (Usd::dollars(99), Usd::dollars(101));
+        (tighter.hours.start_min, tighter.market_order_margin_ppm) = (610, 101);
+        assert_eq!(loosens(&middle, &tighter), [""; 0]);
+        let back = loosens(&tighter, &middle);
+        assert_eq!(
+            back,
+            ["order_notional_max_usd", "account_balance_min_usd", "market_order_margin_pct", "trading_hours"]
+        );
+        let mut moved = middle;
+        moved.hours.zone = Text::new("Asia/Tokyo");
+        assert_eq!(loosens(&middle, &moved), ["trading_hours"]);
+    }
+
+    /// Every limit stands in the table but those that are about answers and samples, which the file alone sets.
+    #[test]
+    fn every_limit_of_the_configuration_can_be_changed() {
+        let shipped = include_str!("../../config/tollgate.toml");
+        let risk = &shipped[shipped.find("[risk]\n").unwrap()..shipped.find("[risk.trading_hours]").unwrap()];
+        let keys = risk.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+        let file_alone = [
+            "usd_assets",
+            "day_start_utc",
+            "ack_timeout_ms",
+            "not_found_after_ms",
+            "query_interval_ms",
+            "reconcile_interval_ms",
+            "correlation_sample_ms",
+            "correlation_window_samples",
+            "correlation_samples_min",
+        ];
+        for (key, _) in keys {
+            let known = LIMITS.iter().any(|limit| limit.key == key);
+            assert!(known != file_alone.contains(&key), "{key}");
+        }
     }
 }

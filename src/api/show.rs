@@ -1,6 +1,7 @@
 //! `GET`: what is, as the journal has it.
 
 use super::act::unknown_action;
+use super::alerts;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
@@ -9,6 +10,7 @@ use super::events::{EventId, read_filter};
 use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
+use super::risk_metrics::risk_metrics;
 use super::transition;
 use super::view::View;
 use crate::core::risk::RULES;
@@ -18,7 +20,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 15] = [
+pub const ACTIONS: [&str; 17] = [
     "status",
     "portfolio",
     "positions",
@@ -34,6 +36,8 @@ pub const ACTIONS: [&str; 15] = [
     "explain",
     "config",
     "health",
+    "alerts",
+    "risk-metrics",
 ];
 
 /// Answers a request's query.
@@ -63,10 +67,12 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "orders" => orders(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
+        "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
         "config" => query.finish().and_then(|()| ok(effective::config(app, &view))),
         "health" => query.finish().and_then(|()| ok(health::health(app, &view))),
         "candles" => candles(&view, query),
+        "alerts" => alerts::show(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

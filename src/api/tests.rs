@@ -633,17 +633,28 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     let changed = &body["data"]["changed"];
     assert_eq!((&changed["maxOrderSize"]["old"], &changed["maxOrderSize"]["new"]), (&"5000".into(), &"50".into()));
     assert_eq!(changed["price_collar_pct"]["new"], "2.5");
+    assert_eq!(body["data"]["loosened"], Value::Array(Vec::new()));
     let (status, body) = rig.post(BUY);
     assert_eq!((status, &body["error"]["code"]), (422, &"ORDER_NOTIONAL_ABOVE_MAX".into()));
+    let (status, _, body) =
+        update(r#""riskPerTrade":0.5,"tradingHours":{"start":"09:30","end":"16:00","timezone":"America/New_York"}"#);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body["data"]["changed"]["tradingHours"]["new"]["start"], "09:30");
+    assert_eq!(body["data"]["loosened"][0], "trading_hours", "another zone");
     let held = |rig: &Rig| *rig.view.lock().core().limits();
     let before = held(&rig);
+    assert_eq!((before.risk_per_trade_ppm, before.hours.zone.as_str()), (5_000, "America/New_York"));
     assert_eq!((before.order_notional_max, before.price_collar_ppm), (Usd::dollars(50), 25_000));
     for (rest, fault) in [
         (r#""maxOrderSize":20000"#, "order_notional_max_usd"),
         (r#""maxDailyLoss":5,"maxLeverage":101"#, "maxLeverage"),
         (r#""maxDailyLoss":-5"#, "maxDailyLoss"),
         (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
-        (r#""riskPerTrade":1,"maxDailyLoss":5"#, "riskPerTrade"),
+        (r#""riskPerTrade":101,"maxDailyLoss":5"#, "riskPerTrade"),
+        (r#""maxDailyLoss":5,"tradingHours":{"start":"9am"}"#, "tradingHours.start"),
+        (r#""tradingHours":{"timezone":"Mars/Olympus"}"#, "tradingHours.timezone"),
+        (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
+        (r#""tradingHours":"always""#, "tradingHours"),
         (r#""maxDialyLoss":5"#, "action"),
         (r#""open_orders_max":1.5"#, "open_orders_max"),
     ] {
@@ -654,6 +665,35 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     }
     let (status, body) = rig.post(r#"{"action":"update-risk-config","maxDailyLoss":5}"#);
     assert_eq!((status, body["error"]["details"]["fields"].as_array().map(Vec::len)), (400, Some(2)), "{body}");
+}
+
+#[test]
+fn a_quantity_is_worked_out_and_its_arithmetic_shown() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let update =
+        r#"{"action":"update-risk-config","who":"Ada","why":"sizing","riskPerTrade":0.1,"stopLossPercentage":2}"#;
+    assert_eq!(rig.post(update).0, 200);
+    let auto = BUY.replacen("0.001", "\"auto\"", 1);
+    assert_ne!(auto, BUY);
+    let (_, verdict) = rig.post(&auto.replacen("place-order", "validate-order", 1));
+    assert_eq!(verdict["data"]["would_pass"], true, "{verdict}");
+    let (status, body) = rig.post(&auto);
+    assert_eq!(status, 200, "{body}");
+    let sizing = &body["data"]["sizing"];
+    assert_eq!(sizing, &verdict["data"]["sizing"], "the verdict and the order agree");
+    // 0.1 % of the equity, over 2 % of the price.
+    let number = |key: &str| sizing[key].as_str().unwrap().parse::<f64>().unwrap();
+    assert!((number("risk_usd") - number("equity_usd") / 1_000.0).abs() < 1e-6, "{sizing}");
+    let wanted = number("risk_usd") / (number("price") * 0.02);
+    assert!((number("wanted_quantity") - wanted).abs() < 1e-6, "{sizing}");
+    assert!(number("quantity") <= wanted && number("quantity") > wanted - 0.00002, "{sizing}");
+    assert_eq!((&sizing["bounded_by"], &sizing["stop_distance_pct"]), (&"risk_per_trade_pct".into(), &"2".into()));
+    let update = r#"{"action":"update-risk-config","who":"Ada","why":"sizing","maxOrderSize":100}"#;
+    assert_eq!(rig.post(update).0, 200);
+    let (_, body) = rig.post(&auto);
+    assert_eq!(body["data"]["sizing"]["bounded_by"], "order_notional_max_usd", "{body}");
+    let metrics = rig.get("risk-metrics").1;
+    assert_eq!(metrics["data"]["score"]["parts"].as_array().map(Vec::len), Some(5), "{metrics}");
 }
 
 #[test]
@@ -737,7 +777,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
 use crate::domain::{
     ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
@@ -73,6 +74,8 @@ pub struct Outcome {
     pub orders: Vec<OrderId>,
     /// Every rule that an order to be validated broke, in rank; whole once there is a reply.
     pub broken: Vec<DenyReason>,
+    /// How the quantity came to be, where it was left to the engine.
+    pub sizing: Option<Sizing>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -249,6 +252,11 @@ impl View {
                     outcome.denial = Some(reason);
                 }
             }
+            EffectOf::Sized { request, sizing, .. } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.sizing = Some(sizing);
+                }
+            }
             EffectOf::Broken { request, reason } => {
                 if let Some(outcome) = self.outcome(request) {
                     outcome.broken.push(reason);
@@ -256,7 +264,8 @@ impl View {
             }
             EffectOf::Order(update) => self.on_order(&update),
             EffectOf::Fill(fill) => self.on_fill(event, fill),
-            EffectOf::Alarm { kind, instrument, order } => {
+            EffectOf::Alarm { news, .. } if !news.change.is_alarm() => {}
+            EffectOf::Alarm { kind, instrument, order, .. } => {
                 let (seq, ts_ns) = (event.seq, event.ts_ns);
                 push(&mut self.alarms, NOTES_MAX, Alarm { seq, ts_ns, kind, instrument, order });
                 self.alarms_total += 1;

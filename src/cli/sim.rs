@@ -1,5 +1,6 @@
 //! `tollgate sim`: a simulated venue alone, for clients of any kind.
 
+mod accounts;
 mod alpaca;
 mod fault;
 
@@ -7,7 +8,7 @@ use super::UNUSABLE;
 use crate::agent::Agent;
 use crate::net::link::Wake;
 use crate::net::tcp::Reactor;
-use crate::net::tls::TlsClient;
+use crate::net::tls::{TlsClient, TlsServer};
 use crate::runtime::signals::Signals;
 use crate::runtime::simulated::made_up_key;
 use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
@@ -18,7 +19,7 @@ use crate::sim::{MarketSource, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use clap::{Args, Subcommand};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,14 @@ pub(super) struct SimArguments {
     /// The key's Ed25519 or RSA public key as a PEM file, in place of a secret; an Ed25519 key can log on.
     #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "secret")]
     public_key: Option<PathBuf>,
+    /// Accounts with keys, balances, rates and permissions from a TOML file, in place of the one above:
+    /// [[account]] key, secret or public_key, balances, maker_fee, taker_fee, trade, withdraw, deposit.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    accounts: Option<PathBuf>,
+    /// Serve Binance by https and wss, with a certificate made for this run; that of its authority is written to
+    /// ca.pem in this folder, and named in the line `ready`.
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
     /// What the account begins with, such as USDT=100000; may be given several times.
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
@@ -133,6 +142,9 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     if let Some(address) = &arguments.binance {
         let sim = BinanceSim::new(binance(arguments, address)?, Box::new(reactor.network(&tls)?), clock.clone())?;
         ready = sim.ready();
+        if let Some(dir) = &arguments.tls {
+            ready["ca_file"] = dir.join(CA_FILE).display().to_string().into();
+        }
         agents.push(Box::new(sim));
     }
     if let Some(config) = arguments.alpaca.config(arguments.seed)? {
@@ -159,8 +171,22 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The simulated Binance as asked for.
-fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn Error>> {
+/// What clients are to believe, in the folder that was named.
+const CA_FILE: &str = "ca.pem";
+
+/// Makes a certificate authority for this run and leaves its certificate in `dir`.
+fn write_ca(dir: &Path, address: &str) -> Result<TlsServer, Box<dyn Error>> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+    let made = crate::sim::local_ca::generate(host)?;
+    let path = dir.join(CA_FILE);
+    std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&path, made.ca_pem))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(made.server)
+}
+
+/// The one account of the command line, made up where nothing is said of it.
+fn one_account(arguments: &SimArguments) -> Result<SimAccount, String> {
     let secret = match &arguments.public_key {
         Some(path) => {
             std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
@@ -168,7 +194,15 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         None => arguments.secret.clone().unwrap_or_else(made_up_key),
     };
     let key = arguments.key.clone().unwrap_or_else(made_up_key);
-    let account = SimAccount::new(&key, &secret, arguments.balance.clone());
+    Ok(SimAccount::new(&key, &secret, arguments.balance.clone()))
+}
+
+/// The simulated Binance as asked for.
+fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn Error>> {
+    let accounts = match &arguments.accounts {
+        Some(file) => accounts::read(file)?,
+        None => vec![one_account(arguments)?],
+    };
     let market = if arguments.recording.is_empty() {
         MarketSource::Synthetic(SyntheticConfig::default())
     } else {
@@ -183,7 +217,8 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
         listen_keys: arguments.listen_key,
+        tls: arguments.tls.as_deref().map(|dir| write_ca(dir, address)).transpose()?,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
-        ..SimConfig::new(address, vec![account], market)
+        ..SimConfig::new(address, accounts, market)
     })
 }

@@ -36,16 +36,20 @@ fn venues(config: &Config, doc: &Doc) {
             doc.fault(&key, "\"store\" needs a [credentials] section");
         }
     }
-    let simulated = |venue: &&Venue| venue.credentials == Credentials::Sim;
-    let sims = config.venues.iter().filter(simulated).filter(|v| v.environment == Environment::Paper).count();
-    if config.sim.is_some() && sims != 1 && !config.venues.is_empty() {
-        doc.fault(
-            "sim.enabled",
-            format!("the simulated venue serves one venue with account = \"sim\", {sims} have it"),
-        );
+    let simulated = |kind| config.venues.iter().filter(move |v| v.credentials == Credentials::Sim && v.kind == kind);
+    let papers = |kind| simulated(kind).filter(|v| v.environment == Environment::Paper).count();
+    let Some(sim) = &config.sim else { return };
+    let (binance, alpaca) = (papers(VenueKind::Binance), papers(VenueKind::Alpaca));
+    if (binance > 1 || binance + alpaca == 0) && !config.venues.is_empty() {
+        let message = format!("the simulated venue serves one venue with account = \"sim\", {binance} have it");
+        doc.fault("sim.enabled", message);
     }
-    if config.venues.iter().filter(simulated).count() > sims + 1 {
+    if simulated(VenueKind::Binance).count() > binance + 1 {
         doc.fault("sim.enabled", "the simulated venue plays one live venue, and more have account = \"sim\"");
+    }
+    if alpaca > 1 || sim.alpaca.is_some() && alpaca == 0 && doc.sound(&["sim.alpaca"]) {
+        let message = format!("the simulated Alpaca serves one venue with account = \"sim\", {alpaca} have it");
+        doc.fault("sim.alpaca", message);
     }
 }
 
@@ -128,8 +132,11 @@ fn alpaca(config: &Config, doc: &Doc, at: usize) {
     let (Credentials::Keys { rest_url, ws_api_url, .. } | Credentials::Store { rest_url, ws_api_url, .. }) =
         &venue.credentials
     else {
-        let text = "\"sim\" is not known of kind = \"alpaca\": run `tollgate sim --alpaca` and name its addresses";
-        return doc.fault(&format!("venues[{at}].account"), text);
+        if config.sim.as_ref().is_some_and(|sim| sim.alpaca.is_none()) && doc.sound(&["sim.alpaca"]) {
+            let text = "\"sim\" needs a [sim.alpaca] section: the simulated Alpaca's account";
+            doc.fault(&format!("venues[{at}].account"), text);
+        }
+        return streams(venue, doc, at);
     };
     let paper = venue.environment == Environment::Paper;
     for (key, url) in [("rest_url", rest_url), ("ws_api_url", ws_api_url)] {
@@ -141,6 +148,10 @@ fn alpaca(config: &Config, doc: &Doc, at: usize) {
             doc.fault(&key, "is the host of paper accounts, and the venue is live: take api.alpaca.markets");
         }
     }
+    streams(venue, doc, at);
+}
+
+fn streams(venue: &Venue, doc: &Doc, at: usize) {
     if venue.streams.contains(&Stream::Depth) {
         doc.fault(&format!("venues[{at}].streams"), "\"depth\" is not of kind = \"alpaca\"");
     }

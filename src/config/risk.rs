@@ -82,6 +82,11 @@ pub struct Risk {
     pub correlation_window: u32,
     pub correlation_samples_min: u32,
     pub correlation_sample_ns: Nanos,
+    /// 0: quantities do not depend on it.
+    pub sizing_volatility_ppm: u32,
+    pub volatility_assumed_ppm: u32,
+    pub value_at_risk_max: Usd,
+    pub risk_score_max: u32,
 }
 
 /// As many samples as the core's sums have room for.
@@ -133,6 +138,10 @@ impl Risk {
             correlation_window: s.whole("correlation_window_samples", 10..=CORRELATION_WINDOW_MAX) as u32,
             correlation_samples_min: s.whole("correlation_samples_min", 5..=CORRELATION_WINDOW_MAX) as u32,
             correlation_sample_ns: s.millis("correlation_sample_ms", 100..=86_400_000),
+            sizing_volatility_ppm: s.percent("sizing_volatility_pct", 100),
+            volatility_assumed_ppm: s.percent_above_zero("volatility_assumed_pct", 100),
+            value_at_risk_max: usd("value_at_risk_max_usd"),
+            risk_score_max: s.whole("risk_score_max", 1..=100) as u32,
         };
         if risk.daily_loss_halt_ppm < 1_000_000 && s.sound(&["daily_loss_halt_pct"]) {
             s.fault("daily_loss_halt_pct", "must be at least 100: at daily_loss_max_usd itself trading is reduced");

@@ -5,9 +5,25 @@ use crate::domain::{Dec, Usd};
 
 const SHIPPED: &str = include_str!("../../config/tollgate.toml");
 
+/// The shipped configuration, of its venues Binance alone.
+fn binance_alone() -> String {
+    let mut text = SHIPPED.to_owned();
+    for first in [
+        "[[threads]]\nname = \"gateway-alpaca\"",
+        "# US equities beside it",
+        "# The symbol of a pair at Alpaca",
+        "# The simulated Alpaca: the account",
+    ] {
+        let start = text.find(first).unwrap();
+        let end = start + text[start..].find("\n\n").unwrap() + 2;
+        text.replace_range(start..end, "");
+    }
+    text
+}
+
 /// What is said of the shipped configuration after some replacements; empty where it loads.
 fn faults(edits: &[(&str, &str)]) -> String {
-    let mut text = SHIPPED.to_owned();
+    let mut text = binance_alone();
     for (from, to) in edits {
         assert!(text.contains(from), "the shipped configuration no longer contains {from:?}");
         text = text.replacen(from, to, 1);
@@ -105,7 +121,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "seed = 1",
             "seed = 1\nzebra = 1",
-            "sim.zebra: no such key; known here: balances, enabled, files, listen, live_balances, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
+            "sim.zebra: no such key; known here: alpaca, balances, enabled, files, listen, live_balances, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
         ),
         ("leverage_max = 3", "leverage_max = 0", "risk.leverage_max: 0 must be above 0 and at most 100\n"),
         ("leverage_max = 3", "leverage_max = -1", "risk.leverage_max: -1 must be above 0 and at most 100\n"),
@@ -318,17 +334,18 @@ fn an_account_in_the_store_needs_addresses_a_name_and_the_stores_file() {
 
 /// The shipped configuration with an Alpaca in place of its venue: what only Binance needs is gone.
 fn alpaca(lines: &str) -> String {
-    let venue = SHIPPED.find("\n[[venues]]\n").unwrap();
-    let end = venue + SHIPPED[venue..].find("\n\n").unwrap();
-    let strategies = SHIPPED.find("\n[[strategies]]\n").unwrap();
-    let strategies_end = strategies + SHIPPED[strategies..].find("\n[risk]\n").unwrap();
+    let shipped = binance_alone();
+    let venue = shipped.find("\n[[venues]]\n").unwrap();
+    let end = venue + shipped[venue..].find("\n\n").unwrap();
+    let strategies = shipped.find("\n[[strategies]]\n").unwrap();
+    let strategies_end = strategies + shipped[strategies..].find("\n[risk]\n").unwrap();
     let own = format!(
         "\n[[venues]]\nname = \"alpaca\"\nkind = \"alpaca\"\naccount = \"keys\"\napi_key_env = \"K\"\n\
          secret_env = \"S\"\nstream_url = \"wss://stream.data.alpaca.markets\"\nstreams = [\"quote\"]\n\
          connect_timeout_ms = 5_000\nrequest_timeout_ms = 10_000\nread_timeout_ms = 30_000\n\
          reconnect_min_ms = 1_000\nreconnect_max_ms = 30_000\nframe_max_kib = 1_024\n{lines}"
     );
-    let text = SHIPPED.replace(&SHIPPED[strategies..strategies_end], "\n").replace(&SHIPPED[venue..end], &own);
+    let text = shipped.replace(&shipped[strategies..strategies_end], "\n").replace(&shipped[venue..end], &own);
     text.replace("enabled = true\n# Port 0", "enabled = false\n# Port 0")
         .replace("agents = [\"gateway-binance\"]", "agents = [\"gateway-alpaca\"]")
         .replace("venue = \"binance\"", "venue = \"alpaca\"")

@@ -143,6 +143,8 @@ pub struct Venue {
     pub connections: usize,
     /// Levels of a book's REST snapshot, a side.
     pub depth_snapshot_levels: u32,
+    /// A PEM file of certificate authorities to believe for this venue; without it, the public ones.
+    pub ca_file: Option<PathBuf>,
     /// How long the venue may take to act on a signed request before it must refuse it.
     pub recv_window_ns: Nanos,
     pub connect_timeout_ns: Nanos,
@@ -198,6 +200,7 @@ impl Venue {
             equity_feed: equity_feed(&s, kind),
             connections: s.whole_opt("connections", 1..=2).unwrap_or(1) as usize,
             depth_snapshot_levels: whole("depth_snapshot_levels", 5..=5_000) as u32,
+            ca_file: s.text_opt("ca_file").map(PathBuf::from),
             recv_window_ns: millis("recv_window_ms", 1..=60_000),
             connect_timeout_ns: s.millis("connect_timeout_ms", 10..=60_000),
             request_timeout_ns: s.millis("request_timeout_ms", 10..=60_000),
@@ -417,17 +420,52 @@ pub struct Sim {
     pub state_file: Option<PathBuf>,
     pub maker_fee_ppm: u32,
     pub taker_fee_ppm: u32,
+    /// The simulated Alpaca beside it, or in its place.
+    pub alpaca: Option<SimAlpaca>,
+}
+
+/// The simulated Alpaca inside the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimAlpaca {
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What the account begins with, in units of 10^-8 of a dollar.
+    pub cash: i64,
+    /// Equities trade at any hour, and not as New York does.
+    pub always_open: bool,
+    /// Accounts and orders, that survive a restart; `None` begins anew each time.
+    pub state_file: Option<PathBuf>,
+}
+
+impl SimAlpaca {
+    fn read(s: Section) -> SimAlpaca {
+        let open = s.word("hours", &[("open", true), ("exchange", false)]).unwrap_or(true);
+        let sim = SimAlpaca {
+            listen: loopback(&s),
+            cash: s.decimal_above_zero("cash_usd", 8, 10_000_000_000),
+            always_open: open,
+            state_file: s.text_opt("state_file").map(PathBuf::from),
+        };
+        s.finish();
+        sim
+    }
+}
+
+/// `listen`, on this machine alone.
+fn loopback(s: &Section) -> SocketAddr {
+    let listen = s.text("listen");
+    let address = listen.parse::<SocketAddr>();
+    if !listen.is_empty() && !address.as_ref().is_ok_and(|address| address.ip().is_loopback()) {
+        s.fault("listen", format!("{listen:?} must be a loopback address and port such as \"127.0.0.1:0\""));
+    }
+    address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 impl Sim {
     /// `None` where it is not enabled; its keys are checked all the same.
     pub(super) fn read(s: Section) -> Option<Sim> {
         let enabled = s.flag("enabled");
-        let listen = s.text("listen");
-        let address = listen.parse::<SocketAddr>();
-        if !listen.is_empty() && !address.as_ref().is_ok_and(|address| address.ip().is_loopback()) {
-            s.fault("listen", format!("{listen:?} must be a loopback address and port such as \"127.0.0.1:0\""));
-        }
+        let listen = loopback(&s);
         let recorded = s.word("source", &[("synthetic", false), ("recording", true)]);
         let source = if recorded.unwrap_or(s.has("files")) {
             let files: Vec<PathBuf> = s.texts("files").into_iter().map(PathBuf::from).collect();
@@ -444,7 +482,7 @@ impl Sim {
         let balances = s.section("balances").decimals(8, 10_000_000_000);
         let live_balances = s.section_opt("live_balances").map(|s| s.decimals(8, 10_000_000_000));
         let sim = Sim {
-            listen: address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
+            listen,
             seed: s.whole("seed", 0..=i64::MAX as u64),
             source,
             live_balances: live_balances.unwrap_or_else(|| balances.clone()),
@@ -452,6 +490,7 @@ impl Sim {
             state_file: s.text_opt("state_file").map(PathBuf::from),
             maker_fee_ppm: s.percent("maker_fee_pct", 10),
             taker_fee_ppm: s.percent("taker_fee_pct", 10),
+            alpaca: s.section_opt("alpaca").map(SimAlpaca::read),
         };
         s.finish();
         enabled.then_some(sim)

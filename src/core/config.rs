@@ -74,6 +74,19 @@ pub struct Limits {
     pub correlation_samples_min: u32,
     pub correlation_sample_ns: Nanos,
     pub hours: HoursRule,
+    /// Where the stop and the target of an entry stand when it names none; and the part of the equity that a trade
+    /// may lose at its stop.
+    pub stop_loss_ppm: u32,
+    pub take_profit_ppm: u32,
+    pub risk_per_trade_ppm: u32,
+    /// Quantities that the core works out are made smaller for instruments that move more than this in a day. 0: no.
+    pub sizing_volatility_ppm: u32,
+    /// What an instrument is taken to move in a day (one standard deviation) until its samples say.
+    pub volatility_assumed_ppm: u32,
+    /// Value at risk (99 %, a day) that is all of its part of the risk score; and the score above which nothing grows.
+    pub value_at_risk_max: Usd,
+    /// 100 and above: never.
+    pub risk_score_max: u32,
 }
 wire_struct!(Limits {
     order_notional_max,
@@ -114,6 +127,13 @@ wire_struct!(Limits {
     correlation_samples_min,
     correlation_sample_ns,
     hours,
+    stop_loss_ppm,
+    take_profit_ppm,
+    risk_per_trade_ppm,
+    sizing_volatility_ppm,
+    volatility_assumed_ppm,
+    value_at_risk_max,
+    risk_score_max,
 });
 
 /// Hours in which instruments that keep them are traded, as configured. The core holds only the sessions that are
@@ -178,6 +198,13 @@ impl Limits {
             extended_end_min: 24 * 60,
             zone: Text::EMPTY,
         },
+        stop_loss_ppm: 1_000_000,
+        take_profit_ppm: 1_000_000,
+        risk_per_trade_ppm: 1_000_000,
+        sizing_volatility_ppm: 0,
+        volatility_assumed_ppm: 0,
+        value_at_risk_max: Usd(i64::MAX),
+        risk_score_max: u32::MAX,
     };
 }
 

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::command::TradingState;
 use super::correlation::{Correlation, Group};
 use super::positions::Position;
-use super::risk::{Permit, Swing};
+use super::risk::{self, Permit, Swing};
 use crate::domain::{
     AssetId, ExecId, FeedState, Instrument, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, MAX_VENUES, Nanos, OpenCounts,
     Price, Qty, Quote, RequestId, Round, Side, Text, Usd, VenueId, num,
@@ -83,6 +83,7 @@ pub struct Inst {
     exposure: Usd,
     net_up: Usd,
     net_down: Usd,
+    moving: Usd,
 }
 wire_struct!(Inst {
     defined,
@@ -110,6 +111,7 @@ wire_struct!(Inst {
     exposure,
     net_up,
     net_down,
+    moving,
 });
 
 impl Inst {
@@ -156,6 +158,8 @@ pub struct Totals {
     /// Signed exposure, where working buys fill and sells do not, and where it is the other way round.
     pub net_up: Usd,
     pub net_down: Usd,
+    /// What the exposure moves in a day, one standard deviation, each instrument against us.
+    pub moving: Usd,
     /// Balances of all venues valued at their exit prices.
     pub equity: Usd,
     /// `pnl` at the last day boundary.
@@ -164,7 +168,19 @@ pub struct Totals {
     /// A number did not fit somewhere: growth is denied until it is looked into.
     pub broken: bool,
 }
-wire_struct!(Totals { unrealised, realised, fees, exposure, net_up, net_down, equity, day_start_pnl, day, broken });
+wire_struct!(Totals {
+    unrealised,
+    realised,
+    fees,
+    exposure,
+    net_up,
+    net_down,
+    moving,
+    equity,
+    day_start_pnl,
+    day,
+    broken
+});
 
 impl Totals {
     /// Realised plus unrealised less fees, since the journal began.
@@ -191,17 +207,28 @@ pub struct AssetValue {
     /// Over all paper venues and over all live ones, units of 10^-8.
     total: [i64; 2],
     value: [Usd; 2],
-    /// Of the instruments that trade it, over all venues.
-    exposure: Usd,
+    /// Of the instruments that trade it, over all venues of a mode: paper, live.
+    exposure: [Usd; 2],
 }
 wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value, exposure });
+
+/// Groups there can be in a mode, the one of what is not known included.
+const GROUPS: usize = MAX_INSTRUMENTS + 1;
+
+/// Where the exposure of a group stands.
+#[inline]
+fn group_at(group: Group, live: bool) -> usize {
+    group.index() + usize::from(live) * GROUPS
+}
 
 pub struct Portfolio {
     insts: Box<[Inst]>,
     assets: Box<[AssetValue]>,
-    /// Exposure by venue, and by group of instruments that move together.
+    /// Exposure by venue, and by group of instruments that move together: those on paper, then those live.
     venues: [Usd; MAX_VENUES],
     groups: Box<[Usd]>,
+    /// `Limits::volatility_assumed_ppm`.
+    volatility_assumed_ppm: u32,
     /// Of the mode that trades: what limits are held against.
     pub totals: Totals,
     /// Of the other one: live's while on paper, the shadows' while live.
@@ -216,11 +243,17 @@ impl Portfolio {
             insts: vec![Inst::default(); MAX_INSTRUMENTS].into_boxed_slice(),
             assets: vec![AssetValue::default(); MAX_ASSETS].into_boxed_slice(),
             venues: [Usd::ZERO; MAX_VENUES],
-            groups: vec![Usd::ZERO; MAX_INSTRUMENTS + 1].into_boxed_slice(),
+            groups: vec![Usd::ZERO; 2 * GROUPS].into_boxed_slice(),
+            volatility_assumed_ppm: 0,
             totals: Totals::default(),
             other: Totals::default(),
             live: false,
         }
+    }
+
+    /// The mode that trades is the live one.
+    pub fn is_live(&self) -> bool {
+        self.live
     }
 
     /// The totals of the live venues, or of the paper ones.
@@ -308,12 +341,12 @@ impl Portfolio {
             inst.swing = Swing::default();
         }
         inst.defined = true;
-        inst.live = live;
+        let was_live = std::mem::replace(&mut inst.live, live);
         let old = std::mem::replace(&mut inst.def, *def);
         if (old.venue, old.base) != (def.venue, def.base) {
             let share = inst.exposure;
-            self.expose(old.venue, old.base, Usd(share.0.saturating_neg()));
-            self.expose(def.venue, def.base, share);
+            self.expose(old.venue, old.base, was_live, Usd(share.0.saturating_neg()));
+            self.expose(def.venue, def.base, live, share);
         }
         if def.quote_is_usd {
             if let Some(quote) = self.assets.get_mut(def.quote.index()) {
@@ -334,44 +367,52 @@ impl Portfolio {
 
     /// Moves the exposure of a venue and of an asset.
     #[inline]
-    fn expose(&mut self, venue: VenueId, asset: AssetId, change: Usd) {
+    fn expose(&mut self, venue: VenueId, asset: AssetId, live: bool, change: Usd) {
         if let Some(venue) = self.venues.get_mut(venue.index()) {
             *venue = venue.saturating_add(change);
         }
         if let Some(asset) = self.assets.get_mut(asset.index()) {
-            asset.exposure = asset.exposure.saturating_add(change);
+            let exposure = &mut asset.exposure[usize::from(live)];
+            *exposure = exposure.saturating_add(change);
         }
     }
 
-    /// Exposure at a venue, and in an asset over all venues.
+    /// Exposure at a venue, and in an asset over all venues of the mode.
     #[inline]
     pub fn venue_exposure(&self, venue: VenueId) -> Usd {
         self.venues.get(venue.index()).copied().unwrap_or(self.totals.exposure)
     }
 
     #[inline]
-    pub fn asset_exposure(&self, asset: AssetId) -> Usd {
-        self.assets.get(asset.index()).map_or(self.totals.exposure, |asset| asset.exposure)
+    pub fn asset_exposure(&self, asset: AssetId, live: bool) -> Usd {
+        let known = self.assets.get(asset.index());
+        known.map_or(self.totals_of(live).exposure, |asset| asset.exposure[usize::from(live)])
     }
 
     /// Exposure in what moves with the instrument, itself included: its group and whatever is of no known group; of an
     /// instrument of no known group, everything.
     #[inline]
     pub fn moving_with(&self, inst: &Inst) -> Usd {
-        match self.groups.get(inst.group.index()) {
-            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[0]),
-            _ => self.totals.exposure,
+        let unknown = group_at(Group::default(), inst.live);
+        match self.groups.get(group_at(inst.group, inst.live)) {
+            Some(group) if !inst.group.is_unknown() => group.saturating_add(self.groups[unknown]),
+            _ => self.totals_of(inst.live).exposure,
         }
     }
 
     /// Takes groups and moves from the samples.
-    pub(super) fn regroup(&mut self, samples: &Correlation) {
+    pub(super) fn regroup(&mut self, samples: &Correlation, volatility_assumed_ppm: u32) {
+        self.volatility_assumed_ppm = volatility_assumed_ppm;
         self.groups.fill(Usd::ZERO);
+        (self.totals.moving, self.other.moving) = (Usd::ZERO, Usd::ZERO);
         for inst in self.insts.iter_mut().filter(|inst| inst.defined) {
             inst.group = samples.group_of(inst.def.id);
             inst.moves_ppm = samples.moves_ppm(inst.def.id);
-            let sum = &mut self.groups[inst.group.index()];
+            let sum = &mut self.groups[group_at(inst.group, inst.live)];
             *sum = sum.saturating_add(inst.exposure);
+            inst.moving = risk::moving(inst.exposure, inst.moves_ppm, volatility_assumed_ppm);
+            let totals = if inst.live == self.live { &mut self.totals } else { &mut self.other };
+            totals.moving = totals.moving.saturating_add(inst.moving);
         }
     }
 
@@ -469,12 +510,15 @@ impl Portfolio {
         (inst.net_up, inst.net_down) = (up, down);
         inst.unrealised = unrealised;
         let change = exposure.saturating_sub(std::mem::replace(&mut inst.exposure, exposure));
-        let (venue, base, group) = (inst.def.venue, inst.def.base, inst.group);
+        let (venue, base, moving, live) = (inst.def.venue, inst.def.base, inst.moving, inst.live);
         if !change.is_zero() {
-            if let Some(group) = self.groups.get_mut(group.index()) {
+            if let Some(group) = self.groups.get_mut(group_at(inst.group, live)) {
                 *group = group.saturating_add(change);
             }
-            self.expose(venue, base, change);
+            inst.moving = risk::moving(exposure, inst.moves_ppm, self.volatility_assumed_ppm);
+            let more = inst.moving.saturating_sub(moving);
+            totals.moving = totals.moving.saturating_add(more);
+            self.expose(venue, base, live, change);
         }
         if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != [0; 2]) {
             self.revalue_asset(base);

@@ -1,17 +1,21 @@
 //! Claims about the core, each a short story of events.
 
+mod alerts;
 mod gate;
 mod lists;
 mod live;
 mod margin;
+mod oracle;
 mod order_types;
+mod storm;
 
 use super::Core;
-use super::command::{Action, Command, PlaceOrder, Scope, TradingState};
+use super::command::{Action, Command, Guard, PlaceOrder, Protect, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
-use super::risk::{Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, Permit, Session, Unevaluable};
+use super::risk::{Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, Permit, RULES, Session, Unevaluable};
+use super::sizing::SizedBy;
 use crate::domain::*;
 
 const BTC: InstrumentId = InstrumentId(0);

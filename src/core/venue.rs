@@ -32,6 +32,7 @@ impl Core {
             book.invalidate();
         }
         self.correlation.interrupt();
+        self.alerts.on_start(self.now);
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
@@ -59,8 +60,9 @@ impl Core {
         if self.limits.hours != limits.hours {
             self.hours.forget_configured();
         }
-        if self.correlation.configure(limits) {
-            self.portfolio.regroup(&self.correlation);
+        let assumed = limits.volatility_assumed_ppm;
+        if self.correlation.configure(limits) || self.limits.volatility_assumed_ppm != assumed {
+            self.portfolio.regroup(&self.correlation, assumed);
         }
         self.limits = *limits;
         self.limits_set = true;

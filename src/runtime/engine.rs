@@ -15,6 +15,7 @@ use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
+use crate::core::alerts::{Act, AlertRules};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
@@ -27,6 +28,7 @@ use crate::telemetry::{Clock, Counters};
 use crate::transition::Judge;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,18 +122,12 @@ struct Threads {
     reactors: Vec<Reactor>,
     places: BTreeMap<String, Place>,
     agents: Vec<Vec<(usize, Box<dyn Agent>)>>,
-    tls: TlsClient,
 }
 
 impl Threads {
     fn new(config: &Config) -> Result<Threads, StartError> {
-        let mut threads = Threads {
-            wakes: Vec::new(),
-            reactors: Vec::new(),
-            places: BTreeMap::new(),
-            agents: Vec::new(),
-            tls: TlsClient::new(None)?,
-        };
+        let mut threads =
+            Threads { wakes: Vec::new(), reactors: Vec::new(), places: BTreeMap::new(), agents: Vec::new() };
         for (thread, plan) in config.threads.iter().enumerate() {
             let wake = Wake::default();
             let reactor =
@@ -151,10 +147,12 @@ impl Threads {
         self.places.get(agent).map(|p| p.wake.clone()).unwrap_or_default()
     }
 
-    fn network(&self, agent: &str) -> Result<TcpNetwork, StartError> {
+    /// `ca_file` is believed besides the public authorities.
+    fn network(&self, agent: &str, ca_file: Option<&Path>) -> Result<TcpNetwork, StartError> {
+        let tls = TlsClient::new(ca_file)?;
         let thread = self.places.get(agent).map_or(0, |p| p.thread);
         self.reactors[thread]
-            .network(&self.tls)
+            .network(&tls)
             .map_err(|cause| StartError::System { what: "no sockets for a thread", cause })
     }
 
@@ -191,12 +189,9 @@ impl Engine {
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
 
-        let sim = match &config.sim {
-            Some(sim) => {
-                let live = config.venues.iter().any(|v| v.environment != config::Environment::Paper);
-                Some(start_sim(sim, live, Box::new(threads.network("sim")?), clock.clone())?)
-            }
-            None => None,
+        let sims = match &config.sim {
+            Some(sim) => Simulated::start(config, sim, &threads, &clock)?,
+            None => Simulated::default(),
         };
         let (market_tx, market_rx) = link(config.channels.market_data_max, &threads.wake("core"));
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
@@ -208,8 +203,7 @@ impl Engine {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
             let is_live = venue.environment != config::Environment::Paper;
-            let simulated = sim.as_ref().and_then(|(_, keys)| if is_live { keys.get(1) } else { keys.first() });
-            let mut keys = VenueKeys::find(config, venue, simulated)
+            let mut keys = VenueKeys::find(config, venue, sims.keys(venue.kind, is_live))
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let (orders_tx, orders_rx) = link(config.channels.orders_max, &threads.wake(&gateway_name));
             // One rotation at a time.
@@ -224,7 +218,7 @@ impl Engine {
                 VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
             let gateway = parts
                 .gateway(
-                    Box::new(threads.network(&gateway_name)?),
+                    Box::new(threads.network(&gateway_name, venue.ca_file.as_deref())?),
                     orders_rx,
                     reports_tx,
                     permits,
@@ -233,13 +227,19 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let feed = parts
-                .feed(Box::new(threads.network("feed")?), market_tx.clone(), &threads.wake("feed"))
+                .feed(
+                    Box::new(threads.network("feed", venue.ca_file.as_deref())?),
+                    market_tx.clone(),
+                    &threads.wake("feed"),
+                )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             match (origin, rescue.signer()) {
                 (Some(origin), Some(signer)) if !origin.is_encrypted() => {
-                    let (venue, probe) = (venue.name.clone(), parts.probe());
-                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                    let probe =
+                        parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+                    let venue = venue.name.clone();
+                    key_places.push(KeyPlace { id, venue, origin, probe, keys: new_keys, rescue: signer });
                 }
                 (Some(origin), _) => fixed_keys.push(origin.id),
                 (None, _) => {}
@@ -250,7 +250,7 @@ impl Engine {
             threads.add(config, &gateway_name, gateway);
             threads.add(config, "feed", feed);
         }
-        if let Some((agent, _)) = sim {
+        for agent in sims.agents {
             threads.add(config, "sim", agent);
         }
         threads.add(config, "journal", Box::new(flusher));
@@ -342,36 +342,68 @@ impl Engine {
     }
 }
 
-/// The simulated venue, and what the engine needs to trade there.
-fn start_sim(
-    sim: &config::Sim,
-    live: bool,
-    network: Box<TcpNetwork>,
-    clock: Clock,
-) -> Result<(Box<dyn Agent>, Vec<VenueKeys>), crate::sim::SimError> {
-    let mut accounts = vec![simulated::account(sim.seed, "paper", &sim.balances)];
-    if live {
-        accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
+/// The simulated venues, and what the engine needs to trade there.
+#[derive(Default)]
+struct Simulated {
+    agents: Vec<Box<dyn Agent>>,
+    /// Of the account on paper, and of the one that plays live.
+    binance: Vec<VenueKeys>,
+    alpaca: Option<VenueKeys>,
+}
+
+impl Simulated {
+    /// Those that a configured venue trades on.
+    fn start(config: &Config, sim: &config::Sim, threads: &Threads, clock: &Clock) -> Result<Simulated, StartError> {
+        let mut all = Simulated::default();
+        let trades = |kind| config.venues.iter().any(|v| v.credentials == config::Credentials::Sim && v.kind == kind);
+        if trades(config::VenueKind::Binance) {
+            let live = config.venues.iter().any(|v| v.environment != config::Environment::Paper);
+            let mut accounts = vec![simulated::account(sim.seed, "paper", &sim.balances)];
+            if live {
+                accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
+            }
+            let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
+            let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
+            let addr = venue.local_addr();
+            let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
+            all.binance = known.into_iter().map(keys).collect();
+            all.agents.push(Box::new(venue));
+        }
+        if let Some(alpaca) = sim.alpaca.as_ref().filter(|_| trades(config::VenueKind::Alpaca)) {
+            let account = simulated::alpaca_account(sim.seed, alpaca.cash);
+            let (key, secret) = (account.key.clone(), account.secret.clone());
+            let network = Box::new(threads.network("sim", None)?);
+            let venue = simulated::start_alpaca(alpaca, sim.seed, account, network, clock.clone())?;
+            all.alpaca = Some(simulated_keys(&venue.local_addr(), "/stream", key, secret));
+            all.agents.push(Box::new(venue));
+        }
+        Ok(all)
     }
-    let known: Vec<_> = accounts.iter().map(|account| (account.api_key.clone(), account.secret.clone())).collect();
-    let venue = simulated::start(sim, accounts, network, clock)?;
-    let addr = venue.local_addr();
-    let keys = known.into_iter().map(|(api_key, secret)| VenueKeys {
+
+    fn keys(&self, kind: config::VenueKind, live: bool) -> Option<&VenueKeys> {
+        match kind {
+            config::VenueKind::Binance => self.binance.get(usize::from(live)),
+            config::VenueKind::Alpaca => self.alpaca.as_ref(),
+        }
+    }
+}
+
+fn simulated_keys(addr: &str, orders_path: &str, api_key: String, secret: String) -> VenueKeys {
+    VenueKeys {
         rest_url: format!("http://{addr}"),
         stream_url: format!("ws://{addr}"),
-        ws_api_url: format!("ws://{addr}/ws-api/v3"),
+        ws_api_url: format!("ws://{addr}{orders_path}"),
         api_key,
         secret,
         origin: None,
-    });
-    let keys = keys.collect();
-    Ok((Box::new(venue), keys))
+    }
 }
 
 /// The run's first events: what the configuration says, so that the journal alone can repeat the run.
 fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epoch: u32, run: u32) {
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
+    agent.take(Body::AlertRules(alert_rules(&config.alerts)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -444,6 +476,23 @@ fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> Strat
     }
 }
 
+fn alert_rules(alerts: &config::Alerts) -> AlertRules {
+    let acts = alerts.acts.map(|act| match act {
+        config::AlertAct::None => Act::None,
+        config::AlertAct::Reduce => Act::Reduce,
+        config::AlertAct::Halt => Act::Halt,
+        config::AlertAct::Stop => Act::Stop,
+    });
+    AlertRules {
+        acts,
+        escalate_after_ns: alerts.escalate_after_ns,
+        exposure_high_ppm: alerts.exposure_high_ppm,
+        balance_low_ppm: alerts.balance_low_ppm,
+        feed_stale_ns: alerts.feed_stale_ns,
+        venue_down_ns: alerts.venue_down_ns,
+    }
+}
+
 fn limits(risk: &config::Risk) -> Limits {
     Limits {
         order_notional_max: risk.order_notional_max,
@@ -484,6 +533,13 @@ fn limits(risk: &config::Risk) -> Limits {
         correlation_samples_min: risk.correlation_samples_min,
         correlation_sample_ns: risk.correlation_sample_ns,
         hours: hours::rule(&risk.trading_hours),
+        stop_loss_ppm: risk.stop_loss_ppm,
+        take_profit_ppm: risk.take_profit_ppm,
+        risk_per_trade_ppm: risk.risk_per_trade_ppm,
+        sizing_volatility_ppm: risk.sizing_volatility_ppm,
+        volatility_assumed_ppm: risk.volatility_assumed_ppm,
+        value_at_risk_max: risk.value_at_risk_max,
+        risk_score_max: risk.risk_score_max,
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
     fn ids_of_a_journal_stay_and_new_ones_come_behind() {
         let fresh = Names::new(&config(), &Core::new()).unwrap();
         let ids: Vec<u16> = fresh.instruments.iter().map(|i| i.id.0).collect();
-        assert_eq!(ids, [0, 1]);
+        assert_eq!(ids, [0, 1, 2]);
         let old = Instrument { id: InstrumentId(4), symbol: Text::new("ETHUSDT"), ..Instrument::default() };
         let core = core_with(vec![Body::Asset { asset: AssetId(7), name: Text::new("ETH") }, Body::Instrument(old)]);
         let names = Names::new(&config(), &core).unwrap();

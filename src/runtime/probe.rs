@@ -7,6 +7,7 @@ use crate::credentials::Credential;
 use crate::venues::binance::sign::{RestSigner, push_query};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ureq::tls::TlsConfig;
 
 /// Time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ pub enum ProbeError {
 pub struct Probe {
     pub rest_url: String,
     pub recv_window_ms: u32,
+    pub tls: TlsConfig,
 }
 
 impl Probe {
@@ -42,7 +44,11 @@ impl Probe {
         let (key, signer) = signer(credential).map_err(ProbeError::Refused)?;
         let signer = RestSigner::new(&key, signer);
         let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build(),
+            ureq::Agent::config_builder()
+                .timeout_global(Some(TIMEOUT))
+                .http_status_as_error(false)
+                .tls_config(self.tls.clone())
+                .build(),
         );
         let time = self.get(&agent, "/api/v3/time".to_owned(), None)?;
         let offset_ms = time["serverTime"].as_i64().map_or(0, |venue_ms| venue_ms - now_ms());

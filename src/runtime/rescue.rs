@@ -8,6 +8,7 @@ use crate::domain::{OrderId, VenueId};
 use crate::venues::alpaca::{orders, request};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
 /// Time for one cancel: a venue that takes longer is asked by a person.
@@ -19,6 +20,7 @@ pub struct Rescue {
     pub name: String,
     pub rest_url: String,
     pub way: Way,
+    pub tls: TlsConfig,
 }
 
 /// How a venue is asked.
@@ -44,7 +46,11 @@ impl Rescue {
     /// Cancels every order that the core holds for live at the venue. Returns a line for each.
     pub fn cancel_all(&self, core: &Core) -> Vec<String> {
         let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build(),
+            ureq::Agent::config_builder()
+                .timeout_global(Some(TIMEOUT))
+                .http_status_as_error(false)
+                .tls_config(self.tls.clone())
+                .build(),
         );
         let orders = core.orders().live().filter(|o| o.venue == self.venue);
         orders

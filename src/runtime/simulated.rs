@@ -3,7 +3,7 @@
 use crate::config;
 use crate::domain::decimal;
 use crate::net::Network;
-use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim};
+use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim, Hours};
 use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
 use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
@@ -56,19 +56,28 @@ pub fn account(seed: u64, name: &str, balances: &[(String, i64)]) -> SimAccount 
     SimAccount::new(&api_key, &secret, balances)
 }
 
-/// A simulated Alpaca beside it: always open, so that an equity trades at any hour.
+/// The simulated Alpaca of a daemon.
 pub fn start_alpaca(
-    listen: &str,
+    sim: &config::SimAlpaca,
     seed: u64,
     account: AlpacaAccount,
     network: Box<dyn Network>,
     clock: Clock,
 ) -> Result<AlpacaSim, SimError> {
-    let config = AlpacaConfig { seed, ..AlpacaConfig::new(listen, vec![account]) };
+    let config = AlpacaConfig {
+        seed,
+        hours: if sim.always_open { Hours::Always } else { Hours::Exchange },
+        state_file: sim.state_file.clone(),
+        ..AlpacaConfig::new(&sim.listen.to_string(), vec![account])
+    };
     AlpacaSim::new(config, network, clock)
 }
 
-/// A margin account of the simulated Alpaca with this much cash, in dollars.
-pub fn alpaca_account(cash: &str) -> AlpacaAccount {
-    AlpacaAccount { key: made_up_key(), secret: made_up_key(), cash: cash.to_owned(), multiplier: 2 }
+/// A margin account of the simulated Alpaca with this much cash, in units of 10^-8 of a dollar; its key follows from the
+/// seed, as that of `account` does.
+pub fn alpaca_account(seed: u64, cash: i64) -> AlpacaAccount {
+    let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(0xA1_9ACA));
+    let mut key = || (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect();
+    let (key, secret): (String, String) = (key(), key());
+    AlpacaAccount { key, secret, cash: decimal::to_decimal(cash, 8).to_string(), multiplier: 2 }
 }

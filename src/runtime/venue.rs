@@ -18,7 +18,7 @@ use crate::gateway::{Gateway, GatewayConfig, Leave, LiveGateway, NewKey};
 use crate::net::Network;
 use crate::net::link::{Rx, Tx, Wake};
 use crate::net::rest::UreqRest;
-use crate::net::rest::ureq::UreqTimeouts;
+use crate::net::rest::ureq::{UreqTimeouts, tls_config};
 use crate::net::url;
 use crate::telemetry::{Clock, Counters};
 use crate::transition::LivePermit;
@@ -28,6 +28,7 @@ use crate::venues::binance::exchange_info::Wanted;
 use crate::venues::binance::sign::{RestSigner, Signer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use ureq::tls::TlsConfig;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Commission of a taker of crypto at Alpaca, the lowest tier: 25 basis points.
@@ -111,7 +112,9 @@ impl VenueParts<'_> {
             connect: Duration::from_nanos(self.venue.connect_timeout_ns.unsigned_abs()),
             total: Duration::from_nanos(self.venue.request_timeout_ns.unsigned_abs()),
         };
-        UreqRest::pool(thread, threads, timeouts, None, wake).map(Box::new).map_err(|cause| cause.to_string())
+        UreqRest::pool(thread, threads, timeouts, self.venue.ca_file.as_deref(), wake)
+            .map(Box::new)
+            .map_err(|cause| cause.to_string())
     }
 
     fn alpaca_names(&self) -> Result<alpaca::Names, String> {
@@ -316,8 +319,14 @@ impl VenueParts<'_> {
     }
 
     /// How the keeper of keys asks the venue.
-    pub fn probe(&self) -> Probe {
-        Probe { rest_url: self.keys.rest_url.clone(), recv_window_ms: self.recv_window_ms() }
+    pub fn probe(&self) -> Result<Probe, String> {
+        let tls = self.tls()?;
+        Ok(Probe { rest_url: self.keys.rest_url.clone(), recv_window_ms: self.recv_window_ms(), tls })
+    }
+
+    /// What the cold requests outside the gateway believe.
+    fn tls(&self) -> Result<TlsConfig, String> {
+        tls_config(self.venue.ca_file.as_deref()).map_err(|cause| cause.to_string())
     }
 
     pub fn rescue(&self) -> Result<Rescue, String> {
@@ -325,6 +334,7 @@ impl VenueParts<'_> {
             venue: self.id,
             name: self.venue.name.clone(),
             rest_url: self.keys.rest_url.clone(),
+            tls: self.tls()?,
             way: match self.venue.kind {
                 VenueKind::Binance => Way::Binance {
                     signer: Arc::new(Mutex::new(RestSigner::new(&self.keys.api_key, self.signer()?))),

@@ -15,6 +15,7 @@ pub mod decimal;
 pub mod faults;
 mod http;
 mod json;
+pub mod local_ca;
 pub mod market;
 mod ws;
 

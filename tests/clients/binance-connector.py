@@ -117,13 +117,16 @@ def order_test():
     equal(open_ids(), set())
 
 
-@step("listenKey is gone")
-def listen_key():
-    try:
-        got = rest.new_listen_key()
-    except ClientError as error:
-        got = error.status_code
-    equal(got, 410)
+@step("listenKey: made, kept alive, its stream opened")
+async def listen_key():
+    global keyed, keyed_stream
+    keyed = Heard()
+    key = rest.new_listen_key()["listenKey"]
+    equal(rest.new_listen_key()["listenKey"], key)
+    equal(rest.renew_listen_key(key), {})
+    keyed_stream = SpotWebsocketStreamClient(stream_url=venue.streams, on_message=keyed)
+    keyed_stream.user_data(listen_key=key)
+    await until("the subscription", keyed.all)
 
 
 @step("subscribe user data")
@@ -376,8 +379,16 @@ def cancel_replace():
     rest.cancel_open_orders(SYMBOL)
 
 
+@step("own execution reports by the listen key")
+async def own_reports_by_listen_key():
+    own = lambda: [m for m in keyed.all() if m.get("e") == "executionReport" and m["c"] == "market-base"]
+    await until("the events of the first order", lambda: own() and own()[-1]["X"] == "FILLED")
+    a_market_order_reported([m for m in keyed.all() if "e" in m], "market-base", "0.01")
+
+
 @step.at_end
 def close():
+    keyed_stream.stop()
     ws.stop()
 
 

@@ -9,9 +9,17 @@ use sim::Sim;
 use std::path::Path;
 use std::process::Command;
 
+/// For the one client that knows no other way to its own events.
+const LISTEN_KEY: &[&str] = &["--listen-key"];
+
 /// Runs a client's script against a venue of its own, in the environment of the same name.
-fn passes(client: &str) {
-    passes_with(client, &[]);
+fn passes(client: &str, arguments: &[&str]) {
+    passes_with(client, arguments, false);
+}
+
+/// As `passes`, by https and wss, with the venue's own authority believed.
+fn passes_over_tls(client: &str, arguments: &[&str]) {
+    passes_with(client, arguments, true);
 }
 
 /// As `passes`, with a simulated Alpaca beside Binance: in the core session of a Tuesday, its market and its clock in
@@ -29,10 +37,11 @@ fn passes_at_alpaca(client: &str) {
             "--alpaca-rate-limit",
             "2000",
         ],
+        false,
     );
 }
 
-fn passes_with(client: &str, arguments: &[&str]) {
+fn passes_with(client: &str, arguments: &[&str], tls: bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/clients").join(client).join("bin/python");
     if !python.exists() {
@@ -41,11 +50,21 @@ fn passes_with(client: &str, arguments: &[&str]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let sim = Sim::start(dir.path(), arguments);
+    let ca = dir.path().join("ca");
+    let mut arguments = arguments.to_vec();
+    if tls {
+        arguments.extend(["--tls", ca.to_str().unwrap()]);
+    }
+    let sim = Sim::start(dir.path(), &arguments);
     let mut command = Command::new(python);
     // What the machine has for its own Python must not be found instead of what is pinned here.
     for name in ["PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
         command.env_remove(name);
+    }
+    if tls {
+        for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"] {
+            command.env(name, ca.join("ca.pem"));
+        }
     }
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");
     let script = root.join("tests/clients").join(format!("{client}.py"));
@@ -62,23 +81,34 @@ fn passes_with(client: &str, arguments: &[&str]) {
 
 #[test]
 fn binance_sdk_spot() {
-    passes("binance-sdk-spot");
+    passes("binance-sdk-spot", &[]);
 }
 
 #[test]
 fn binance_connector() {
-    passes("binance-connector");
+    passes("binance-connector", LISTEN_KEY);
 }
 
 /// Not named `ccxt`: a script of that name would be found in place of the module.
 #[test]
 fn ccxt_binance() {
-    passes("ccxt-binance");
+    passes("ccxt-binance", &[]);
 }
 
 #[test]
 fn python_binance() {
-    passes("python-binance");
+    passes("python-binance", &[]);
+}
+
+/// The whole of both official clients once more, by https and wss.
+#[test]
+fn binance_sdk_spot_over_tls() {
+    passes_over_tls("binance-sdk-spot", &[]);
+}
+
+#[test]
+fn binance_connector_over_tls() {
+    passes_over_tls("binance-connector", LISTEN_KEY);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod both;
 mod browser;
 mod commands;
 mod credentials;
@@ -19,4 +20,5 @@ mod rotation;
 mod sbe;
 mod sim;
 mod support;
+mod tls;
 mod transition;

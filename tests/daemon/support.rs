@@ -40,15 +40,37 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The shipped configuration with a data folder and a control port of its own, and `edits` (from, to) made in it.
+/// The shipped configuration, of its venues Binance alone, with a data folder and a control port of its own, and `edits`
+/// (from, to) made in it.
 pub fn config(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
     config_of("tollgate.toml", dir, port, edits)
 }
 
-/// The same of another file of the folder `config/`.
+/// What of the shipped configuration is Alpaca's: the first lines of paragraphs.
+const ALPACA: [&str; 4] = [
+    "[[threads]]\nname = \"gateway-alpaca\"",
+    "# US equities beside it",
+    "# The symbol of a pair at Alpaca",
+    "# The simulated Alpaca: the account",
+];
+
+/// As `config`, of another file of the folder `config/`.
 pub fn config_of(shipped: &str, dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
+    write_config(shipped, dir, port, edits, &ALPACA)
+}
+
+/// As `config`, with both venues.
+pub fn config_of_both(dir: &Path, port: u16, edits: &[(&str, &str)]) -> PathBuf {
+    write_config("tollgate.toml", dir, port, edits, &[])
+}
+
+fn write_config(shipped: &str, dir: &Path, port: u16, edits: &[(&str, &str)], without: &[&str]) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(shipped);
     let mut text = std::fs::read_to_string(shipped).unwrap();
+    for start in without.iter().filter_map(|paragraph| text.find(paragraph)).collect::<Vec<_>>().into_iter().rev() {
+        let end = start + text[start..].find("\n\n").unwrap() + 2;
+        text.replace_range(start..end, "");
+    }
     let data = dir.join("data");
     // The folder that the file's own paths are below.
     let own_dir = if text.contains("data_dir = \"data-fast\"") { "data-fast" } else { "data" };
@@ -56,11 +78,15 @@ pub fn config_of(shipped: &str, dir: &Path, port: u16, edits: &[(&str, &str)]) -
     let own = [
         ("data_dir = \"data\"", format!("data_dir = {data:?}")),
         ("\"data/sim-account.json\"", format!("{:?}", data.join("sim-account.json"))),
+        ("\"data/sim-alpaca.json\"", format!("{:?}", data.join("sim-alpaca.json"))),
         ("\"data/latency.hlog\"", format!("{:?}", data.join("latency.hlog"))),
         ("127.0.0.1:3000", format!("127.0.0.1:{port}")),
     ];
     for (from, to) in own.iter().map(|(f, t)| (*f, t.as_str())).chain(edits.iter().copied()) {
-        assert!(text.contains(from), "the shipped configuration has no {from:?} any more");
+        assert!(
+            text.contains(from) || from.contains("sim-alpaca"),
+            "the shipped configuration has no {from:?} any more"
+        );
         text = text.replace(from, to);
     }
     let path = dir.join(format!("tollgate-{port}.toml"));

@@ -77,6 +77,8 @@ pub enum DenyReason {
     AssetExposureAboveMax { asset: Text<12>, exposure: Usd, max: Usd },
     #[error("{}", correlated(*exposure, *max, *known))]
     CorrelatedExposureAboveMax { exposure: Usd, max: Usd, known: bool },
+    #[error("the risk score would be {score}, above {max} (value at risk {value_at_risk} USD): see risk-metrics")]
+    RiskScoreAboveMax { score: u32, max: u32, value_at_risk: Usd },
     #[error("the loss of the day, {loss} USD, has reached {max} USD")]
     DailyLossReached { loss: Usd, max: Usd },
     #[error("stage {stage} between paper and live allows {max} {cap}, with this order it would be {value}")]
@@ -160,6 +162,7 @@ wire_enum!(DenyReason {
     35 => NotLive { state },
     36 => VenueFilter { filter, value, limit },
     37 => ClientIdReused { order },
+    38 => RiskScoreAboveMax { score, max, value_at_risk },
 });
 
 /// The rules in rank, each with its code.
@@ -215,6 +218,7 @@ ranked! {
     NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
     AssetExposureAboveMax => "ASSET_EXPOSURE_ABOVE_MAX",
     CorrelatedExposureAboveMax => "CORRELATED_EXPOSURE_ABOVE_MAX",
+    RiskScoreAboveMax => "RISK_SCORE_ABOVE_MAX",
     DailyLossReached => "DAILY_LOSS_REACHED",
     StageCapReached => "STAGE_CAP_REACHED",
     BalanceTooLow => "BALANCE_TOO_LOW",

@@ -29,7 +29,8 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         let (scope, max) = (Scope::Venue(venue), limits.exposure_venue_max);
         return Err(DenyReason::GrossExposureAboveMax { scope, exposure: at_venue, max });
     }
-    let in_asset = scene.portfolio.asset_exposure(c.inst.def.base).checked_add(c.notional).ok_or(overflow)?;
+    let in_asset =
+        scene.portfolio.asset_exposure(c.inst.def.base, c.inst.live).checked_add(c.notional).ok_or(overflow)?;
     if in_asset > limits.exposure_asset_max {
         let (asset, max) = (c.inst.def.base_name, limits.exposure_asset_max);
         return Err(DenyReason::AssetExposureAboveMax { asset, exposure: in_asset, max });

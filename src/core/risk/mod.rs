@@ -27,6 +27,7 @@ mod position_notional;
 mod rate;
 mod ready;
 mod runaway;
+mod score;
 mod self_match;
 mod state;
 mod value;
@@ -43,12 +44,15 @@ pub use permit::{Allowed, NoShort, Permit};
 pub use rate::Bucket;
 pub(crate) use rate::interval_ns;
 pub use runaway::Run;
+pub(crate) use score::moving;
+pub use score::{PARTS, Parts, Score};
 pub use self_match::Resting;
 
 use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};
 use crate::core::config::Limits;
 use crate::core::desks::Desk;
+use crate::core::losses::Losses;
 use crate::core::orders::Order;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::core::standing::State;
@@ -85,6 +89,7 @@ pub struct Scene<'a> {
     pub portfolio: &'a Portfolio,
     pub totals: &'a Totals,
     pub hours: &'a Hours,
+    pub losses: &'a Losses,
     /// Who wants the order; 0: a person or program.
     pub strategy: StrategyId,
     pub desk: &'a Desk,
@@ -262,6 +267,7 @@ fn walk<'a>(
         hold(leverage::check(scene, &candidate))?;
         hold(exposure::check(scene, &candidate))?;
         hold(correlated::check(scene, &candidate))?;
+        hold(score::check(scene, &candidate))?;
         hold(daily_loss::check(scene))?;
         hold(caps::check(scene, &candidate))?;
     }
@@ -296,4 +302,11 @@ fn only_reduces(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> bool {
 /// Parts per million as a percentage.
 fn percent(ppm: i64) -> Dec {
     Dec { value: ppm, scale: 4 }
+}
+
+/// The price that an order is valued at; `None` where there is none.
+pub(crate) fn valued_at(scene: &Scene, order: &PlaceOrder) -> Option<Price> {
+    let inst = scene.inst?;
+    fresh::priced(inst).ok()?;
+    value::value(scene, inst, order).ok().map(|(px, _, _)| px)
 }

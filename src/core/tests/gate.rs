@@ -537,9 +537,9 @@ fn a_stages_caps_hold_besides_the_limits_and_exits_pass_them() {
     }
 }
 
-const ETH: InstrumentId = InstrumentId(1);
-const SOL: InstrumentId = InstrumentId(2);
-const OTHER: VenueId = VenueId(1);
+pub(super) const ETH: InstrumentId = InstrumentId(1);
+pub(super) const SOL: InstrumentId = InstrumentId(2);
+pub(super) const OTHER: VenueId = VenueId(1);
 
 /// A second and a third instrument: ether where bitcoin is, and bitcoin once more at another venue.
 fn two_more(rig: &mut Rig) {
@@ -640,9 +640,9 @@ fn what_moves_together_is_held_together_and_what_is_not_known_yet_with_all() {
     let sum: i64 = portfolio.defined().map(|inst| inst.exposure().0).sum();
     assert_eq!(sum, portfolio.totals.exposure.0);
     assert_eq!(portfolio.venue_exposure(VENUE).0 + portfolio.venue_exposure(OTHER).0, sum);
-    assert_eq!(portfolio.asset_exposure(BTC_ASSET).0 + portfolio.asset_exposure(AssetId(2)).0, sum);
+    assert_eq!(portfolio.asset_exposure(BTC_ASSET, false).0 + portfolio.asset_exposure(AssetId(2), false).0, sum);
     let bitcoin = portfolio.moving_with(portfolio.get(BTC).unwrap()).0;
-    assert_eq!(bitcoin, portfolio.asset_exposure(BTC_ASSET).0);
+    assert_eq!(bitcoin, portfolio.asset_exposure(BTC_ASSET, false).0);
 }
 
 #[test]
@@ -758,4 +758,133 @@ fn an_instrument_that_keeps_hours_is_traded_within_them_and_exits_meet_only_a_cl
     assert_eq!(rig.place(Side::Buy, small).unwrap_err().code(), "OUTSIDE_TRADING_HOURS");
     rig.set(|l| l.hours.zone = Text::new("Europe/London"));
     assert_eq!(rig.place(Side::Buy, small).unwrap_err(), unknown);
+}
+
+#[test]
+fn a_quantity_is_worked_out_from_what_a_trade_may_lose_and_cut_to_every_limit() {
+    let roomy = |l: &mut Limits| {
+        (l.order_notional_max, l.position_notional_max) = (Usd::dollars(9_000), Usd::dollars(9_000));
+        // 70,000 of equity: 70 dollars, over 2 % of 60,300 (half a per cent beyond the ask).
+        (l.risk_per_trade_ppm, l.stop_loss_ppm, l.volatility_assumed_ppm) = (1_000, 20_000, 50_000);
+    };
+    let wanted = 70 * E8 as i128 * E8 as i128 / (1_206 * E8 as i128);
+    let auto = |side| PlaceOrder { auto_qty: true, ..Rig::order(side, 0) };
+    type Change = fn(&mut Limits);
+    let cases: [(Change, SizedBy); 7] = [
+        (|_| {}, SizedBy::Risk),
+        (|l| l.order_notional_max = Usd::dollars(100), SizedBy::OrderNotional),
+        (|l| l.position_notional_max = Usd::dollars(101), SizedBy::PositionNotional),
+        (|l| l.exposure_gross_max = Usd::dollars(102), SizedBy::GrossExposure),
+        (|l| l.exposure_net_max = Usd::dollars(103), SizedBy::NetExposure),
+        (|l| l.correlated_exposure_max = Usd::dollars(104), SizedBy::CorrelatedExposure),
+        (|l| l.leverage_max_ppm = 1_500, SizedBy::Leverage),
+    ];
+    for (change, by) in cases {
+        let mut rig = Rig::with(|l| {
+            roomy(l);
+            change(l);
+        });
+        let effects = rig.command(Action::Place(auto(Side::Buy)));
+        let Some(EffectOf::Sized { sizing, .. }) = effects.first() else { panic!("{effects:?}") };
+        assert_eq!(sizing.by, by);
+        assert_eq!((sizing.stop_ppm, sizing.scale_ppm, sizing.moves_ppm), (20_000, 1_000_000, 50_000));
+        assert!((i128::from(sizing.wanted.0) - wanted).abs() < 100_000, "{sizing:?}");
+        assert_eq!(sizing.qty.0 % 1_000, 0, "whole lots");
+        match effects.get(1) {
+            Some(EffectOf::Place(order)) => assert_eq!(order.qty, sizing.qty),
+            other => panic!("cut to every limit, it passes: {other:?}"),
+        }
+        // One lot more would not have passed, where a limit bounds it.
+        if by != SizedBy::Risk {
+            let mut rig = Rig::with(|l| {
+                roomy(l);
+                change(l);
+            });
+            assert!(rig.place(Side::Buy, sizing.qty.0 + 1_000).is_err(), "{by:?}");
+        }
+    }
+    // Twice as far a stop is half as much; an instrument that moves more than the target gets less.
+    let mut rig = Rig::with(roomy);
+    let sized = |rig: &mut Rig, order: PlaceOrder| match rig.command(Action::Validate(order)).first() {
+        Some(EffectOf::Sized { sizing, .. }) => *sizing,
+        other => panic!("{other:?}"),
+    };
+    let plain = sized(&mut rig, auto(Side::Buy));
+    let stop = Guard::Away(40_000);
+    let far = sized(&mut rig, PlaceOrder { protect: Protect::Set { stop, target: Guard::Off }, ..auto(Side::Buy) });
+    assert!((far.wanted.0 * 2 - plain.wanted.0).abs() <= 2);
+    rig.set(|l| l.sizing_volatility_ppm = 10_000);
+    let calm = sized(&mut rig, auto(Side::Buy));
+    assert_eq!(calm.scale_ppm, 200_000);
+    assert!((calm.wanted.0 * 5 - plain.wanted.0).abs() <= 10);
+    // A limit without room is the gate's answer, by name; so is what cannot be worked out.
+    rig.set(|l| l.exposure_gross_max = Usd::dollars(1));
+    let reason = denied(&rig.command(Action::Place(auto(Side::Buy)))).unwrap().1;
+    assert_eq!(reason.code(), "GROSS_EXPOSURE_ABOVE_MAX");
+    rig.step(Body::Feed { instrument: BTC, state: FeedState::Disconnected });
+    let reason = denied(&rig.command(Action::Place(auto(Side::Buy)))).unwrap().1;
+    assert_eq!(reason, DenyReason::CannotEvaluate(Unevaluable::NoPrice));
+}
+
+#[test]
+fn above_the_risk_score_nothing_grows() {
+    let mut rig = Rig::with(|l| {
+        (l.value_at_risk_max, l.volatility_assumed_ppm, l.risk_score_max) = (Usd::dollars(100), 50_000, 30);
+    });
+    // 600 dollars at 5 % a day are 69.90 at risk: 70 % of 40, and a little of the leverage.
+    assert!(rig.limit(Side::Buy, E8 / 100, 60_000).is_ok());
+    match rig.limit(Side::Buy, E8 / 200, 60_000).unwrap_err() {
+        DenyReason::RiskScoreAboveMax { score, max: 30, value_at_risk } => {
+            assert!(score > 30 && value_at_risk.0 / E8 == 104, "{score} {value_at_risk}");
+        }
+        other => panic!("{other:?}"),
+    }
+    rig.probe();
+    rig.set(|l| l.risk_score_max = 20);
+    assert_eq!(rig.probe_denied(60_000).code(), "RISK_SCORE_ABOVE_MAX");
+    rig.set(|l| l.risk_score_max = 100);
+    assert!(rig.limit(Side::Buy, E8 / 200, 60_000).is_ok(), "off");
+}
+
+/// The table of controls is true: every rule has a row, and every row names tests that there are.
+#[test]
+fn every_rule_has_a_row_in_the_table_of_controls_and_every_row_its_test() {
+    fn sources(dir: &std::path::Path, text: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    sources(&root.join("tests"), &mut code);
+    let table = include_str!("../risk/CONTROLS.md");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| control "))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    for rule in RULES {
+        assert!(rows.iter().any(|row| quoted(row[2]).contains(&rule.to_owned())), "{rule} has no row");
+    }
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        let tests = quoted(row[3]);
+        assert!(
+            !tests.is_empty() || row[2].starts_with("not yet") || row[2].starts_with("there is no"),
+            "{} names no test",
+            row[0]
+        );
+        for test in tests {
+            let there =
+                if test.contains('/') { root.join(&test).exists() } else { code.contains(&format!("fn {test}(")) };
+            assert!(there, "{}: there is no {test}", row[0]);
+        }
+    }
 }

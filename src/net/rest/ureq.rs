@@ -60,21 +60,13 @@ impl UreqRest {
         extra_ca: Option<&Path>,
         wake: &Wake,
     ) -> Result<UreqRest, UreqError> {
-        let roots = match extra_ca {
-            Some(path) => {
-                let found = certificates(path)?;
-                let owned: Vec<_> = found.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-                RootCerts::new_with_certs(&owned)
-            }
-            None => RootCerts::WebPki,
-        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(timeouts.connect))
             .timeout_global(Some(timeouts.total))
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(tls_config(extra_ca)?)
             .build();
         let (requests, work) = bounded(REQUESTS_MAX);
         let (answer, answers) = link(REQUESTS_MAX, wake);
@@ -88,6 +80,19 @@ impl UreqRest {
         }
         Ok(UreqRest { requests, answers, out: 0, failed: VecDeque::new() })
     }
+}
+
+/// Believes the public certificate authorities or, where given, those of a PEM file alone.
+pub fn tls_config(extra_ca: Option<&Path>) -> Result<TlsConfig, TlsError> {
+    let roots = match extra_ca {
+        Some(path) => {
+            let found = certificates(path)?;
+            let owned: Vec<_> = found.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+            RootCerts::new_with_certs(&owned)
+        }
+        None => RootCerts::WebPki,
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
 }
 
 impl Rest for UreqRest {

@@ -4,7 +4,8 @@
 //! `venue` keeps assets, accounts and orders; `ask` and `checks` say what is taken, `place` and `life` what becomes of it;
 //! `calendar` has the exchange's days and the clock that can be set; `market` joins the market model, `tape` keeps what it
 //! has shown. `rest`, `show` and `history` are the trading routes, `stream` the account's events; `data_rest` and `data`
-//! are the market's, in the records of `record` and the form of `msgpack`. `door` decides who may ask, `hub` sends.
+//! are the market's, in the records of `record` and the form of `msgpack`. `door` decides who may ask, `hub` sends;
+//! `state` remembers across a kill.
 //!
 //! Two clocks: delays, pings and limits run on the process's time; everything that the venue says is in its own, which
 //! can be set and run faster.
@@ -32,6 +33,7 @@ mod query;
 mod record;
 mod rest;
 mod show;
+mod state;
 mod stream;
 mod tape;
 mod venue;
@@ -61,7 +63,9 @@ use door::{After, Door};
 use hub::{Hub, Role, Slot};
 use market::Market;
 use number::MONEY;
+use state::StateLog;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tape::{Shown, Tape};
 use venue::Venue;
 
@@ -112,6 +116,8 @@ pub struct AlpacaConfig {
     pub backlog_max: usize,
     /// Where the control port listens; without it there is none.
     pub control: Option<String>,
+    /// The accounts and orders, that survive a restart; without it each start begins anew.
+    pub state_file: Option<PathBuf>,
 }
 
 impl AlpacaConfig {
@@ -131,6 +137,7 @@ impl AlpacaConfig {
             connections_max: 256,
             backlog_max: 8 << 20,
             control: None,
+            state_file: None,
         }
     }
 }
@@ -171,6 +178,7 @@ pub struct AlpacaSim {
     clock_offset: Nanos,
     /// Whether this minute's late trades have been told.
     told_late: bool,
+    state: Option<StateLog>,
 }
 
 impl AlpacaSim {
@@ -190,6 +198,12 @@ impl AlpacaSim {
         for account in &config.accounts {
             keys.push((account.key.clone(), account.secret.clone(), open_account(&mut venue, account)?));
         }
+        let (mut state, mut left_at) = (None, None);
+        if let Some(path) = &config.state_file {
+            let names = keys.iter().map(|(key, _, _)| key.clone()).collect();
+            let (log, restored) = StateLog::open(path, names, config.seed, &mut venue)?;
+            (state, left_at) = (Some(log), restored.at);
+        }
         let market = Market::new(&mut venue, config.volatility, config.seed, now);
         let mut tape = Tape::new(&venue.assets, (now / 1_000_000).max(1) as u64);
         for asset in 0..venue.assets.len() {
@@ -206,7 +220,9 @@ impl AlpacaSim {
         tracing::info!(addr = %listener.local_addr(), assets = venue.assets.len(), "the simulated Alpaca listens");
         let hub = Hub::new(Faults::new(config.seed), config.backlog_max, config.binary_updates);
         let door = Door::new(keys, config.requests_per_minute);
-        let (seen, scratch) = (venue.now, vec![0; 16 * 1024]);
+        // What the trading days did meanwhile happens at the first turn.
+        let seen = left_at.filter(|at| *at < venue.now && config.clock.at.is_none()).unwrap_or(venue.now);
+        let scratch = vec![0; 16 * 1024];
         let next_boundary = venue.calendar.next_boundary(seen);
         let mut sim = AlpacaSim {
             config,
@@ -226,6 +242,7 @@ impl AlpacaSim {
             minute: 0,
             clock_offset: 0,
             told_late: false,
+            state,
         };
         sim.tape.shown.clear();
         Ok(sim)
@@ -348,6 +365,9 @@ impl AlpacaSim {
 
     /// Tells what a command has changed.
     fn settle(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.append(&self.venue, &self.venue.changes);
+        }
         self.hub.settle(&mut self.venue, &mut self.tape);
     }
 

@@ -319,6 +319,14 @@ impl Venue {
         self.orders.insert(order.key, order);
     }
 
+    /// Takes in an order of the state file.
+    pub fn restore(&mut self, order: Order) {
+        if !order.is_open() {
+            self.closed.push_back(order.key);
+        }
+        self.insert(order);
+    }
+
     /// Changes an order; what was changed goes to the state file.
     pub fn edit(&mut self, key: u64, change: impl FnOnce(&mut Order)) {
         if let Some(order) = self.orders.get_mut(&key) {

@@ -1,9 +1,9 @@
 //! Joins the market models with the venue: their changes meet our orders, and go out as stream frames.
 
 use super::hub::{Hub, Outgoing};
-use super::sbe;
 use super::streams::{self, DEPTH_INTERVALS_NS};
 use super::venue::{PublicTrade, Venue};
+use super::{sbe, statistics};
 use crate::domain::Nanos;
 use crate::sim::json::{Json, TimeUnit};
 use crate::sim::market::Side;
@@ -180,17 +180,17 @@ impl SyntheticMarket {
         let heard = |hub: &Hub, stream: usize| !hub.streams.subscribers(stream).is_empty();
         for (index, symbol) in venue.symbols.iter().enumerate() {
             for (stream, kind) in
-                streams::statistics(index).filter(|(stream, _)| heard(hub, *stream)).collect::<Vec<_>>()
+                statistics::of_symbol(index).filter(|(stream, _)| heard(hub, *stream)).collect::<Vec<_>>()
             {
-                if streams::write_statistic(&mut Json::new(TimeUnit::Milli), symbol, kind, now_us) {
+                if statistics::write(&mut Json::new(TimeUnit::Milli), symbol, kind, now_us) {
                     let write = &|j: &mut Json| {
-                        streams::write_statistic(j, symbol, kind, now_us);
+                        statistics::write(j, symbol, kind, now_us);
                     };
                     hub.publish(&Outgoing::Written { stream, write });
                 }
             }
         }
-        for (stream, kind) in streams::statistics_of_all(venue.symbols.len()) {
+        for (stream, kind) in statistics::of_all(venue.symbols.len()) {
             // Symbols that have traded since the last time.
             let since = now_us - DEPTH_INTERVALS_NS[1] / 1_000;
             let changed = || venue.symbols.iter().filter(|s| s.trades.back().is_some_and(|t| t.time_us > since));
@@ -198,7 +198,7 @@ impl SyntheticMarket {
                 let write = &|j: &mut Json| {
                     j.array("", |j| {
                         for symbol in changed() {
-                            streams::write_statistic(j, symbol, kind, now_us);
+                            statistics::write(j, symbol, kind, now_us);
                         }
                     });
                 };

@@ -7,10 +7,12 @@
 mod account;
 mod account_calls;
 mod api;
+mod config;
 mod errors;
 mod filters;
 mod history;
 mod hub;
+mod ledger;
 mod limits;
 mod list_calls;
 mod listen_keys;
@@ -27,6 +29,7 @@ mod routes;
 mod sbe;
 mod signing;
 mod state;
+mod statistics;
 mod streams;
 mod trigger;
 mod user;
@@ -39,18 +42,20 @@ pub(in crate::sim) mod testing;
 mod tests;
 
 pub use account::{Balance, Fees, Permissions};
+pub use config::{SimAccount, SimConfig};
 pub use hub::ClientCounts;
+pub use ledger::{Ledger, LedgerOrder};
 pub use limits::LimitsConfig;
 
 use super::conn::{BadBytes, Conn, Message};
 use super::control::{self, ControlServer, Which};
-use super::decimal;
 use super::faults::Faults;
 use super::market::recording::{self, Player};
 use super::market::synthetic::Synthetic;
 use super::{MarketSource, SimError, http};
 use crate::agent::Agent;
 use crate::domain::Nanos;
+use crate::net::tls::TlsListener;
 use crate::net::{Listener, Network};
 use crate::telemetry::Clock;
 use api::Desk;
@@ -60,109 +65,11 @@ use market::Market;
 use rest::After;
 use state::StateLog;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use streams::Streams;
 use venue::Venue;
 
 /// An HTTP connection without a request for this long is closed.
 const HTTP_IDLE_NS: Nanos = 300_000_000_000;
-
-/// An account with its key and what it holds at the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimAccount {
-    pub api_key: String,
-    /// The HMAC secret, or the PEM of an Ed25519 or RSA public key: the kind is found from the text.
-    pub secret: String,
-    /// `(asset, decimal text)`.
-    pub balances: Vec<(String, String)>,
-    /// Its own rates, where they are not the venue's.
-    pub fees: Option<Fees>,
-    pub permissions: Permissions,
-}
-
-impl SimAccount {
-    /// An account that may trade, at the venue's own rates.
-    pub fn new(api_key: &str, secret: &str, balances: Vec<(String, String)>) -> SimAccount {
-        let (api_key, secret) = (api_key.to_owned(), secret.to_owned());
-        SimAccount { api_key, secret, balances, fees: None, permissions: Permissions::default() }
-    }
-}
-
-/// How a simulated Binance Spot starts.
-#[derive(Debug, Clone)]
-pub struct SimConfig {
-    /// `host:port`; port 0 takes a free one.
-    pub addr: String,
-    pub accounts: Vec<SimAccount>,
-    pub market: MarketSource,
-    /// Where the ledger is kept across restarts; without it a restart begins anew.
-    pub state_file: Option<PathBuf>,
-    pub seed: u64,
-    pub fees: Fees,
-    pub limits: LimitsConfig,
-    /// Connections at one time; further ones are closed at once.
-    pub connections_max: usize,
-    /// Bytes that a client may leave unread before it is closed.
-    pub backlog_max: usize,
-    /// Messages a second that a stream connection may send; the venue allows 5.
-    pub stream_messages_per_second: u32,
-    /// Where the control port listens; without it there is none.
-    pub control: Option<String>,
-    /// Listen keys, which the venue has retired, for clients that know nothing newer; without them they are gone (410).
-    pub listen_keys: bool,
-    /// WebSocket connections are closed at this age; the venue's is 24 hours.
-    pub connection_lifetime_ns: Nanos,
-}
-
-impl SimConfig {
-    /// A venue on `addr` with the given accounts and market, everything else as shipped.
-    pub fn new(addr: &str, accounts: Vec<SimAccount>, market: MarketSource) -> SimConfig {
-        SimConfig {
-            addr: addr.to_owned(),
-            accounts,
-            market,
-            state_file: None,
-            seed: 1,
-            fees: Fees::default(),
-            limits: LimitsConfig::default(),
-            connections_max: 256,
-            backlog_max: 8 << 20,
-            stream_messages_per_second: 5,
-            control: None,
-            listen_keys: false,
-            connection_lifetime_ns: 24 * 3_600 * 1_000_000_000,
-        }
-    }
-}
-
-/// One order as `ledger` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerOrder {
-    pub id: u64,
-    pub client_id: String,
-    pub symbol: String,
-    pub side: &'static str,
-    pub status: &'static str,
-    /// In 10^-8.
-    pub px: i64,
-    pub qty: i64,
-    pub filled: i64,
-    /// 0 for orders that are no stops and no icebergs.
-    pub stop_px: i64,
-    pub iceberg: i64,
-    /// False while it waits for its trigger.
-    pub working: bool,
-}
-
-/// One account's truth, for tests that compare a client's view with the venue's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ledger {
-    /// By asset, in 10^-8; assets of which nothing was ever held are left out.
-    pub balances: BTreeMap<String, Balance>,
-    pub open_orders: Vec<LedgerOrder>,
-    /// `(symbol, trade id, buy, price, quantity)`, oldest first.
-    pub trades: Vec<(String, u64, bool, i64, i64)>,
-}
 
 /// The simulated venue. An agent: it does nothing but in `do_work`.
 pub struct BinanceSim {
@@ -204,7 +111,7 @@ impl BinanceSim {
             return Err(SimError::NoInstruments);
         }
         for account in &config.accounts {
-            open_account(&mut venue, account, config.fees)?;
+            config::open_account(&mut venue, account, config.fees)?;
         }
         let state = match &config.state_file {
             Some(path) => Some(StateLog::open(path, &mut venue)?),
@@ -238,6 +145,10 @@ impl BinanceSim {
         hub.settle(&mut venue, now / 1_000);
         let listener =
             network.listen(&config.addr).map_err(|source| SimError::Listen { addr: config.addr.clone(), source })?;
+        let listener: Box<dyn Listener> = match config.tls.clone() {
+            Some(tls) => Box::new(TlsListener { inner: listener, tls }),
+            None => listener,
+        };
         let control = match &config.control {
             Some(addr) => {
                 let listener =
@@ -260,6 +171,7 @@ impl BinanceSim {
     /// What a client needs to know: URLs, keys and secrets, seed and symbols.
     pub fn ready(&self) -> serde_json::Value {
         let addr = self.local_addr();
+        let s = if self.config.tls.is_some() { "s" } else { "" };
         let accounts: Vec<_> = self
             .config
             .accounts
@@ -269,10 +181,10 @@ impl BinanceSim {
         let symbols: Vec<_> = self.desk.venue.symbols.iter().map(|s| s.instrument.symbol.clone()).collect();
         let mut ready = serde_json::json!({
             "venue": "binance",
-            "rest_url": format!("http://{addr}"),
-            "stream_url": format!("ws://{addr}"),
-            "sbe_url": format!("ws://{addr}/sbe"),
-            "ws_api_url": format!("ws://{addr}/ws-api/v3"),
+            "rest_url": format!("http{s}://{addr}"),
+            "stream_url": format!("ws{s}://{addr}"),
+            "sbe_url": format!("ws{s}://{addr}/sbe"),
+            "ws_api_url": format!("ws{s}://{addr}/ws-api/v3"),
             "accounts": accounts,
             "seed": self.config.seed,
             "symbols": symbols,
@@ -301,33 +213,6 @@ impl BinanceSim {
     /// What went wrong with clients so far.
     pub fn client_counts(&self) -> ClientCounts {
         self.hub.counts
-    }
-
-    /// An account's truth by its key.
-    pub fn ledger(&self, api_key: &str) -> Option<Ledger> {
-        let venue = &self.desk.venue;
-        let account = &venue.accounts[*venue.by_key.get(api_key)?];
-        let balances = venue.assets.iter().cloned().zip(account.balances.iter().copied());
-        let open_orders = account.open.iter().filter_map(|id| venue.orders.get(id)).map(|order| LedgerOrder {
-            id: order.id,
-            client_id: order.client_id.to_string(),
-            symbol: venue.symbol_name(order.symbol).to_owned(),
-            side: order.side.text(),
-            status: order.status.text(),
-            px: order.px,
-            qty: order.qty,
-            filled: order.filled,
-            stop_px: order.stop_px,
-            iceberg: order.iceberg,
-            working: order.working_us.is_some(),
-        });
-        let trades =
-            account.trades.iter().map(|t| (venue.symbol_name(t.symbol).to_owned(), t.id, t.buyer, t.px, t.qty));
-        Some(Ledger {
-            balances: balances.filter(|(_, b)| *b != Balance::default()).collect(),
-            open_orders: open_orders.collect(),
-            trades: trades.collect(),
-        })
     }
 
     /// Answers the control port.
@@ -607,23 +492,4 @@ fn talks_too_much(session: &mut streams::StreamSession, max: u32, now: Nanos) ->
     }
     session.messages.1 += 1;
     session.messages.1 > max
-}
-
-fn open_account(venue: &mut Venue, account: &SimAccount, fees: Fees) -> Result<(), SimError> {
-    let fault = |fault: String| SimError::Account { api_key: account.api_key.clone(), fault };
-    if account.api_key.is_empty() {
-        return Err(fault("its key must not be empty".into()));
-    }
-    let key = signing::Key::parse(&account.secret).map_err(fault)?;
-    if venue.by_key.contains_key(&account.api_key) {
-        return Err(fault("its key is used by another account".into()));
-    }
-    let index = venue.open_account(account.api_key.clone(), key, account.fees.unwrap_or(fees), account.permissions);
-    for (asset, text) in &account.balances {
-        let free = decimal::parse(text)
-            .map_err(|_| fault(format!("balance {asset} = {text:?} is not a decimal of at most 8 places")))?;
-        let asset = venue.asset(asset);
-        venue.accounts[index].balances[asset].free += i128::from(free);
-    }
-    Ok(())
 }

@@ -308,6 +308,26 @@ impl Order {
         }
     }
 
+    /// Members that every answer has, in their order.
+    fn write_words(&self, j: &mut Json) {
+        j.str("status", self.status.text());
+        j.str("timeInForce", self.tif.text());
+        j.str("type", self.kind.text());
+        j.str("side", self.side.text());
+    }
+
+    /// How an order stands, as the answers to a new one and to a cancel tell it alike.
+    fn write_state(&self, j: &mut Json) {
+        j.dec("price", self.px);
+        j.dec("origQty", self.qty);
+        j.dec("executedQty", self.filled);
+        j.dec("origQuoteOrderQty", self.quote_qty);
+        j.dec("cummulativeQuoteQty", self.quote_filled);
+        self.write_words(j);
+        self.write_stop_and_iceberg(j);
+        self.write_conditional(j);
+    }
+
     /// The answer to a new order, in the asked-for detail.
     pub fn write_new(&self, j: &mut Json, symbol: &str, resp: RespType, did: &Did, assets: &[String]) {
         j.object("", |j| {
@@ -319,17 +339,7 @@ impl Order {
             if resp == RespType::Ack {
                 return;
             }
-            j.dec("price", self.px);
-            j.dec("origQty", self.qty);
-            j.dec("executedQty", self.filled);
-            j.dec("origQuoteOrderQty", self.quote_qty);
-            j.dec("cummulativeQuoteQty", self.quote_filled);
-            j.str("status", self.status.text());
-            j.str("timeInForce", self.tif.text());
-            j.str("type", self.kind.text());
-            j.str("side", self.side.text());
-            self.write_stop_and_iceberg(j);
-            self.write_conditional(j);
+            self.write_state(j);
             self.write_working_time(j);
             if resp == RespType::Full {
                 j.array("fills", |j| {
@@ -370,17 +380,7 @@ impl Order {
             j.int("orderListId", self.list_id());
             j.str("clientOrderId", cancel_id);
             j.time("transactTime", self.updated_us);
-            j.dec("price", self.px);
-            j.dec("origQty", self.qty);
-            j.dec("executedQty", self.filled);
-            j.dec("origQuoteOrderQty", self.quote_qty);
-            j.dec("cummulativeQuoteQty", self.quote_filled);
-            j.str("status", self.status.text());
-            j.str("timeInForce", self.tif.text());
-            j.str("type", self.kind.text());
-            j.str("side", self.side.text());
-            self.write_stop_and_iceberg(j);
-            self.write_conditional(j);
+            self.write_state(j);
             self.write_last(j);
         });
     }
@@ -399,10 +399,7 @@ impl Order {
             j.dec("preventedQty", self.prevented_qty);
             j.dec("quoteOrderQty", self.quote_qty);
             j.dec("cumulativeQuoteQty", self.quote_filled);
-            j.str("status", self.status.text());
-            j.str("timeInForce", self.tif.text());
-            j.str("type", self.kind.text());
-            j.str("side", self.side.text());
+            self.write_words(j);
             self.write_stop_and_iceberg(j);
             self.write_conditional(j);
             if let Some(since) = self.working_us {
@@ -423,10 +420,7 @@ impl Order {
             j.dec("origQty", self.qty);
             j.dec("executedQty", self.filled);
             j.dec("cummulativeQuoteQty", self.quote_filled);
-            j.str("status", self.status.text());
-            j.str("timeInForce", self.tif.text());
-            j.str("type", self.kind.text());
-            j.str("side", self.side.text());
+            self.write_words(j);
             j.dec("stopPrice", self.stop_px);
             j.dec("icebergQty", self.iceberg);
             j.time("time", self.created_us);

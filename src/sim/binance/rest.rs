@@ -195,11 +195,12 @@ fn upgrade(desk: &mut Desk, request: &Request, out: &mut Vec<u8>, now_us: i64) -
     };
     let streams = |session| if sbe { Role::Sbe(session) } else { Role::Streams(session) };
     if sbe && path != "/ws-api/v3" {
-        let ed25519 = |account: usize| match desk.venue.accounts[account].key.is_ed25519() {
+        let key = request.header("x-mbx-apikey");
+        let ed25519 = |account: usize| match desk.venue.key(key.unwrap_or_default(), account).is_ed25519() {
             true => Ok(()),
             false => Err(ApiError::bad_key()),
         };
-        if let Err(error) = desk.account_of(request.header("x-mbx-apikey")).and_then(ed25519) {
+        if let Err(error) = desk.account_of(key).and_then(ed25519) {
             return refuse(out, error);
         }
     }

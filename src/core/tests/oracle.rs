@@ -1,0 +1,477 @@
+//! A slow second opinion on the gate, in `rust_decimal`: fed the same events as the core, it keeps books of its own and
+//! works every limit out anew for each order that the core sends. It shares no arithmetic with the gate.
+//!
+//! Taken from the core, and held elsewhere: which instruments move together and how much (`core::correlation` against
+//! a plain calculation), message rates (`risk::rate`), price jumps (`risk::jump`), and when trading was reduced or
+//! halted for losses (told by its effects).
+
+use super::gate::OTHER;
+use super::*;
+use crate::core::risk::{PARTS, Score};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+fn dec8(value: i64) -> Decimal {
+    Decimal::new(value, 8)
+}
+
+fn ppm(value: u32) -> Decimal {
+    Decimal::new(value.into(), 6)
+}
+
+/// One order that may still fill, as far as the core has been told.
+struct Live {
+    order: NewOrder,
+    filled: Decimal,
+    /// Price it is valued at.
+    px: Decimal,
+}
+
+impl Live {
+    fn leaves(&self) -> Decimal {
+        (dec8(self.order.qty.0) - self.filled).max(Decimal::ZERO)
+    }
+}
+
+#[derive(Default)]
+struct Book {
+    def: Instrument,
+    bid: Decimal,
+    ask: Decimal,
+    at: Nanos,
+    connected: bool,
+    /// Fills, signed; what they cost; commissions.
+    net: Decimal,
+    cash: Decimal,
+    fees: Decimal,
+    closing: bool,
+    restricted: bool,
+    trading: TradingState,
+}
+
+#[derive(Default)]
+pub struct Oracle {
+    limits: Limits,
+    caps: Caps,
+    now: Nanos,
+    trading: TradingState,
+    venues: [(VenueState, TradingState); 2],
+    strategies: BTreeMap<u8, TradingState>,
+    books: BTreeMap<u16, Book>,
+    live: BTreeMap<u64, Live>,
+    /// Who sent each order, and what each strategy's own orders brought.
+    who: BTreeMap<u64, u8>,
+    own: BTreeMap<(u8, u16), Decimal>,
+    balances: BTreeMap<(u8, u16), Decimal>,
+    seen: BTreeMap<(u16, u64), ()>,
+    fills: u64,
+    sent: Vec<(Nanos, u8, NewOrder)>,
+    day: i64,
+    day_start: Decimal,
+    orders_today: u32,
+    trades_today: u32,
+    pub checked: u64,
+}
+
+impl Oracle {
+    /// What happened, before the core's answer to it is looked at.
+    pub fn apply(&mut self, now: Nanos, body: &Body) {
+        self.now = now;
+        match body {
+            Body::Limits(limits) => self.limits = *limits,
+            Body::Instrument(def) => self.books.entry(def.id.0).or_default().def = *def,
+            Body::Permit { instrument, permit } => {
+                self.books.entry(instrument.0).or_default().restricted = permit.restricted;
+            }
+            Body::Quote(quote) => {
+                let book = self.books.entry(quote.instrument.0).or_default();
+                (book.bid, book.ask, book.at, book.connected) = (dec8(quote.bid_px.0), dec8(quote.ask_px.0), now, true);
+            }
+            Body::Feed { instrument, state: FeedState::Disconnected } => {
+                self.books.entry(instrument.0).or_default().connected = false;
+            }
+            Body::VenueState { venue, state } => self.venues[venue.index()].0 = *state,
+            Body::Start { .. } => {
+                // A start goes by the journaled road, which is on paper here, and by no command.
+                self.caps = Caps::NONE;
+                self.venues.iter_mut().for_each(|venue| venue.0 = VenueState::Down);
+                self.books.values_mut().for_each(|book| book.connected = false);
+            }
+            Body::Balance(balance) => {
+                self.balances.insert((balance.venue.0, balance.asset.0), dec8(balance.free) + dec8(balance.locked));
+            }
+            Body::Exec(report) if report.exec == ExecType::Trade => self.fill(report),
+            Body::Command(command) => match command.action {
+                Action::SetLimits(limits) => self.limits = limits,
+                Action::SetCaps(caps) => self.caps = caps,
+                Action::Close(id) => self.books.entry(id.0).or_default().closing = true,
+                Action::SetTradingState { scope: Scope::Account, state } => self.trading = state,
+                _ => {}
+            },
+            Body::Tick => {
+                let day = (now - self.limits.day_offset_ns).div_euclid(86_400 * SECOND);
+                if day > self.day {
+                    self.day = day;
+                    self.day_start = self.pnl();
+                    (self.orders_today, self.trades_today) = (0, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fill(&mut self, report: &ExecReport) {
+        if self.seen.insert((report.instrument.0, report.exec_id.lo), ()).is_some() {
+            return;
+        }
+        self.trades_today += 1;
+        self.fills += 1;
+        let (qty, px, fee) = (dec8(report.last_qty.0), dec8(report.last_px.0), dec8(report.fee));
+        let sign = Decimal::from(report.side.sign());
+        let book = self.books.get_mut(&report.instrument.0).unwrap();
+        let in_base = report.fee_asset == book.def.base;
+        book.net += sign * qty;
+        book.cash -= sign * qty * px;
+        if in_base {
+            // Kept out of what was bought: sold, as it were, for the commission.
+            book.net -= fee;
+            book.cash += fee * px;
+            book.fees += fee * px;
+        } else {
+            book.fees += fee;
+        }
+        let who = self.who.get(&report.order.0).copied().unwrap_or_default();
+        *self.own.entry((who, report.instrument.0)).or_default() +=
+            sign * qty - if in_base { fee } else { Decimal::ZERO };
+        let (venue, base, quote) = (report.venue.0, book.def.base.0, book.def.quote.0);
+        if self.venues[usize::from(venue)].0 == VenueState::Ready {
+            *self.balances.entry((venue, base)).or_default() += sign * qty;
+            *self.balances.entry((venue, quote)).or_default() -= sign * qty * px;
+            if report.fee != 0 {
+                *self.balances.entry((venue, report.fee_asset.0)).or_default() -= fee;
+            }
+        }
+        if let Some(live) = self.live.get_mut(&report.order.0) {
+            live.filled += qty;
+            if live.leaves().is_zero() {
+                self.live.remove(&report.order.0);
+            }
+        }
+    }
+
+    /// Profit since the beginning: what came in, and what is held at the price it could be sold or bought back at.
+    fn pnl(&self) -> Decimal {
+        let of = |book: &Book| book.cash + book.net * (if book.net.is_sign_negative() { book.ask } else { book.bid });
+        self.books.values().map(|book| of(book) - book.fees).sum()
+    }
+
+    fn equity(&self) -> Decimal {
+        let value = |asset: u16| {
+            let first = self.books.values().find(|book| book.def.base.0 == asset);
+            if asset == USDT.0 { Decimal::ONE } else { first.map_or(Decimal::ZERO, |book| book.bid) }
+        };
+        self.balances.iter().map(|((_, asset), amount)| amount * value(*asset)).sum()
+    }
+
+    fn works(&self, id: u16, side: Side, strategy: Option<u8>) -> Decimal {
+        let of = |live: &&Live| live.order.instrument.0 == id && live.order.side == side;
+        let by = |live: &&Live| strategy.is_none_or(|id| live.order.strategy.0 == id);
+        self.live.values().filter(of).filter(by).map(Live::leaves).sum()
+    }
+
+    /// The most that the position can come to either way, with so much more.
+    fn worst(&self, id: u16, buy: Decimal, sell: Decimal) -> Decimal {
+        let net = self.books[&id].net;
+        let (up, down) = (net + self.works(id, Side::Buy, None) + buy, net - self.works(id, Side::Sell, None) - sell);
+        up.abs().max(down.abs())
+    }
+
+    fn exposure(&self, which: impl Fn(u16, &Book) -> bool) -> Decimal {
+        let zero = Decimal::ZERO;
+        self.books.iter().filter(|(id, b)| which(**id, b)).map(|(id, b)| self.worst(*id, zero, zero) * b.ask).sum()
+    }
+
+    /// Opposite to the position, and with what works on that side no more than it.
+    pub fn only_reduces(&self, id: u16, side: Side, qty: i64) -> bool {
+        let Some(book) = self.books.get(&id) else { return false };
+        let against = if side == Side::Sell { book.net > Decimal::ZERO } else { book.net < Decimal::ZERO };
+        against && dec8(qty) + self.works(id, side, None) <= book.net.abs()
+    }
+
+    /// What the core said, in its order.
+    pub fn hear(&mut self, core: &Core, ended: Option<u64>, effects: &[RecordedEffect]) -> Result<(), String> {
+        for effect in effects {
+            match effect {
+                EffectOf::Place(order) => self.check(core, order)?,
+                EffectOf::Order(update) if update.status.is_closed() => {
+                    if self.live.contains_key(&update.order.0) && ended != Some(update.order.0) {
+                        return Err(format!("order {} ended, and nobody said so", update.order.0));
+                    }
+                    self.live.remove(&update.order.0);
+                }
+                EffectOf::Trading { scope, state } => match scope {
+                    Scope::Account => self.trading = *state,
+                    Scope::Venue(venue) => self.venues[venue.index()].1 = *state,
+                    Scope::Strategy(id) => drop(self.strategies.insert(id.0, *state)),
+                    Scope::Instrument(id) => self.books.entry(id.0).or_default().trading = *state,
+                },
+                EffectOf::Denied { instrument, side, qty, reason, .. } => {
+                    if self.only_reduces(instrument.0, *side, qty.0) && GROWTH.contains(&reason.code()) {
+                        return Err(format!("an exit of {} was denied: {reason}", dec8(qty.0)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (id, book) in &mut self.books {
+            book.closing = core.portfolio().get(InstrumentId(*id)).is_some_and(|inst| inst.closing.active);
+        }
+        Ok(())
+    }
+
+    /// Every limit, for an order that was sent.
+    fn check(&mut self, core: &Core, order: &NewOrder) -> Result<(), String> {
+        self.checked += 1;
+        let id = order.instrument.0;
+        let (limits, book) = (&self.limits, &self.books[&id]);
+        let reduces = self.only_reduces(id, order.side, order.qty.0);
+        let market = order.kind == OrderType::Market;
+        let (qty, limit_px) = (dec8(order.qty.0), dec8(order.px.0));
+        let px = if market { book.ask * (Decimal::ONE + ppm(limits.market_order_margin_ppm)) } else { limit_px };
+        let notional = qty * px;
+        let mut faults = Vec::new();
+        let mut at_most = |what: &str, value: Decimal, max: Decimal| {
+            if value > max {
+                faults.push(format!("{what} {value} above {max}"));
+            }
+        };
+        let usd = |usd: Usd| dec8(usd.0);
+        let count = |n: u32| Decimal::from(n);
+        // Held for exits too.
+        let strictest = [
+            self.trading,
+            self.venues[order.venue.index()].1,
+            book.trading,
+            self.strategies.get(&order.strategy.0).copied().unwrap_or_default(),
+        ];
+        let strictest = strictest.into_iter().max().unwrap();
+        at_most("trading state", Decimal::from(strictest as u8), Decimal::from(u8::from(reduces)));
+        let ready = self.venues[order.venue.index()].0 == VenueState::Ready;
+        at_most("venue not ready", Decimal::from(u8::from(!ready)), Decimal::ZERO);
+        let priced = book.connected && book.bid > Decimal::ZERO && book.bid < book.ask;
+        at_most("no price", Decimal::from(u8::from(!priced)), Decimal::ZERO);
+        at_most("age of the quote", Decimal::from(self.now - book.at), Decimal::from(limits.quote_age_max_ns));
+        at_most("rest of the lot", qty % dec8(book.def.lot.0), Decimal::ZERO);
+        at_most("smallest quantity", dec8(book.def.qty_min.0), qty);
+        at_most("quantity", qty, dec8(book.def.qty_max.0));
+        if !market {
+            at_most("rest of the tick", limit_px % dec8(book.def.tick.0), Decimal::ZERO);
+            at_most("smallest notional", usd(book.def.notional_min), notional);
+            // The mid as a price of the instrument, rounded down.
+            let mid = ((book.bid + book.ask) / Decimal::TWO).trunc_with_scale(8);
+            at_most("distance from the mid", (limit_px - mid).abs(), mid * ppm(limits.price_collar_ppm));
+        }
+        let rests = |live: &&Live| {
+            live.order.instrument.0 == id
+                && live.order.side != order.side
+                && live.order.kind != OrderType::Market
+                && !matches!(live.order.tif, TimeInForce::Ioc | TimeInForce::Fok)
+        };
+        for own in self.live.values().filter(rests) {
+            let own = dec8(own.order.px.0);
+            let (reach, sign) = match order.side {
+                Side::Buy => (px, Decimal::ONE),
+                Side::Sell if market => {
+                    (book.bid * (Decimal::ONE - ppm(limits.market_order_margin_ppm)), Decimal::NEGATIVE_ONE)
+                }
+                Side::Sell => (limit_px, Decimal::NEGATIVE_ONE),
+            };
+            // Strictly apart.
+            at_most("distance to our own", sign * (reach - own), Decimal::new(-1, 9));
+        }
+        let (asset, needed) =
+            if order.side == Side::Buy { (book.def.quote.0, notional) } else { (book.def.base.0, qty) };
+        let holds = |live: &Live| match (live.order.venue == order.venue, live.order.side) {
+            (false, _) => Decimal::ZERO,
+            (_, Side::Buy) if asset == USDT.0 => live.leaves() * live.px,
+            (_, Side::Sell) if asset == self.books[&live.order.instrument.0].def.base.0 => live.leaves(),
+            _ => Decimal::ZERO,
+        };
+        let held: Decimal = self.live.values().map(holds).sum();
+        let balance = self.balances.get(&(order.venue.0, asset)).copied().unwrap_or_default();
+        at_most("balance", needed + held, balance);
+        if !reduces {
+            at_most("restricted or closing", Decimal::from(u8::from(book.restricted || book.closing)), Decimal::ZERO);
+            at_most("order notional", notional, usd(limits.order_notional_max));
+            let (buy, sell) = if order.side == Side::Buy { (qty, Decimal::ZERO) } else { (Decimal::ZERO, qty) };
+            let position = self.worst(id, buy, sell) * px.max(book.ask);
+            at_most("position notional", position, usd(limits.position_notional_max));
+            let gross = self.exposure(|_, _| true) + notional;
+            let equity = self.equity() + self.grain();
+            at_most("leverage", gross, equity * Decimal::new(limits.leverage_max_ppm as i64, 6));
+            at_most("least equity", usd(limits.account_balance_min), equity);
+            at_most("gross exposure", gross, usd(limits.exposure_gross_max));
+            let there = |venue: VenueId| self.exposure(|_, b| b.def.venue == venue) + notional;
+            at_most("exposure at the venue", there(order.venue), usd(limits.exposure_venue_max));
+            let in_it = self.exposure(|_, b| b.def.base == book.def.base) + notional;
+            at_most("exposure in the asset", in_it, usd(limits.exposure_asset_max));
+            let group = |id: u16| core.portfolio().get(InstrumentId(id)).unwrap().group;
+            let own = group(id);
+            let alike = self.exposure(|other, _| own.is_unknown() || group(other).is_unknown() || group(other) == own);
+            at_most("correlated exposure", alike + notional, usd(limits.correlated_exposure_max));
+            let toward = |b: &Book, id: u16| match order.side {
+                Side::Buy => (b.net + self.works(id, Side::Buy, None)) * b.ask,
+                Side::Sell => -(b.net - self.works(id, Side::Sell, None)) * b.ask,
+            };
+            let net: Decimal = self.books.iter().map(|(id, b)| toward(b, *id)).sum();
+            at_most("net exposure", net + notional, usd(limits.exposure_net_max));
+            let strategy = order.strategy.0;
+            if strategy != 0 {
+                let mine = self.own.get(&(strategy, id)).copied().unwrap_or_default();
+                let up = mine + self.works(id, Side::Buy, Some(strategy)) + buy;
+                let down = mine - self.works(id, Side::Sell, Some(strategy)) - sell;
+                let worst = up.abs().max(down.abs()) * px.max(book.ask);
+                at_most("strategy exposure", worst, usd(limits.strategy_exposure_max));
+            }
+            let open = self.live.len() as u32;
+            at_most("open orders", count(open) + Decimal::ONE, count(limits.open_orders_max));
+            at_most("orders of the day", count(self.orders_today) + Decimal::ONE, count(limits.orders_per_day_max));
+            if self.orders_today >= limits.order_to_trade_orders_min {
+                let most = count(limits.order_to_trade_max) * count(self.trades_today.max(1));
+                at_most("orders for each trade", count(self.orders_today) + Decimal::ONE, most);
+            }
+            let loss = self.day_start - self.pnl();
+            at_most("loss of the day", loss, usd(limits.daily_loss_max) + self.grain());
+            let same = |(at, by, other): &&(Nanos, u8, NewOrder)| {
+                self.now - at < limits.duplicate_window_ns
+                    && *by == strategy
+                    && (other.instrument, other.side, other.kind, other.qty, other.px)
+                        == (order.instrument, order.side, order.kind, order.qty, order.px)
+            };
+            let twins = self.sent.iter().rev().take(400).filter(same).count();
+            at_most("the same order", Decimal::from(twins as u64), Decimal::ZERO);
+            if self.caps.stage > 0 {
+                at_most("cap of an order", notional, usd(self.caps.order_notional_max));
+                at_most("cap of a position", position, usd(self.caps.position_notional_max));
+                at_most("cap of exposure", gross, usd(self.caps.exposure_gross_max));
+                at_most("cap of orders", count(self.orders_today) + Decimal::ONE, count(self.caps.orders_per_day_max));
+                at_most("cap of open orders", count(open) + Decimal::ONE, count(self.caps.open_orders_max));
+            }
+            at_most("risk score", self.score(core, id, notional), count(limits.risk_score_max));
+        }
+        let live = Live { order: *order, filled: Decimal::ZERO, px };
+        if !faults.is_empty() {
+            return Err(format!("{order:?} was sent against: {}", faults.join("; ")));
+        }
+        self.live.insert(order.order.0, live);
+        self.who.insert(order.order.0, order.strategy.0);
+        self.orders_today += 1;
+        self.sent.push((self.now, order.strategy.0, *order));
+        if self.sent.len() > 4_000 {
+            self.sent.drain(..2_000);
+        }
+        Ok(())
+    }
+
+    /// The score with so much more of an instrument, from below: each part without what the core rounds up.
+    fn score(&self, core: &Core, id: u16, more: Decimal) -> Decimal {
+        let limits = &self.limits;
+        let moves = |id: u16| match core.portfolio().get(InstrumentId(id)).unwrap().moves_ppm {
+            0 => ppm(limits.volatility_assumed_ppm),
+            known => ppm(known),
+        };
+        let zero = Decimal::ZERO;
+        let moving: Decimal = self.books.iter().map(|(id, b)| self.worst(*id, zero, zero) * b.ask * moves(*id)).sum();
+        let gross = self.exposure(|_, _| true) + more;
+        let (pnl, equity) = (self.pnl(), self.equity());
+        let fall = dec8(core.losses().high.0) - pnl;
+        // The core cuts what it multiplies: a dollar's millionth is given to each part.
+        let grain = Decimal::new(1, 5);
+        let used = |part: Decimal, whole: Decimal| {
+            if part <= grain {
+                Decimal::ZERO
+            } else if whole <= Decimal::ZERO || part >= whole {
+                Decimal::ONE
+            } else {
+                (part - grain) / whole
+            }
+        };
+        let whole = |usd: Usd| dec8(usd.0);
+        let parts = [
+            used((moving + more * moves(id)) * Decimal::new(233, 2), whole(limits.value_at_risk_max)),
+            used(gross, equity * Decimal::new(limits.leverage_max_ppm as i64, 6)),
+            used(gross, whole(limits.exposure_gross_max)),
+            used(self.day_start - pnl, whole(limits.daily_loss_max)),
+            used(fall, (equity + fall) * ppm(limits.drawdown_halt_ppm)),
+        ];
+        parts.iter().zip(PARTS).map(|(part, (_, weight))| part * Decimal::from(weight)).sum()
+    }
+
+    /// What profits and balances may be apart: the core rounds each fill's payment and commission up to a 10^-8, and
+    /// each instrument's profit down.
+    fn grain(&self) -> Decimal {
+        Decimal::new(2 * self.fills as i64 + 20, 8)
+    }
+
+    /// The core's sums against these books, to the rounding of each instrument.
+    pub fn compare(&self, core: &Core) -> Result<(), String> {
+        let portfolio = core.portfolio();
+        let grain = Decimal::new(10, 8);
+        let near = |what: &str, got: i64, want: Decimal| {
+            let off = (dec8(got) - want).abs();
+            if off > grain { Err(format!("{what}: the core has {}, the fills say {want}", dec8(got))) } else { Ok(()) }
+        };
+        for (id, book) in &self.books {
+            let inst = portfolio.get(InstrumentId(*id)).unwrap();
+            near("net", inst.position.net.0, book.net)?;
+            near("working buys", inst.working.buy.0, self.works(*id, Side::Buy, None))?;
+            near("working sells", inst.working.sell.0, self.works(*id, Side::Sell, None))?;
+        }
+        near("exposure", portfolio.totals.exposure.0, self.exposure(|_, _| true))?;
+        for (what, got, want) in
+            [("equity", portfolio.totals.equity, self.equity()), ("profit", portfolio.totals.pnl(), self.pnl())]
+        {
+            if (dec8(got.0) - want).abs() > self.grain() {
+                return Err(format!("{what}: the core has {got}, the fills say {want}"));
+            }
+        }
+        for venue in [VENUE, OTHER] {
+            near("venue", portfolio.venue_exposure(venue).0, self.exposure(|_, b| b.def.venue == venue))?;
+        }
+        for asset in [BTC_ASSET, AssetId(2)] {
+            near("asset", portfolio.asset_exposure(asset, false).0, self.exposure(|_, b| b.def.base == asset))?;
+        }
+        if core.orders().live_count() != self.live.len() {
+            return Err(format!("{} orders are open, {} should be", core.orders().live_count(), self.live.len()));
+        }
+        let shown = Score::of(&portfolio.totals, core.losses(), core.limits(), Usd::ZERO, Usd::ZERO);
+        let want = self.score(core, 0, Decimal::ZERO);
+        if Decimal::from(shown.score) < want.floor() || Decimal::from(shown.score) > want + Decimal::TWO {
+            return Err(format!("the score is {}, not {want}", shown.score));
+        }
+        Ok(())
+    }
+}
+
+/// Rules that exist to stop growth.
+const GROWTH: [&str; 19] = [
+    "INSTRUMENT_RESTRICTED",
+    "ORDER_NOTIONAL_ABOVE_MAX",
+    "PRICE_JUMPED",
+    "DUPLICATE_ORDER",
+    "ORDER_RATE_ABOVE_MAX",
+    "ORDERS_PER_DAY_ABOVE_MAX",
+    "ORDER_TO_TRADE_ABOVE_MAX",
+    "OPEN_ORDERS_ABOVE_MAX",
+    "ACCOUNT_BELOW_MIN",
+    "POSITION_NOTIONAL_ABOVE_MAX",
+    "LEVERAGE_ABOVE_MAX",
+    "GROSS_EXPOSURE_ABOVE_MAX",
+    "NET_EXPOSURE_ABOVE_MAX",
+    "ASSET_EXPOSURE_ABOVE_MAX",
+    "CORRELATED_EXPOSURE_ABOVE_MAX",
+    "RISK_SCORE_ABOVE_MAX",
+    "DAILY_LOSS_REACHED",
+    "STAGE_CAP_REACHED",
+    "NOT_REDUCING",
+];
