@@ -4,6 +4,7 @@
 use crate::core::command::Command;
 use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
+use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
@@ -124,6 +125,8 @@ pub enum Body {
         source: CalendarSource,
         calendar: Calendar,
     },
+    /// Instruments that are the same thing at several venues; those of a run are told after its start.
+    Route(RouteConfig),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -152,4 +155,5 @@ wire_enum!(Body {
     23 => Step(step),
     24 => Margin(margin),
     25 => InstrumentStatus { instrument, status },
+    26 => Route(route),
 });

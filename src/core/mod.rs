@@ -21,6 +21,7 @@ pub mod orders;
 pub mod portfolio;
 pub mod positions;
 pub mod risk;
+pub mod routing;
 pub mod sizing;
 pub mod standing;
 pub mod strategy;
@@ -44,6 +45,7 @@ use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use routing::Routes;
 use standing::Road;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
@@ -181,6 +183,8 @@ pub struct Core {
     resting: Resting,
     /// Intents that became orders a moment ago.
     recent: Recent,
+    /// Instruments that are the same thing at several venues.
+    routes: Routes,
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
@@ -216,6 +220,7 @@ impl Core {
             losses: Losses::default(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
+            routes: Routes::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
@@ -270,6 +275,7 @@ impl Core {
             }
             Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
+            Body::Route(route) => self.routes.add(route),
         }
         self.watch_difference(out);
     }
@@ -358,6 +364,9 @@ impl Core {
         } else {
             order
         };
+        if self.routes.takes(order, source) {
+            return self.route(order, source, out);
+        }
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
@@ -546,6 +555,9 @@ impl Core {
         let Some(order) = self.orders.get_mut(id) else { return };
         if order.status == status {
             return;
+        }
+        if status != OrdStatus::Rejected {
+            self.routes.settle(id);
         }
         let before = order.working();
         order.status = status;

@@ -6,6 +6,7 @@ mod live;
 mod margin;
 mod oracle;
 mod order_types;
+mod routing;
 mod storm;
 
 use super::Core;
