@@ -379,6 +379,7 @@ impl Recorder {
             | EffectOf::Trading { .. }
             | EffectOf::Broken { .. }
             | EffectOf::Sized { .. }
+            | EffectOf::Routed(_)
             | EffectOf::Reply { .. } => {}
         }
     }

@@ -9,7 +9,7 @@ use super::fields::{FieldFault, Fields};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
-use super::replies::{DenialReply, OrderReply, PositionReply, SizingReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, is_settled, usd};
 use super::risk_config;
 use super::transition;
 use super::view::{Outcome, View};
@@ -104,10 +104,12 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         return Err(denied(&reason, request, &order, sizing));
     }
     let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
-    let settled = app.until(deadline, |view| find(view, id).filter(is_settled)).await;
+    // One that moved to another venue is answered by what becomes of it there.
+    let last = |view: &View| view.request(request).and_then(|o| o.routed).map_or(id, |routed| routed.order);
+    let settled = app.until(deadline, |view| find(view, last(view)).filter(is_settled)).await;
     let (status, reply) = {
         let view = app.view.lock();
-        let Some(order) = settled.or_else(|| find(&view, id)) else { return pending(unanswered(request)) };
+        let Some(order) = settled.or_else(|| find(&view, last(&view))) else { return pending(unanswered(request)) };
         (order.status, place_reply(&view, request, settled.is_some(), &order))
     };
     match status {
@@ -130,11 +132,15 @@ pub(super) struct PlaceReply {
     /// How the quantity came to be, where it was left to the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     sizing: Option<SizingReply>,
+    /// Why it went to its venue, where several have the same thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<RouteReply>,
 }
 
 pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order: &Order) -> PlaceReply {
     let all = view.core().orders();
     let sizing = view.request(request).and_then(|outcome| outcome.sizing);
+    let routed = view.request(request).and_then(|outcome| outcome.routed).filter(|routed| routed.order == order.id);
     let of_list = |o: &&Order| order.list != OrderId::FOREIGN && o.list == order.list && o.id != order.id;
     let mut legs: Vec<&Order> = all.live().chain(all.closed()).filter(of_list).collect();
     legs.sort_by_key(|o| o.id);
@@ -144,6 +150,7 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
         order: OrderReply::new(view, order),
         sizing: sizing.map(|sizing| SizingReply::new(view, order.instrument, &sizing)),
         legs: legs.into_iter().map(|o| OrderReply::new(view, o)).collect(),
+        route: routed.map(|routed| RouteReply::new(view, &routed)),
     }
 }
 

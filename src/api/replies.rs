@@ -6,10 +6,11 @@ use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
 use crate::core::protect::{Protection, Trigger};
 use crate::core::risk::DenyReason;
+use crate::core::routing::{LegSeen, Routed};
 use crate::core::sizing::Sizing;
 use crate::domain::{
-    Dec, InstrumentId, Liquidity, OrdStatus, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId, VenueOrderId,
-    num,
+    Dec, InstrumentId, Liquidity, OrdStatus, OrderId, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId,
+    VenueOrderId, num,
 };
 use crate::telemetry::StageRow;
 use serde::Serialize;
@@ -351,6 +352,50 @@ impl SizingReply {
             wanted_quantity: names.qty(sizing.wanted),
             quantity: names.qty(sizing.qty),
             bounded_by: sizing.by.as_str(),
+        }
+    }
+}
+
+/// A decision between venues, with what it was made from.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteReply {
+    pub policy: &'static str,
+    pub exchange: String,
+    /// The order that certainly did not live at the venue before this one.
+    pub moved_from: Option<String>,
+    pub legs: Vec<RouteLeg>,
+}
+
+/// A venue as the decision saw it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteLeg {
+    pub exchange: String,
+    pub symbol: String,
+    pub state: &'static str,
+    /// The touch that the order would meet, and the taker's fee on it.
+    pub price: String,
+    pub fee_pct: String,
+}
+
+impl RouteReply {
+    pub fn new(view: &View, routed: &Routed) -> RouteReply {
+        let leg = |seen: &LegSeen| {
+            let def = view.core().portfolio().get(seen.instrument).map(|inst| inst.def).unwrap_or_default();
+            let venue = view.core().venues().find(|(id, _, _)| *id == def.venue);
+            RouteLeg {
+                exchange: venue.map(|(_, name, _)| name.to_owned()).unwrap_or_default(),
+                symbol: def.symbol.as_str().to_owned(),
+                state: seen.state.as_str(),
+                price: Names::of(view, seen.instrument).px(seen.px),
+                fee_pct: Dec { value: seen.fee_ppm.into(), scale: 4 }.to_string(),
+            }
+        };
+        let legs: Vec<RouteLeg> = routed.legs.iter().take(routed.count.into()).map(leg).collect();
+        RouteReply {
+            policy: routed.policy.as_str(),
+            exchange: legs.get(usize::from(routed.chosen)).map(|leg| leg.exchange.clone()).unwrap_or_default(),
+            moved_from: (routed.after != OrderId::FOREIGN).then(|| routed.after.0.to_string()),
+            legs,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
 use crate::core::risk::DenyReason;
+use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
 use crate::domain::{
@@ -76,6 +77,8 @@ pub struct Outcome {
     pub broken: Vec<DenyReason>,
     /// How the quantity came to be, where it was left to the engine.
     pub sizing: Option<Sizing>,
+    /// Which venue it went to last, and why.
+    pub routed: Option<Routed>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -250,6 +253,11 @@ impl View {
                 );
                 if let Some(outcome) = self.outcome(request) {
                     outcome.denial = Some(reason);
+                }
+            }
+            EffectOf::Routed(routed) => {
+                if let Some(outcome) = self.outcome(routed.request) {
+                    outcome.routed = Some(routed);
                 }
             }
             EffectOf::Sized { request, sizing, .. } => {

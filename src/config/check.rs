@@ -13,6 +13,7 @@ pub(super) fn across(config: &Config, doc: &Doc) {
     venues(config, doc);
     live(config, doc);
     instruments(config, doc);
+    routes(config, doc);
     threads(config, doc);
     risk(config, doc);
     strategies(config, doc);
@@ -167,6 +168,35 @@ fn instruments(config: &Config, doc: &Doc) {
                 &format!("instruments[{i}].symbol"),
                 format!("{:?} stands twice for {:?}", instrument.symbol, instrument.venue),
             );
+        }
+    }
+}
+
+/// Most routes that one core keeps.
+const ROUTES_MAX: usize = 64;
+
+fn routes(config: &Config, doc: &Doc) {
+    count(doc, "routes", "route", config.routes.len(), 0, ROUTES_MAX);
+    let mut seen: Vec<&(String, String)> = Vec::new();
+    for (i, route) in config.routes.iter().enumerate() {
+        let key = format!("routes[{i}].legs");
+        for leg in route.legs.iter().filter(|(venue, _)| !venue.is_empty()) {
+            let (venue, symbol) = leg;
+            let found = config.instruments.iter().find(|known| known.venue == *venue && known.symbol == *symbol);
+            if found.is_none() {
+                doc.fault(&key, format!("{symbol:?} is not an instrument of {venue:?}"));
+            }
+            let live = config.venues.iter().any(|v| v.name == *venue && v.environment != Environment::Paper);
+            let first_live = route.legs.first().is_some_and(|(first, _)| {
+                config.venues.iter().any(|v| v.name == *first && v.environment != Environment::Paper)
+            });
+            if live != first_live {
+                doc.fault(&key, "live and paper venues are never on one route");
+            }
+            if seen.contains(&leg) {
+                doc.fault(&key, format!("{venue}/{symbol} is a leg already"));
+            }
+            seen.push(leg);
         }
     }
 }

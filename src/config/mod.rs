@@ -15,6 +15,7 @@ mod engine;
 mod fault;
 mod reader;
 mod risk;
+mod routes;
 mod store;
 mod strategies;
 mod transition;
@@ -28,6 +29,7 @@ pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Holidays, Risk, TradingHours};
+pub use routes::{Route, RoutePolicy};
 pub use store::Store;
 pub use strategies::{Strategy, StrategyKind};
 pub use transition::{Revert, Stage, Transition};
@@ -52,6 +54,8 @@ pub struct Config {
     pub venues: Vec<Venue>,
     /// At least one, each venue and symbol once; an instrument's id is its place here.
     pub instruments: Vec<Instrument>,
+    /// May be empty: then every order goes to the venue of its instrument.
+    pub routes: Vec<Route>,
     /// `None` where no simulated venue runs inside the daemon.
     pub sim: Option<Sim>,
     /// Needed where a venue's key is in the store.
@@ -100,6 +104,11 @@ impl Config {
             control: Control::read(root.section("control")),
             venues: root.sections("venues").into_iter().map(Venue::read).collect(),
             instruments: root.sections("instruments").into_iter().map(Instrument::read).collect(),
+            routes: if root.has("routes") {
+                root.sections("routes").into_iter().map(Route::read).collect()
+            } else {
+                Vec::new()
+            },
             sim: root.section_opt("sim").and_then(Sim::read),
             credentials: root.section_opt("credentials").map(CredentialFiles::read),
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),

@@ -3,6 +3,7 @@
 use crate::core::alarm::News;
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
+use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::{Change, Moved, StepRefusal};
 use crate::domain::{
@@ -211,6 +212,8 @@ pub enum EffectOf<P> {
         order: CancelOrder,
         qty: Qty,
     },
+    /// Which venue an order goes to, and from what that was decided; the order follows.
+    Routed(Routed),
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -228,6 +231,7 @@ wire_enum!(RecordedEffect {
     16 => PlaceList { kind, first, second, third }, 17 => Replace { cancel, mode, new },
     18 => Amend { order, qty },
     19 => Sized { request, strategy, instrument, sizing },
+    20 => Routed(routed),
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -279,6 +283,7 @@ impl Effect {
             },
             EffectOf::Replace { cancel, mode, new } => EffectOf::Replace { cancel, mode, new: *new.get() },
             EffectOf::Amend { order, qty } => EffectOf::Amend { order, qty },
+            EffectOf::Routed(x) => EffectOf::Routed(x),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::core::alerts::AlertRules;
 use crate::core::command::{Command, Scope};
 use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
+use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
@@ -135,6 +136,8 @@ pub enum Body {
         scope: Scope,
         is_so: bool,
     },
+    /// Instruments that are the same thing at several venues; those of a run are told after its start.
+    Route(RouteConfig),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -165,4 +168,5 @@ wire_enum!(Body {
     25 => InstrumentStatus { instrument, status },
     26 => AlertRules(rules),
     27 => Condition { kind, scope, is_so },
+    28 => Route(route),
 });

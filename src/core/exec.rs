@@ -57,6 +57,9 @@ impl Core {
                 if next != status || report.code != 0 {
                     self.tell(report.order, report.code, report.text, out);
                 }
+                if status == OrdStatus::PendingNew && next == OrdStatus::Rejected && cum.is_zero() {
+                    self.move_on(report.order, out);
+                }
             }
             // The end, told twice (by the reply and by the stream), is no news.
             None if status.is_closed() && !report.exec.reopens() => {}
@@ -193,6 +196,7 @@ impl Core {
 
     /// As `set_status`, where the working quantity has already been brought up to date by the fill.
     fn close_or_keep(&mut self, id: OrderId, next: OrdStatus) {
+        self.routes.settle(id);
         let Some(order) = self.orders.get_mut(id) else { return };
         let was_closed = order.status.is_closed();
         order.status = next;
@@ -260,9 +264,13 @@ impl Core {
         let Some(order) = self.orders.get(id) else { return };
         // One that waited too long for its word is unknown by now, and this is the word.
         if matches!(order.status, OrdStatus::PendingNew | OrdStatus::PendingCancel | OrdStatus::Unknown) {
+            let pending = order.status == OrdStatus::PendingNew;
             self.counters.rejected += 1;
             self.set_status(id, OrdStatus::Rejected);
             self.tell(id, 0, text, out);
+            if pending {
+                self.move_on(id, out);
+            }
         }
     }
 

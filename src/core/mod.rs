@@ -24,6 +24,7 @@ pub mod portfolio;
 pub mod positions;
 pub mod protect;
 pub mod risk;
+pub mod routing;
 pub mod sizing;
 pub mod standing;
 pub mod strategy;
@@ -49,6 +50,7 @@ use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use protect::Protections;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use routing::Routes;
 use standing::Road;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
@@ -194,6 +196,8 @@ pub struct Core {
     resting: Resting,
     /// Intents that became orders a moment ago.
     recent: Recent,
+    /// Instruments that are the same thing at several venues.
+    routes: Routes,
     fills_seen: RecentSet<FillKey>,
     books: Vec<Book>,
     strategies: Strategies,
@@ -231,6 +235,7 @@ impl Core {
             alerts: Alerts::new(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
+            routes: Routes::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
@@ -291,6 +296,7 @@ impl Core {
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
             Body::AlertRules(rules) => self.alerts.set_rules(rules),
             Body::Condition { kind, scope, is_so } => self.on_condition(*kind, *scope, *is_so, out),
+            Body::Route(route) => self.routes.add(route),
         }
         self.act_on_alerts(out);
         self.watch_difference(out);
@@ -381,6 +387,9 @@ impl Core {
         } else {
             order
         };
+        if self.routes.takes(order, source) {
+            return self.route(order, source, out);
+        }
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
@@ -576,6 +585,9 @@ impl Core {
         let Some(order) = self.orders.get_mut(id) else { return };
         if order.status == status {
             return;
+        }
+        if status != OrdStatus::Rejected {
+            self.routes.settle(id);
         }
         let before = order.working();
         order.status = status;

@@ -8,6 +8,7 @@ mod margin;
 mod oracle;
 mod order_types;
 mod protect;
+mod routing;
 mod storm;
 
 use super::Core;

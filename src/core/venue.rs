@@ -16,6 +16,7 @@ impl Core {
         self.run = run;
         self.shutting_down = false;
         self.road.on_start();
+        self.routes.clear();
         self.caps = self.road.caps();
         for venue in &mut self.venues {
             venue.state = VenueState::Down;

@@ -19,6 +19,7 @@ use crate::core::alerts::{Act, AlertRules};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
+use crate::core::routing::{RouteConfig, RoutePolicy};
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
@@ -422,6 +423,16 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         let permit = Permit { restricted: wanted.restricted, keeps_hours: wanted.hours, short_sale: wanted.short_sale };
         agent.take(Body::Permit { instrument: named.id, permit });
     }
+    for route in &config.routes {
+        let mut wanted = RouteConfig { policy: route_policy(route.policy), ..RouteConfig::default() };
+        // The configuration has been checked: each leg is an instrument, and there are not too many.
+        let legs = route.legs.iter().filter_map(|(venue, symbol)| names.instrument(venue_id(config, venue), symbol));
+        for (place, leg) in wanted.legs.iter_mut().zip(legs) {
+            *place = leg.id;
+            wanted.count += 1;
+        }
+        agent.take(Body::Route(wanted));
+    }
     for (at, strategy) in config.strategies.iter().enumerate() {
         let venue = venue_id(config, &strategy.venue);
         // The configuration has been checked: a strategy's instrument is configured.
@@ -448,6 +459,14 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
             let kind = strategy_kind(&strategy.kind, config.venues[at].kind);
             agent.take(Body::Strategy(StrategyConfig { id, instrument: instrument.id, kind }));
         }
+    }
+}
+
+fn route_policy(policy: config::RoutePolicy) -> RoutePolicy {
+    match policy {
+        config::RoutePolicy::PrimaryThenFallback => RoutePolicy::PrimaryThenFallback,
+        config::RoutePolicy::BestPrice => RoutePolicy::BestPrice,
+        config::RoutePolicy::LowestFee => RoutePolicy::LowestFee,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::core::risk::{
     Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, NoShort, Permit, SESSIONS, Session, TermFault,
     Unevaluable,
 };
+use crate::core::routing::{LEGS_MAX, LegSeen, LegState, RouteConfig, RoutePolicy, Routed};
 use crate::core::sizing::{SizedBy, Sizing};
 use crate::core::standing::{
     Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
@@ -340,6 +341,48 @@ fn report() -> impl Strategy<Value = ExecReport> {
             code: n.2,
             text,
             ts_event_ns: n.3,
+        },
+    )
+}
+
+fn route_policy() -> impl Strategy<Value = RoutePolicy> {
+    prop_oneof![Just(RoutePolicy::PrimaryThenFallback), Just(RoutePolicy::BestPrice), Just(RoutePolicy::LowestFee)]
+}
+
+fn route() -> impl Strategy<Value = RouteConfig> {
+    (route_policy(), any::<u8>(), any::<[u16; LEGS_MAX]>()).prop_map(|(policy, count, legs)| RouteConfig {
+        policy,
+        count,
+        legs: legs.map(InstrumentId),
+    })
+}
+
+fn routed() -> impl Strategy<Value = Routed> {
+    let states = prop::sample::select(vec![
+        LegState::Usable,
+        LegState::VenueNotReady,
+        LegState::NotTrading,
+        LegState::Stale,
+        LegState::Tried,
+        LegState::DoesNotFit,
+        LegState::Denied,
+    ]);
+    let leg = (instrument_id(), states, px(), any::<u32>()).prop_map(|(instrument, state, px, fee_ppm)| LegSeen {
+        instrument,
+        state,
+        px,
+        fee_ppm,
+    });
+    let legs = prop::array::uniform4(leg);
+    (any::<u64>(), order_id(), order_id(), route_policy(), any::<(u8, u8)>(), legs).prop_map(
+        |(request, order, after, policy, (chosen, count), legs)| Routed {
+            request: RequestId(request),
+            order,
+            after,
+            policy,
+            chosen,
+            count,
+            legs,
         },
     )
 }
@@ -680,6 +723,7 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (order_id(), text()).prop_map(|(order, text)| Body::NotSent { order, text }),
         command().prop_map(Body::Command),
         Just(Body::Tick),
+        route().prop_map(Body::Route),
         policy().prop_map(Body::Policy),
         (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
         step().prop_map(Body::Step),
@@ -934,6 +978,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             let Step { request, from, change, cause, who, why, .. } = step;
             E::Moved(Moved { request, from, to, change, cause, who, why })
         }),
+        routed().prop_map(E::Routed),
         (any::<u64>(), change(), refusal()).prop_map(|(request, change, refusal)| E::StepRefused {
             request: RequestId(request),
             change,

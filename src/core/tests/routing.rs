@@ -1,0 +1,279 @@
+//! Routes: which leg takes an order, when it moves on, and that it never fills more than was asked.
+
+use super::gate::OTHER;
+use super::*;
+use crate::core::command::Route;
+use crate::core::routing::{LegState, RouteConfig, RoutePolicy, Routed};
+
+const TWIN: InstrumentId = InstrumentId(1);
+
+/// Bitcoin at two venues: 10 bips and 25 bips of fee.
+fn routed(policy: RoutePolicy) -> Rig {
+    let mut rig = Rig::unconnected();
+    rig.step(Body::Venue { venue: OTHER, name: Text::new("other") });
+    rig.step(Body::Instrument(Instrument { taker_fee_ppm: 1_000, ..btcusdt() }));
+    rig.step(Body::Instrument(Instrument {
+        id: TWIN,
+        venue: OTHER,
+        symbol: Text::new("BTC/USD"),
+        taker_fee_ppm: 2_500,
+        qty_scale: 9,
+        lot: Qty(10_000),
+        qty_min: Qty(10_000),
+        qty_max: Qty(900 * E8),
+        ..btcusdt()
+    }));
+    rig.step(Body::Route(RouteConfig { policy, count: 2, legs: [BTC, TWIN, BTC, BTC] }));
+    for venue in [VENUE, OTHER] {
+        connect(&mut rig, venue);
+    }
+    rig.quote(60_000);
+    quote_twin(&mut rig, 60_000);
+    rig
+}
+
+fn connect(rig: &mut Rig, venue: VenueId) {
+    rig.step(Body::VenueState { venue, state: VenueState::Syncing });
+    for (asset, free) in [(USDT, 1_000_000 * E8), (BTC_ASSET, 100 * E8)] {
+        rig.step(Body::Balance(Balance { venue, asset, free, locked: 0, ts_event_ns: 0 }));
+    }
+    rig.step(Body::Reconciled { venue });
+    rig.step(Body::VenueState { venue, state: VenueState::Ready });
+    let instrument = if venue == VENUE { BTC } else { TWIN };
+    rig.step(Body::Feed { instrument, state: FeedState::Live });
+}
+
+fn quote_twin(rig: &mut Rig, px: i64) {
+    rig.step(Body::Quote(Quote {
+        instrument: TWIN,
+        bid_px: Price(px * E8 - E8 / 100),
+        bid_qty: Qty(10 * E8),
+        ask_px: Price(px * E8 + E8 / 100),
+        ask_qty: Qty(10 * E8),
+        update_id: 1,
+        ts_event_ns: 0,
+    }));
+}
+
+fn sent(effects: &[RecordedEffect]) -> Vec<NewOrder> {
+    effects.iter().filter_map(|e| if let EffectOf::Place(order) = e { Some(*order) } else { None }).collect()
+}
+
+fn decision(effects: &[RecordedEffect]) -> Option<Routed> {
+    effects.iter().find_map(|e| if let EffectOf::Routed(routed) = e { Some(*routed) } else { None })
+}
+
+fn buy(rig: &mut Rig, order: PlaceOrder) -> (Vec<RecordedEffect>, Option<NewOrder>) {
+    let effects = rig.command(Action::Place(order));
+    let order = sent(&effects).first().copied();
+    (effects, order)
+}
+
+fn answer(rig: &mut Rig, order: &NewOrder, exec: ExecType) -> Vec<RecordedEffect> {
+    rig.step(Body::Exec(ExecReport {
+        order: order.order,
+        instrument: order.instrument,
+        venue: order.venue,
+        exec,
+        ..ExecReport::default()
+    }))
+}
+
+#[test]
+fn each_policy_takes_its_leg_and_says_what_it_saw() {
+    use RoutePolicy::{BestPrice, LowestFee, PrimaryThenFallback};
+    // The twin's price, the policy, who takes it: fifteen bips of fee are 90 dollars of 60,000.
+    for (twin, policy, leg) in [
+        (50_000, PrimaryThenFallback, BTC),
+        (50_000, LowestFee, BTC),
+        (59_000, BestPrice, TWIN),
+        (59_911, BestPrice, BTC),
+        (59_909, BestPrice, TWIN),
+    ] {
+        let mut rig = routed(policy);
+        quote_twin(&mut rig, twin);
+        let (effects, order) = buy(&mut rig, Rig::order(Side::Buy, E8 / 100));
+        assert_eq!(order.unwrap().instrument, leg, "{policy:?} at {twin}: {effects:?}");
+        let seen = decision(&effects).unwrap();
+        assert_eq!((seen.policy, seen.order, seen.count), (policy, order.unwrap().order, 2));
+        assert_eq!(seen.legs[1].px, Price(twin * E8 + E8 / 100));
+        assert_eq!(seen.legs[1].fee_ppm, 2_500);
+    }
+}
+
+#[test]
+fn an_order_goes_round_what_cannot_be_used_and_a_pinned_one_does_not() {
+    let policy = RoutePolicy::PrimaryThenFallback;
+    let order = Rig::order(Side::Buy, E8 / 100);
+    let mut rig = routed(policy);
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
+    let (effects, there) = buy(&mut rig, order);
+    assert_eq!(there.unwrap().instrument, TWIN);
+    assert_eq!(there.unwrap().qty, Qty(E8 / 10), "in the other venue's scale");
+    assert_eq!(decision(&effects).unwrap().legs[0].state, LegState::VenueNotReady);
+    let (pinned, none) = buy(&mut rig, PlaceOrder { route: Route::Venue(VENUE), ..order });
+    assert!(none.is_none(), "{pinned:?}");
+
+    let mut rig = routed(policy);
+    rig.step(Body::Feed { instrument: BTC, state: FeedState::Gap });
+    let (effects, there) = buy(&mut rig, order);
+    assert_eq!(there.unwrap().instrument, TWIN, "{effects:?}");
+    assert_eq!(decision(&effects).unwrap().legs[0].state, LegState::Stale);
+
+    // Nowhere at all: the denial is that of the instrument asked for.
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
+    rig.step(Body::VenueState { venue: OTHER, state: VenueState::Down });
+    let (effects, none) = buy(&mut rig, order);
+    assert!(none.is_none());
+    let reason =
+        effects.iter().find_map(|e| if let EffectOf::Denied { reason, .. } = e { Some(*reason) } else { None });
+    assert_eq!(reason, Some(DenyReason::VenueNotReady));
+}
+
+#[test]
+fn it_moves_on_only_when_it_certainly_is_not_there() {
+    let order = Rig::order(Side::Buy, E8 / 100);
+    let policy = RoutePolicy::PrimaryThenFallback;
+    let moved = |effects: &[RecordedEffect]| sent(effects).first().map(|o| o.instrument);
+
+    let mut rig = routed(policy);
+    let first = buy(&mut rig, order).1.unwrap();
+    let effects = rig.step(Body::NotSent { order: first.order, text: Text::default() });
+    assert_eq!(moved(&effects), Some(TWIN), "never written");
+    assert_eq!(decision(&effects).unwrap().after, first.order);
+    assert_eq!(decision(&effects).unwrap().legs[0].state, LegState::Tried);
+    let second = sent(&effects)[0];
+    let effects = answer(&mut rig, &second, ExecType::Rejected);
+    assert_eq!(moved(&effects), None, "nobody is left");
+
+    let mut rig = routed(policy);
+    let first = buy(&mut rig, order).1.unwrap();
+    let effects = answer(&mut rig, &first, ExecType::Rejected);
+    assert_eq!(moved(&effects), Some(TWIN), "rejected at once");
+
+    for before in [ExecType::Unknown, ExecType::New] {
+        let mut rig = routed(policy);
+        let first = buy(&mut rig, order).1.unwrap();
+        answer(&mut rig, &first, before);
+        assert_eq!(moved(&answer(&mut rig, &first, ExecType::Rejected)), None, "after {before:?}");
+    }
+    let mut rig = routed(policy);
+    let first = buy(&mut rig, order).1.unwrap();
+    rig.command(Action::Cancel(first.order));
+    assert_eq!(moved(&answer(&mut rig, &first, ExecType::Rejected)), None, "its end was asked for");
+
+    let mut rig = routed(policy);
+    let first = buy(&mut rig, order).1.unwrap();
+    answer(&mut rig, &first, ExecType::Unknown);
+    let effects = rig.step(Body::NotSent { order: first.order, text: Text::default() });
+    assert_eq!(moved(&effects), None, "it was unknown for a moment");
+}
+
+/// SplitMix64: small, and the same everywhere.
+fn dice(seed: &mut u64, below: u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % below
+}
+
+/// Whether an order lives at its venue, whatever the core has heard, and what the venue still fills of it.
+struct AtVenue {
+    order: NewOrder,
+    lives: bool,
+    left: i64,
+}
+
+#[test]
+fn no_sequence_of_faults_fills_more_than_was_asked() {
+    let (mut moves, mut filled_whole, mut sequences) = (0, 0, 0);
+    for seed in 0..120u64 {
+        let mut seed = seed;
+        let mut rig = routed(RoutePolicy::PrimaryThenFallback);
+        for _ in 0..100 {
+            sequences += 1;
+            for venue in [VENUE, OTHER] {
+                connect(&mut rig, venue);
+            }
+            rig.wait(2 * SECOND);
+            rig.quote(60_000);
+            quote_twin(&mut rig, 60_000);
+            // Buys and sells in turn keep the position small; the quantity differs, so none is a duplicate.
+            let side = if sequences % 2 == 0 { Side::Buy } else { Side::Sell };
+            let asked = E8 / 1_000 + dice(&mut seed, 50) as i64 * 1_000;
+            let effects = rig.command(Action::Place(Rig::order(side, asked)));
+            let mut there: Vec<AtVenue> = Vec::new();
+            let mut filled = 0;
+            take(&effects, &mut there, &mut moves);
+            for _ in 0..12 {
+                if there.is_empty() {
+                    break;
+                }
+                let at = dice(&mut seed, there.len() as u64) as usize;
+                let order = there[at].order;
+                let effects = match dice(&mut seed, 9) {
+                    // The venue's word is true: what it rejects, and what was never written, does not live there.
+                    0 if !there[at].lives => {
+                        there.remove(at);
+                        rig.step(Body::NotSent { order: order.order, text: Text::default() })
+                    }
+                    1 | 2 if !there[at].lives => {
+                        there.remove(at);
+                        answer(&mut rig, &order, ExecType::Rejected)
+                    }
+                    3 => {
+                        // No answer: it may live or not, and the venue alone knows.
+                        there[at].lives |= dice(&mut seed, 2) == 0;
+                        answer(&mut rig, &order, ExecType::Unknown)
+                    }
+                    4 => {
+                        there[at].lives = true;
+                        answer(&mut rig, &order, ExecType::New)
+                    }
+                    5 | 6 if there[at].left > 0 => {
+                        there[at].lives = true;
+                        let scale = if order.instrument == TWIN { 10 } else { 1 };
+                        let part = if dice(&mut seed, 2) == 0 { there[at].left } else { (there[at].left / 2).max(1) };
+                        there[at].left -= part;
+                        filled += part;
+                        rig.trades += 1;
+                        let exec_id = ExecId::from_u64(rig.trades);
+                        rig.step(Body::Exec(ExecReport {
+                            order: order.order,
+                            instrument: order.instrument,
+                            venue: order.venue,
+                            exec: ExecType::Trade,
+                            side,
+                            exec_id,
+                            last_qty: Qty(part * scale),
+                            last_px: Price(60_000 * E8),
+                            ..ExecReport::default()
+                        }))
+                    }
+                    7 => rig.step(Body::VenueState { venue: order.venue, state: VenueState::Down }),
+                    _ => rig.step(Body::Feed { instrument: order.instrument, state: FeedState::Gap }),
+                };
+                take(&effects, &mut there, &mut moves);
+                assert!(filled <= asked, "{filled} of {asked} in sequence {sequences}");
+                // Whatever lives may still fill in full.
+                let may: i64 = there.iter().filter(|o| o.lives).map(|o| o.left).sum();
+                assert!(filled + may <= asked, "{filled} filled and {may} alive of {asked} in sequence {sequences}");
+            }
+            filled_whole += u64::from(filled == asked);
+            // What is left ends before the next, so that the table and the limits stay clear.
+            for left in there {
+                answer(&mut rig, &left.order, ExecType::Canceled);
+            }
+        }
+    }
+    assert!(sequences >= 10_000 && moves > 500 && filled_whole > 500, "{sequences} {moves} {filled_whole}");
+}
+
+fn take(effects: &[RecordedEffect], there: &mut Vec<AtVenue>, moves: &mut u64) {
+    *moves += effects.iter().filter(|e| matches!(e, EffectOf::Routed(r) if r.after != OrderId::FOREIGN)).count() as u64;
+    for order in sent(effects) {
+        let scale = if order.instrument == TWIN { 10 } else { 1 };
+        there.push(AtVenue { order, lives: false, left: order.qty.0 / scale });
+    }
+}
