@@ -189,7 +189,9 @@ def refusals():
 @step("crypto")
 def crypto():
     equal(market(PAIR, 0.01).asset_class, "crypto")
-    equal(Decimal(api.get_position("BTCUSD").qty), Decimal("0.009975"))
+    held = Decimal(api.get_position("BTCUSD").qty)
+    # Each fill's fee is rounded up at the ninth place.
+    check(0 <= Decimal("0.009975") - held < Decimal("0.00000001"), held)
 
 
 @step("positions, close one")
