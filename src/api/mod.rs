@@ -47,7 +47,7 @@ mod transition;
 mod view;
 mod way;
 
-pub use app::{App, Info};
+pub use app::{App, Entrance, Info};
 pub use auth::{Access, AccessError, Caller};
 pub use connections::ConnectionLimits;
 pub use events::{History, OpenHistory};

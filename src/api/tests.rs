@@ -246,7 +246,8 @@ impl Rig {
             tls: false,
         };
         let (access, home, _dir) = paper(address);
-        let app = Arc::new(App::new(info, access, home, None, view.clone(), tx, Counters::default(), clock));
+        let app =
+            Arc::new(App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock));
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
         let flag = stop.clone();
@@ -734,8 +735,15 @@ fn a_core_that_is_gone_or_full_is_said() {
         tls: false,
     };
     let (access, home, _dir) = paper(SocketAddr::from(([127, 0, 0, 1], 3000)));
-    let app =
-        App::new(info, access, home, None, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
+    let app = App::new(
+        info,
+        Entrance { access, home },
+        None,
+        SharedView::default(),
+        tx,
+        Counters::default(),
+        Clock::virtual_at(NOON),
+    );
     app.on_level(false);
     let caller = Caller::local([127, 0, 0, 1].into());
     let stop = || Call::new(&app, &caller).send(crate::core::command::Action::CancelAll, "");

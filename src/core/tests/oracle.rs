@@ -215,10 +215,10 @@ impl Oracle {
                     Scope::Strategy(id) => drop(self.strategies.insert(id.0, *state)),
                     Scope::Instrument(id) => self.books.entry(id.0).or_default().trading = *state,
                 },
-                EffectOf::Denied { instrument, side, qty, reason, .. } => {
-                    if self.only_reduces(instrument.0, *side, qty.0) && GROWTH.contains(&reason.code()) {
-                        return Err(format!("an exit of {} was denied: {reason}", dec8(qty.0)));
-                    }
+                EffectOf::Denied { instrument, side, qty, reason, .. }
+                    if self.only_reduces(instrument.0, *side, qty.0) && GROWTH.contains(&reason.code()) =>
+                {
+                    return Err(format!("an exit of {} was denied: {reason}", dec8(qty.0)));
                 }
                 _ => {}
             }

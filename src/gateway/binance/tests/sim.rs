@@ -198,7 +198,6 @@ fn orders_that_belong_together_live_and_die_at_the_simulated_venue() {
 fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
     use crate::core::command::{Leg, ListOrder};
     use {OrderType as T, Side::*};
-    let mut all = 0;
     for seed in 0..6 {
         let mut rig = sim_rig(20 + seed, 256);
         rig.ready();
@@ -251,10 +250,8 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
         assert!(rig.ledger().open_orders.is_empty(), "seed {seed}");
         rig.compare(&format!("seed {seed}"));
         let working = rig.core.portfolio().get(BTC).unwrap().working;
-        assert_eq!((working, sent > 0), (Default::default(), true), "seed {seed}: {sent} orders");
-        all += sent;
+        assert_eq!((working, sent > 2), (Default::default(), true), "seed {seed}: {sent} orders");
     }
-    assert!(all > 36, "{all} orders in all");
 }
 
 /// The venue verifies every signature, of REST and of the order link, and takes unsigned requests on a session alone.
