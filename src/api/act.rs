@@ -199,13 +199,22 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
     let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => {
-            ok(json!({ "would_pass": true, "notional_usd": usd(notional), "sizing": sizing }))
-        }
+        Some(Reply::WouldPass { notional }) => ok(json!({
+            "request_id": request.to_string(),
+            "would_pass": true,
+            "notional_usd": usd(notional),
+            "sizing": sizing,
+        })),
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
-            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials, "sizing": sizing }))
+            ok(json!({
+                "request_id": request.to_string(),
+                "would_pass": false,
+                "denial": denials.first(),
+                "denials": denials,
+                "sizing": sizing,
+            }))
         }
     }
 }

@@ -67,7 +67,7 @@ const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
 const NOTHING_OPEN: OpenCounts = OpenCounts { orders: 0, algos: 0, icebergs: 0, lists: 0 };
 
 /// Orders one event can make; an order id has room for this many.
-const ORDERS_PER_EVENT: u64 = 64;
+pub const ORDERS_PER_EVENT: u64 = 64;
 
 /// Who wants an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
