@@ -191,7 +191,7 @@ impl Storm {
         let push = if *mid < 2_000 * E8 || (n != 1 && *mid < 40_000 * E8) { far } else { 0 };
         let change = self.dice.within(-far - pull, far + push);
         *mid = (i128::from(*mid) * i128::from(1_000_000 + change) / 1_000_000) as i64;
-        let half = self.dice.within(if self.dice.0 % 300 == 0 { -1 } else { 1 }, 50) * E8 / 100;
+        let half = self.dice.within(if self.dice.0.is_multiple_of(300) { -1 } else { 1 }, 50) * E8 / 100;
         let px = |px: i64| Price(px - px % (E8 / 100));
         Body::Quote(Quote { instrument: IDS[n], bid_px: px(*mid - half), ask_px: px(*mid + half), ..Quote::default() })
     }
