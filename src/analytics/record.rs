@@ -357,7 +357,8 @@ impl Recorder {
                     reason,
                 }));
             }
-            EffectOf::Alarm { kind, instrument, order } => {
+            EffectOf::Alarm { news, .. } if !news.change.is_alarm() => {}
+            EffectOf::Alarm { kind, instrument, order, .. } => {
                 rows.push(Row::Alarm { seq, ts_ns, kind: format!("{kind:?}"), instrument, order });
             }
             EffectOf::Moved(moved) => {
@@ -486,6 +487,7 @@ fn action(action: &Action) -> &'static str {
     match action {
         Action::Place(_) => "place-order",
         Action::Note { .. } => "note",
+        Action::Acknowledge { .. } => "acknowledge-alert",
         Action::Validate(_) => "validate-order",
         Action::Cancel(_) => "cancel-order",
         Action::CancelAll => "cancel-all-orders",

@@ -1,6 +1,7 @@
 //! `POST`: what is asked of the engine. Each action reads its fields, sends one command, and answers with what became
 //! of it, as far as the journal says when the time to answer comes.
 
+use super::alerts;
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 17] = [
+pub const ACTIONS: [&str; 18] = [
     "place-order",
     "validate-order",
     "replace-order",
@@ -42,6 +43,7 @@ pub const ACTIONS: [&str; 17] = [
     "revert-to-paper",
     "store-credentials",
     "rotate-credentials",
+    "acknowledge-alert",
 ];
 
 /// Answers a request's body.
@@ -70,6 +72,7 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "revert-to-paper" => transition::ask(app, fields, Ask::Revert).await,
         "store-credentials" => keys::store(app, fields).await,
         "rotate-credentials" => keys::rotate(app, fields).await,
+        "acknowledge-alert" => alerts::acknowledge(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -196,13 +199,22 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
     let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
-        Some(Reply::WouldPass { notional }) => {
-            ok(json!({ "would_pass": true, "notional_usd": usd(notional), "sizing": sizing }))
-        }
+        Some(Reply::WouldPass { notional }) => ok(json!({
+            "request_id": request.to_string(),
+            "would_pass": true,
+            "notional_usd": usd(notional),
+            "sizing": sizing,
+        })),
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
             // The first is what `place-order` would answer.
-            ok(json!({ "would_pass": false, "denial": denials.first(), "denials": denials, "sizing": sizing }))
+            ok(json!({
+                "request_id": request.to_string(),
+                "would_pass": false,
+                "denial": denials.first(),
+                "denials": denials,
+                "sizing": sizing,
+            }))
         }
     }
 }
@@ -264,6 +276,19 @@ pub(super) fn named(app: &Call<'_>, fields: &Fields) -> (String, String) {
         }
     }
     (who, why)
+}
+
+/// The caller's name, or where no token is needed the name that `who` gives.
+pub(super) fn named_or_caller(app: &Call<'_>, fields: &Fields) -> String {
+    let caller = app.caller.who.to_string();
+    let Some(who) = fields.text_opt("who") else { return caller };
+    if app.caller.token.is_some() && who != caller {
+        fields.fault("who", format!("is {caller:?}, the token's name: leave it out"));
+    }
+    if who.len() > 24 {
+        fields.fault("who", "must be at most 24 bytes long: it is kept as it stands");
+    }
+    who
 }
 
 /// Sets what may be sent, for the account or a part of it; `state` is known where the action itself says it.

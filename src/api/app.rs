@@ -94,6 +94,12 @@ struct Pulse {
     performance_ns: Nanos,
 }
 
+/// Who is let in, and by which names the API may be asked.
+pub struct Entrance {
+    pub access: Access,
+    pub home: Home,
+}
+
 /// Listeners are woken together and no more often: a thousand of them are one thread's work.
 const EVENTS_GAP_NS: Nanos = 20_000_000;
 /// How often profit and loss, and performance, are told while somebody listens.
@@ -103,8 +109,7 @@ const PERFORMANCE_GAP_NS: Nanos = 10_000_000_000;
 impl App {
     pub fn new(
         info: Info,
-        access: Access,
-        home: Home,
+        entrance: Entrance,
         keys: KeyDesk,
         view: SharedView,
         commands: Tx<Input>,
@@ -116,8 +121,8 @@ impl App {
             view,
             counters,
             clock,
-            access,
-            home,
+            access: entrance.access,
+            home: entrance.home,
             keys,
             limits_turn: tokio::sync::Mutex::new(()),
             judge: None,

@@ -67,7 +67,7 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-all-positions"
         | "emergency-stop"
         | "revert-to-paper"
-        | "acknowledge" => Role::Trader,
+        | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
         _ => Role::Admin,
@@ -305,6 +305,7 @@ mod tests {
         ("revert-to-paper", Role::Trader),
         ("store-credentials", Role::Admin),
         ("rotate-credentials", Role::Admin),
+        ("acknowledge-alert", Role::Trader),
     ];
 
     #[test]

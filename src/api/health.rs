@@ -50,18 +50,43 @@ pub async fn live(State(app): State<Arc<App>>) -> Response<Body> {
 
 /// `GET /health/ready`: 200 while commands are taken and every venue is reconciled; else 503 with what is missing.
 pub async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
-    let view = app.view.lock();
-    let mut missing: Vec<String> = app.ready_with(&view).err().map(|failure| failure.message).into_iter().collect();
+    let missing = missing(&app, &app.view.lock());
+    if missing.is_empty() {
+        return answer(StatusCode::OK, &json!({ "ready": true }));
+    }
+    answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "because": missing }))
+}
+
+/// What keeps orders from being taken and sent everywhere.
+fn missing(app: &App, view: &View) -> Vec<String> {
+    let mut missing: Vec<String> = app.ready_with(view).err().map(|failure| failure.message).into_iter().collect();
     let late = view.core().venues().filter(|(_, _, state)| *state != VenueState::Ready);
     missing.extend(late.map(|(_, name, state)| format!("{name} is {}", state.as_str())));
     if view.core().is_shutting_down() {
         missing.push("the engine is going down".to_owned());
     }
-    drop(view);
-    if missing.is_empty() {
-        return answer(StatusCode::OK, &json!({ "ready": true }));
-    }
-    answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "because": missing }))
+    missing
+}
+
+/// `health`: both, and each venue and market, in the envelope of every other answer.
+pub(super) fn health(app: &App, view: &View) -> serde_json::Value {
+    let missing = missing(app, view);
+    let venues = view.core().venues().map(|(_, name, state)| json!({ "exchange": name, "state": state.as_str() }));
+    let feeds = view.core().portfolio().defined().map(|inst| {
+        json!({
+            "symbol": inst.def.symbol.as_str(),
+            "exchange": venue_name(view, inst.def.venue),
+            "state": inst.feed.as_str(),
+        })
+    });
+    json!({
+        "live": app.failed().is_none(),
+        "ready": missing.is_empty(),
+        "because": missing,
+        "trading_state": view.core().trading().as_str(),
+        "venues": venues.collect::<Vec<_>>(),
+        "market_data": feeds.collect::<Vec<_>>(),
+    })
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {

@@ -14,13 +14,17 @@
 //! One runtime on one thread does both, so a request that looks never meets a half-applied record.
 
 mod act;
+mod alerts;
 mod answer;
 mod app;
+mod asked;
 mod auth;
 mod connections;
 mod curves;
 mod dashboard;
+mod effective;
 mod events;
+mod explain;
 mod fields;
 mod guard;
 mod health;
@@ -46,10 +50,10 @@ mod transition;
 mod view;
 mod way;
 
-pub use app::{App, Info};
+pub use app::{App, Entrance, Info};
 pub use auth::{Access, AccessError, Caller};
 pub use connections::ConnectionLimits;
-pub use events::{History, OpenHistory};
+pub use events::{History, OpenHistory, Past};
 pub use guard::Home;
 pub use keys::{KeyAsk, KeyDesk, KeyRefused, KeyWork};
 pub use server::{Door, ListenError, PATH, listen, router, serve};

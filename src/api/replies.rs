@@ -441,7 +441,7 @@ pub fn venue_order_id(id: VenueOrderId) -> Option<String> {
 }
 
 /// `OrderUnknown` is `ORDER_UNKNOWN`.
-fn screaming(name: &str) -> String {
+pub(super) fn screaming(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && !out.is_empty() {

@@ -199,6 +199,15 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     }
 }
 
+/// The limits that can be changed at run time, by their keys.
+pub(super) fn shown(limits: &Limits) -> Map<String, Value> {
+    let each = LIMITS.iter().map(|limit| {
+        let value = Dec { value: (limit.get)(limits), scale: limit.scale }.to_string();
+        (limit.key.to_owned(), Value::from(value))
+    });
+    each.collect()
+}
+
 fn within(units: i64, limit: &Limit) -> bool {
     i128::from(units) <= i128::from(limit.max) * 10i128.pow(limit.scale.into())
 }

@@ -7,6 +7,7 @@ use super::auth::{Caller, role_to_look};
 use super::connections::{self, ConnectionLimits};
 use super::dashboard;
 use super::events::{listen_sse, listen_ws};
+use super::explain::explain;
 use super::guard::guard;
 use super::health::{live, metrics, ready};
 use super::keys;
@@ -146,6 +147,11 @@ async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
 
 async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
     let query = Query::of(uri)?;
+    // Out of the journal, and not out of the view.
+    if query.get("action").as_deref() == Some("explain") {
+        call.caller.need(role_to_look("explain"), "explain")?;
+        return explain(call, query).await;
+    }
     // The keeper of keys answers, and not the view.
     if query.get("action").as_deref() == Some("credentials-status") {
         call.caller.need(role_to_look("credentials-status"), "credentials-status")?;

@@ -1,10 +1,13 @@
 //! `GET`: what is, as the journal has it.
 
 use super::act::unknown_action;
+use super::alerts;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
+use super::effective;
 use super::events::{EventId, read_filter};
+use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::risk_metrics::risk_metrics;
@@ -17,7 +20,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 13] = [
+pub const ACTIONS: [&str; 17] = [
     "status",
     "portfolio",
     "positions",
@@ -30,6 +33,10 @@ pub const ACTIONS: [&str; 13] = [
     "equity",
     "candles",
     "credentials-status",
+    "explain",
+    "config",
+    "health",
+    "alerts",
     "risk-metrics",
 ];
 
@@ -62,7 +69,10 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "events" => events(&view, query),
         "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
         "equity" => query.finish().and_then(|()| ok(equity(&view))),
+        "config" => query.finish().and_then(|()| ok(effective::config(app, &view))),
+        "health" => query.finish().and_then(|()| ok(health::health(app, &view))),
         "candles" => candles(&view, query),
+        "alerts" => alerts::show(&view, query),
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }

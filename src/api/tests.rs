@@ -42,6 +42,18 @@ struct Engine {
     clock: Clock,
     venue: Arc<Mutex<Venue>>,
     trades: u64,
+    /// What a journal would hold.
+    records: Arc<Mutex<Vec<Past>>>,
+}
+
+/// The records from a place on.
+struct Again(Arc<Mutex<Vec<Past>>>, usize);
+
+impl History for Again {
+    fn next(&mut self) -> Result<Option<Past>, String> {
+        self.1 += 1;
+        Ok(self.0.lock().unwrap().get(self.1 - 1).cloned())
+    }
 }
 
 impl Engine {
@@ -113,6 +125,8 @@ impl Records for Engine {
         self.core.on_event(&event, &mut self.out);
         view.apply(&event, ts_ns + 100, self.out.effects().iter().map(|effect| effect.recorded()));
         assert_eq!(view.core().state_hash(), self.core.state_hash(), "the view is what the core is");
+        let effects = self.out.effects().iter().map(|effect| effect.recorded()).collect();
+        self.records.lock().unwrap().push(Past { event, decided_ns: ts_ns + 100, effects });
         self.react();
         Ok(true)
     }
@@ -225,6 +239,7 @@ impl Rig {
     fn with(venue: Venue, events: VecDeque<Input>, commands_max: usize, answer_timeout: Duration) -> Rig {
         let (tx, commands) = link(commands_max, &Wake::default());
         let (view, clock, venue) = (SharedView::default(), Clock::virtual_at(NOON), Arc::new(Mutex::new(venue)));
+        let records = Arc::new(Mutex::new(Vec::new()));
         let engine = Engine {
             core: Core::new(),
             out: Outbox::new(),
@@ -233,6 +248,7 @@ impl Rig {
             clock: clock.clone(),
             venue: venue.clone(),
             trades: 0,
+            records: records.clone(),
         };
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
@@ -246,7 +262,9 @@ impl Rig {
             tls: false,
         };
         let (access, home, _dir) = paper(address);
-        let app = Arc::new(App::new(info, access, home, None, view.clone(), tx, Counters::default(), clock));
+        let mut app = App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock);
+        app.set_history(Box::new(move |seq| Ok(Box::new(Again(records.clone(), seq as usize - 1)))));
+        let app = Arc::new(app);
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
         let flag = stop.clone();
@@ -352,6 +370,107 @@ fn a_market_order_answers_with_its_fill() {
     let (_, performance) = rig.get("performance");
     assert_eq!(performance["data"]["volume_usd"], "60.00001");
     assert_eq!(performance["data"]["run_equity_start_usd"], "69999.99");
+}
+
+#[test]
+fn an_order_is_explained_by_any_of_its_ids() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let mine = LIMIT.replace("61000.5", r#"61000.5,"client_order_id":"mine-1""#);
+    let (status, placed) = rig.post(&mine);
+    assert_eq!(status, 200, "{placed}");
+    let placed = &placed["data"];
+    let ids = ["order_id", "client_order_id", "venue_client_order_id", "request_id"];
+    for id in ids.map(|field| placed[field].as_str().unwrap()) {
+        let (status, told) = rig.get(&format!("explain&id={id}"));
+        assert_eq!(status, 200, "{id}: {told}");
+        let told = &told["data"];
+        assert_eq!((&told["outcome"], &told["order"]["order_id"]), (&"placed".into(), &placed["order_id"]), "{told}");
+        assert_eq!((&told["order"]["status"], &told["route"]["exchange"]), (&"filled".into(), &"binance".into()));
+        let rules = told["rules"].as_array().unwrap();
+        assert!(rules.len() == crate::core::risk::RULES.len() && rules.iter().all(|rule| rule["passed"] == true));
+        let notional = rules.iter().find(|rule| rule["code"] == "ORDER_NOTIONAL_ABOVE_MAX").unwrap();
+        assert_eq!((&notional["value"], &notional["limit"]), (&"610.005".into(), &"5000".into()));
+        let stages: Vec<(&str, Option<i64>)> = told["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|stage| (stage["stage"].as_str().unwrap(), stage["after_ns"].as_i64()))
+            .collect();
+        // A command came from no socket that is stamped.
+        let want = [
+            ("received", None),
+            ("decoded", None),
+            ("taken", None),
+            ("decided", Some(100)),
+            ("encoded", Some(100)),
+            ("written", Some(800)),
+            ("acknowledged", Some(1_500)),
+            ("filled", Some(0)),
+        ];
+        assert_eq!(stages, want, "{told}");
+        assert_eq!(told["stages"][5]["at"], "2024-08-08T12:00:00.000001000Z");
+    }
+}
+
+#[test]
+fn a_denial_and_a_verdict_are_explained_with_every_rule() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let (status, denied) = rig.post(&BUY.replace("0.001", "0.1"));
+    assert_eq!(status, 422);
+    let explain = |answer: &Value| {
+        let id = answer["details"]["request_id"].as_str().or(answer["request_id"].as_str()).unwrap();
+        rig.get(&format!("explain&id={id}")).1["data"].clone()
+    };
+    let told = explain(&denied["error"]);
+    assert_eq!((&told["outcome"], &told["order"]["status"]), (&"denied".into(), &"denied".into()), "{told}");
+    assert_eq!(told["order"]["quantity"], "0.1");
+    let state = |told: &Value, code: &str| {
+        let rules = told["rules"].as_array().unwrap();
+        rules.iter().find(|rule| rule["code"] == code).unwrap().clone()
+    };
+    let rule = state(&told, "ORDER_NOTIONAL_ABOVE_MAX");
+    assert_eq!(
+        (&rule["passed"], &rule["value"], &rule["limit"]),
+        (&false.into(), &"6060.00101".into(), &"5000".into())
+    );
+    assert_eq!(rule["message"], "order notional 6060.00101000 USD is above 5000.00000000 USD");
+    for (code, passed) in [
+        ("TRADING_NOT_ACTIVE", Value::Bool(true)),
+        ("LOT_SIZE", Value::Bool(true)),
+        ("CLIENT_ORDER_ID_REUSED", Value::Bool(true)),
+        ("LEVERAGE_ABOVE_MAX", Value::Null),
+        ("SELF_MATCH", Value::Null),
+    ] {
+        assert_eq!(state(&told, code)["passed"], passed, "{code}");
+    }
+    // Who only asked hears every rule.
+    let (_, verdict) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.2"));
+    let told = explain(&verdict["data"]);
+    assert_eq!(told["outcome"], "would_be_denied", "{told}");
+    for (code, passed) in
+        [("POSITION_NOTIONAL_ABOVE_MAX", false), ("LEVERAGE_ABOVE_MAX", true), ("BALANCE_TOO_LOW", false)]
+    {
+        assert_eq!(state(&told, code)["passed"], passed, "{code}");
+    }
+    for id in ["99999", "0", "tg000000070000000000000001", "no%20such", ""] {
+        let (status, body) = rig.get(&format!("explain&id={id}"));
+        assert_eq!((status, &body["error"]["code"]), (404, &"NOT_FOUND".into()), "{id}");
+    }
+    assert_eq!(rig.get("explain").0, 400);
+}
+
+#[test]
+fn config_and_health_say_what_holds() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let (status, config) = rig.get("config");
+    assert_eq!((status, &config["data"]["limits"]["order_notional_max_usd"]), (200, &"5000".into()), "{config}");
+    let change = r#"{"action":"update-risk-config","maxOrderSize":4000,"who":"Ada","why":"calm"}"#;
+    let (status, changed) = rig.post(change);
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(rig.get("config").1["data"]["limits"]["order_notional_max_usd"], "4000");
+    let (status, health) = rig.get("health");
+    assert_eq!((status, &health["data"]["ready"], &health["data"]["live"]), (200, &true.into(), &true.into()));
+    assert_eq!(health["data"]["market_data"][0]["state"], "live", "{health}");
 }
 
 #[test]
@@ -658,7 +777,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (
@@ -734,8 +853,15 @@ fn a_core_that_is_gone_or_full_is_said() {
         tls: false,
     };
     let (access, home, _dir) = paper(SocketAddr::from(([127, 0, 0, 1], 3000)));
-    let app =
-        App::new(info, access, home, None, SharedView::default(), tx, Counters::default(), Clock::virtual_at(NOON));
+    let app = App::new(
+        info,
+        Entrance { access, home },
+        None,
+        SharedView::default(),
+        tx,
+        Counters::default(),
+        Clock::virtual_at(NOON),
+    );
     app.on_level(false);
     let caller = Caller::local([127, 0, 0, 1].into());
     let stop = || Call::new(&app, &caller).send(crate::core::command::Action::CancelAll, "");

@@ -128,7 +128,7 @@ mod tests {
         let mut refusals = Refusals::default();
         let from = IpAddr::from([192, 0, 2, 1]);
         let mut next = |now| refusals.count(from, now).1.as_millis();
-        let waits: Vec<u128> = (0..8).map(|n| next(n)).collect();
+        let waits: Vec<u128> = (0..8).map(&mut next).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
         assert_eq!(next(8 + FORGET_NS), 100, "forgotten");
         next(9 + FORGET_NS);

@@ -3,6 +3,7 @@
 //! Fed with every event of the journal and the decisions kept with it, so what is shown is what was kept. The API, the
 //! closing summary and the latency log read the same `View`. Everything in it is bounded; the oldest goes first.
 
+use super::asked::Asked;
 use super::curves::Curves;
 use super::events::{Item, Ring, items};
 use super::once::Keys;
@@ -118,6 +119,7 @@ pub struct View {
     stages: Stages,
     curves: Curves,
     keys: Keys,
+    asked: Asked,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -147,6 +149,7 @@ impl View {
             stages: Stages::default(),
             curves: Curves::default(),
             keys: Keys::default(),
+            asked: Asked::default(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -161,6 +164,7 @@ impl View {
             Body::Command(command) => self.keys.on_command(command),
             _ => {}
         }
+        self.asked.on_event(event);
         self.ways.on_event(event, &mut self.stages);
         if event.seq < self.events_from {
             for effect in effects {
@@ -197,6 +201,10 @@ impl View {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     pub(super) fn events(&self) -> &Ring {
@@ -256,7 +264,8 @@ impl View {
             }
             EffectOf::Order(update) => self.on_order(&update),
             EffectOf::Fill(fill) => self.on_fill(event, fill),
-            EffectOf::Alarm { kind, instrument, order } => {
+            EffectOf::Alarm { news, .. } if !news.change.is_alarm() => {}
+            EffectOf::Alarm { kind, instrument, order, .. } => {
                 let (seq, ts_ns) = (event.seq, event.ts_ns);
                 push(&mut self.alarms, NOTES_MAX, Alarm { seq, ts_ns, kind, instrument, order });
                 self.alarms_total += 1;

@@ -77,7 +77,7 @@ enum Cmd {
     /// The manual page, to standard output: tollgate man | man -l -
     Man,
     #[command(flatten)]
-    Ask(ask::Question),
+    Ask(Box<ask::Question>),
 }
 
 pub fn main() -> ExitCode {
@@ -98,6 +98,6 @@ pub fn main() -> ExitCode {
         Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),
         Some(Cmd::Completions { shell }) => shell::completions(Arguments::command(), shell),
         Some(Cmd::Man) => shell::manual(Arguments::command()),
-        Some(Cmd::Ask(question)) => ask::ask(question),
+        Some(Cmd::Ask(question)) => ask::ask(*question),
     }
 }

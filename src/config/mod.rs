@@ -8,6 +8,7 @@
 //! hand and not through `serde`: serde stops at the first fault, and takes numbers through a binary float. Secrets
 //! never stand in the text; it says only where they are.
 
+mod alerts;
 mod check;
 mod credentials;
 mod engine;
@@ -22,6 +23,7 @@ mod venues;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{AlertAct, Alerts};
 pub use credentials::CredentialFiles;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
@@ -57,6 +59,7 @@ pub struct Config {
     /// May be empty: then only people and programs trade. A strategy's id is its place here plus one.
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
+    pub alerts: Alerts,
     pub log: Log,
     pub telemetry: Telemetry,
     /// `None`: the shipped milestones are shown, and nothing can go live.
@@ -101,6 +104,7 @@ impl Config {
             credentials: root.section_opt("credentials").map(CredentialFiles::read),
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
+            alerts: root.section_opt("alerts").map_or_else(Alerts::default, Alerts::read),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
             transition: root.section_opt("transition").map(Transition::read),

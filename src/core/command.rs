@@ -234,6 +234,10 @@ pub enum Action {
         /// Whether it was done.
         done: bool,
     },
+    /// Somebody has seen an alert.
+    Acknowledge {
+        alert: u64,
+    },
     PlaceList(ListOrder),
     /// Cancels an order and places another in its place, with one request.
     Replace {
@@ -252,7 +256,7 @@ wire_enum!(Action {
     5 => CloseAll, 6 => EmergencyStop { flatten }, 7 => SetTradingState { scope, state }, 8 => Shutdown,
     9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
     13 => Transition(ask),
-    14 => PlaceList(list), 15 => Replace { order, mode, new }, 16 => Amend { order, qty },
+    14 => PlaceList(list), 15 => Replace { order, mode, new }, 16 => Amend { order, qty }, 17 => Acknowledge { alert },
 });
 
 /// What a person asks for between paper and live.

@@ -1,6 +1,7 @@
 //! What people and programs ask. Every command is answered, every order among them takes the gate.
 
-use super::command::{Action, Ask, Command, PlaceOrder, TradingState};
+use super::alarm::AlarmKind;
+use super::command::{Action, Ask, Command, PlaceOrder, Scope, TradingState};
 use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
 use super::orders::Order;
 use super::standing::Cause;
@@ -89,6 +90,13 @@ impl Core {
             }
             // Judged on the journal; the answer is the step that comes of it.
             Action::Transition(_) => return,
+            Action::Acknowledge { alert } => {
+                if self.acknowledge(alert, command.who, out) {
+                    Reply::Done
+                } else {
+                    Reply::NotFound
+                }
+            }
             // The journal has it; that is all that was wanted.
             Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
@@ -104,6 +112,9 @@ impl Core {
             self.take_back(Cause::EmergencyStop, out);
         }
         out.push(EffectOf::Reply { request, reply });
+        if matches!(command.action, Action::EmergencyStop { .. }) {
+            self.condition(AlarmKind::EmergencyStop, Scope::Account, true, out);
+        }
         // What has nothing to wait for goes on at once.
         self.go_on_closing(out);
     }

@@ -1,5 +1,6 @@
 //! What comes out of the core: what the outside must do, and what was decided. Both are journaled with their event.
 
+use crate::core::alarm::News;
 use crate::core::command::{Scope, TradingState};
 use crate::core::risk::{Approved, DenyReason};
 use crate::core::sizing::Sizing;
@@ -9,6 +10,8 @@ use crate::domain::{
     StrategyId, Text, Usd, VenueId, VenueOrderId,
 };
 use crate::{wire_enum, wire_struct};
+
+pub use crate::core::alarm::AlarmKind;
 
 /// Most effects of one event. The largest single cause is "cancel everything": a cancel and an order update for each
 /// of `LIVE_MAX` orders, and then a flatten of each instrument, stay below it; `Outbox::push` counts what it would drop.
@@ -88,51 +91,6 @@ pub struct Fill {
     pub position: Qty,
 }
 wire_struct!(Fill { order, strategy, instrument, side, qty, px, exec_id, fee, realised, position });
-
-/// Something an operator should know. Never a reason to stop by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AlarmKind {
-    /// A report that cannot follow the order's state: the venue is asked.
-    ImpossibleReport,
-    /// A report for an instrument or order the core does not know.
-    UnknownInstrument,
-    UnknownOrder,
-    /// An order of somebody else on the account.
-    ForeignOrder,
-    /// An order whose fate is not known.
-    OrderUnknown,
-    /// A commission in an asset without a price.
-    FeeNotValued,
-    /// A number that did not fit.
-    Overflow,
-    /// Daily loss reached its limit.
-    DailyLoss,
-    /// A table is full.
-    TableFull,
-    /// An instrument came back with other scales while something hangs on the old ones.
-    InstrumentChanged,
-    /// The venue counts other fills of an order than we saw: fills are asked for.
-    FillsMissing,
-    /// A position could not be closed: the rest is below the venue's smallest order, or its orders keep failing.
-    NotFlattened,
-    /// A strategy's orders were executed too often in one direction: it is halted.
-    Runaway,
-    /// The loss of the day has reached half of its limit, four fifths of it, and the part at which trading halts.
-    DailyLossHalf,
-    DailyLossNear,
-    DailyLossHalt,
-    /// The fall from the high-water mark: only reducing orders pass, or none.
-    Drawdown,
-    DrawdownHalt,
-    /// Too many losing orders in a row.
-    LossStreak,
-}
-wire_enum!(AlarmKind {
-    0 => ImpossibleReport, 1 => UnknownInstrument, 2 => UnknownOrder, 3 => ForeignOrder, 4 => OrderUnknown,
-    5 => FeeNotValued, 6 => Overflow, 7 => DailyLoss, 8 => TableFull, 9 => InstrumentChanged, 10 => FillsMissing,
-    11 => NotFlattened, 12 => Runaway, 13 => DailyLossHalf, 14 => DailyLossNear, 15 => DailyLossHalt, 16 => Drawdown, 17 => DrawdownHalt,
-    18 => LossStreak,
-});
 
 /// The answer to a command that is not an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +177,8 @@ pub enum EffectOf<P> {
         kind: AlarmKind,
         instrument: InstrumentId,
         order: OrderId,
+        /// What it did to the alert of its kind and scope.
+        news: News,
     },
     Reply {
         request: RequestId,
@@ -262,7 +222,7 @@ wire_enum!(RecordedEffect {
     4 => Reconcile { venue }, 5 => Backfill { venue, instrument, from, since_ns },
     6 => Denied { request, strategy, instrument, side, qty, px, reason },
     7 => Accepted { request, order }, 8 => Order(update), 9 => Fill(fill), 10 => Trading { scope, state },
-    11 => Alarm { kind, instrument, order }, 12 => Reply { request, reply },
+    11 => Alarm { kind, instrument, order, news }, 12 => Reply { request, reply },
     13 => Broken { request, reason },
     14 => Moved(moved), 15 => StepRefused { request, change, refusal },
     16 => PlaceList { kind, first, second, third }, 17 => Replace { cancel, mode, new },
@@ -307,7 +267,7 @@ impl Effect {
             EffectOf::Order(x) => EffectOf::Order(x),
             EffectOf::Fill(x) => EffectOf::Fill(x),
             EffectOf::Trading { scope, state } => EffectOf::Trading { scope, state },
-            EffectOf::Alarm { kind, instrument, order } => EffectOf::Alarm { kind, instrument, order },
+            EffectOf::Alarm { kind, instrument, order, news } => EffectOf::Alarm { kind, instrument, order, news },
             EffectOf::Reply { request, reply } => EffectOf::Reply { request, reply },
             EffectOf::Moved(x) => EffectOf::Moved(x),
             EffectOf::StepRefused { request, change, refusal } => EffectOf::StepRefused { request, change, refusal },

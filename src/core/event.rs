@@ -1,7 +1,9 @@
 //! What goes into the core. Everything that can change a decision is an event: market data, the venue speaking,
 //! commands, time, and the configuration itself, so that the journal alone replays a day.
 
-use crate::core::command::Command;
+use crate::core::alarm::AlarmKind;
+use crate::core::alerts::AlertRules;
+use crate::core::command::{Command, Scope};
 use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::standing::{Policy, Step};
@@ -124,6 +126,15 @@ pub enum Body {
         source: CalendarSource,
         calendar: Calendar,
     },
+    /// What alerts do, in this run's configuration.
+    AlertRules(AlertRules),
+    /// What the outside sees of itself, and the core cannot: a clock that is off, a rate limit that is near, a credential
+    /// that expires; and that it is so no more.
+    Condition {
+        kind: AlarmKind,
+        scope: Scope,
+        is_so: bool,
+    },
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -152,4 +163,6 @@ wire_enum!(Body {
     23 => Step(step),
     24 => Margin(margin),
     25 => InstrumentStatus { instrument, status },
+    26 => AlertRules(rules),
+    27 => Condition { kind, scope, is_so },
 });

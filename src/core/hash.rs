@@ -85,6 +85,9 @@ impl Core {
         h.add(self.desks.rates());
         h.add(&self.desks.day);
         h.add(&self.losses);
+        h.add(self.alerts.rules());
+        self.alerts.all().for_each(|alert| h.add(alert));
+        self.alerts.each_state(|n| h.add(&n));
         self.recent.each(|intent, at| {
             h.add(&intent);
             h.add(&at);

@@ -19,8 +19,8 @@ pub struct Losses {
     pub streak: u32,
     streak_order: OrderId,
     /// Levels that were told: of the day's loss (50, 80, 100 %, the halt), and of the fall (reduce, halt).
-    day_told: u8,
-    fall_told: u8,
+    pub(super) day_told: u8,
+    pub(super) fall_told: u8,
 }
 wire_struct!(Losses { high, streak, streak_order, day_told, fall_told });
 
@@ -75,7 +75,7 @@ impl Core {
                 self.losses.day_told = level;
                 self.alarm(kind, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
                 if level == 4 {
-                    self.halt_for_loss(out);
+                    self.halt_at_once(out);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Core {
         if self.losses.fall_told < 2 && reaches(fall, at_mark, self.limits.drawdown_halt_ppm) {
             self.losses.fall_told = 2;
             self.alarm(AlarmKind::DrawdownHalt, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
-            self.halt_for_loss(out);
+            self.halt_at_once(out);
         }
     }
 
@@ -121,7 +121,8 @@ impl Core {
         }
     }
 
-    fn halt_for_loss(&mut self, out: &mut Outbox) {
+    /// Cancels only, from here on, and everything is cancelled.
+    pub(super) fn halt_at_once(&mut self, out: &mut Outbox) {
         if self.trading != TradingState::Halted {
             self.set_trading(TradingState::Halted, out);
             self.cancel_where(|_| true, out);

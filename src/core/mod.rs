@@ -5,6 +5,8 @@
 //! clock, and allocates nothing after `Core::new` but the tables of an instrument when it is first defined.
 
 pub mod account;
+pub mod alarm;
+pub mod alerts;
 pub mod book;
 pub mod command;
 mod commands;
@@ -33,12 +35,13 @@ mod venue;
 mod window;
 
 use account::{Account, Purse};
+use alerts::Alerts;
 use book::Book;
 use command::{PlaceOrder, Scope, TradingState};
 use config::Limits;
 use correlation::Correlation;
 use desks::Desks;
-use effect::{AlarmKind, Effect, EffectOf, OrderUpdate, Outbox};
+use effect::{Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
 use orders::{Order, Orders, open_counts};
@@ -64,7 +67,7 @@ const FILLS_UNSYNCED_MAX: u32 = (FILLS_REMEMBERED / 4) as u32;
 const NOTHING_OPEN: OpenCounts = OpenCounts { orders: 0, algos: 0, icebergs: 0, lists: 0 };
 
 /// Orders one event can make; an order id has room for this many.
-const ORDERS_PER_EVENT: u64 = 64;
+pub const ORDERS_PER_EVENT: u64 = 64;
 
 /// Who wants an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +180,7 @@ pub struct Core {
     hours: Hours,
     correlation: Correlation,
     losses: Losses,
+    alerts: Alerts,
     /// Prices of our own resting orders.
     resting: Resting,
     /// Intents that became orders a moment ago.
@@ -214,6 +218,7 @@ impl Core {
             hours: Hours::new(),
             correlation: Correlation::new(),
             losses: Losses::default(),
+            alerts: Alerts::new(),
             resting: Resting::new(MAX_INSTRUMENTS),
             recent: Recent::new(),
             fills_seen: RecentSet::new(FILLS_REMEMBERED),
@@ -238,7 +243,10 @@ impl Core {
             Body::Depth(chunk) => self.on_depth(chunk),
             Body::Exec(report) => self.on_exec(report, out),
             Body::Balance(balance) => self.on_balance(balance),
-            Body::Margin(margin) => self.on_margin(margin),
+            Body::Margin(margin) => {
+                self.alerts.on_margin(margin);
+                self.on_margin(margin);
+            }
             Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
@@ -270,7 +278,10 @@ impl Core {
             }
             Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
+            Body::AlertRules(rules) => self.alerts.set_rules(rules),
+            Body::Condition { kind, scope, is_so } => self.on_condition(*kind, *scope, *is_so, out),
         }
+        self.act_on_alerts(out);
         self.watch_difference(out);
     }
 
@@ -596,10 +607,6 @@ impl Core {
         self.follow_list(id);
     }
 
-    fn alarm(&self, kind: AlarmKind, instrument: InstrumentId, order: OrderId, out: &mut Outbox) {
-        out.push(EffectOf::Alarm { kind, instrument, order });
-    }
-
     // What readers of the state may see.
 
     pub fn seq(&self) -> u64 {
@@ -654,6 +661,9 @@ impl Core {
     }
     pub fn correlation(&self) -> &Correlation {
         &self.correlation
+    }
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
     pub fn losses(&self) -> &Losses {
         &self.losses

@@ -1,5 +1,6 @@
 //! Claims about the core, each a short story of events.
 
+mod alerts;
 mod gate;
 mod lists;
 mod live;

@@ -32,6 +32,7 @@ impl Core {
         self.watch_configuration(out);
         self.watch_left(out);
         self.watch_road(out);
+        self.watch_alerts(out);
     }
 
     fn turn_day(&mut self) {
@@ -194,8 +195,7 @@ impl Core {
             return;
         }
         desk.trading = TradingState::Halted;
-        let instrument = self.orders.get(id).map_or(InstrumentId::UNKNOWN, |o| o.instrument);
-        self.alarm(AlarmKind::Runaway, instrument, id, out);
+        self.alarm_runaway(strategy, id, out);
         out.push(EffectOf::Trading { scope: Scope::Strategy(strategy), state: TradingState::Halted });
         self.cancel_where(|o| o.strategy == strategy, out);
     }

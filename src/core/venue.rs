@@ -32,6 +32,7 @@ impl Core {
             book.invalidate();
         }
         self.correlation.interrupt();
+        self.alerts.on_start(self.now);
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {

@@ -2,7 +2,7 @@
 
 use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
-    Access, AccessError, App, ConnectionLimits, Door, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
+    Access, AccessError, App, ConnectionLimits, Door, Entrance, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
     SharedJudge, SharedView, Tail, serve,
 };
 use crate::config::Config;
@@ -120,8 +120,8 @@ impl Control {
         let home = Home::new(config.control.listen, config.control.hosts.clone(), tls);
         let view = SharedView::default();
         view.lock().begin_events(last_seq + 1);
-        let mut app =
-            App::new(info, access, home, keys, view.clone(), commands, counters, clock.clone()).with_judge(judge);
+        let mut app = App::new(info, Entrance { access, home }, keys, view.clone(), commands, counters, clock.clone())
+            .with_judge(judge);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

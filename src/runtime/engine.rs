@@ -15,6 +15,7 @@ use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
+use crate::core::alerts::{Act, AlertRules};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
@@ -238,7 +239,7 @@ impl Engine {
                     let probe =
                         parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
                     let venue = venue.name.clone();
-                    key_places.push(KeyPlace { venue, origin, probe, keys: new_keys, rescue: signer });
+                    key_places.push(KeyPlace { id, venue, origin, probe, keys: new_keys, rescue: signer });
                 }
                 (Some(origin), _) => fixed_keys.push(origin.id),
                 (None, _) => {}
@@ -402,6 +403,7 @@ fn simulated_keys(addr: &str, orders_path: &str, api_key: String, secret: String
 fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epoch: u32, run: u32) {
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
+    agent.take(Body::AlertRules(alert_rules(&config.alerts)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -471,6 +473,23 @@ fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> Strat
             let exact = decimal::from_decimal(decimal::to_decimal(qty.value, qty.scale), scale);
             StrategyKind::Probe { every, qty: Qty(exact.unwrap_or(1)) }
         }
+    }
+}
+
+fn alert_rules(alerts: &config::Alerts) -> AlertRules {
+    let acts = alerts.acts.map(|act| match act {
+        config::AlertAct::None => Act::None,
+        config::AlertAct::Reduce => Act::Reduce,
+        config::AlertAct::Halt => Act::Halt,
+        config::AlertAct::Stop => Act::Stop,
+    });
+    AlertRules {
+        acts,
+        escalate_after_ns: alerts.escalate_after_ns,
+        exposure_high_ppm: alerts.exposure_high_ppm,
+        balance_low_ppm: alerts.balance_low_ppm,
+        feed_stale_ns: alerts.feed_stale_ns,
+        venue_down_ns: alerts.venue_down_ns,
     }
 }
 

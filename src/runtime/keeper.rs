@@ -11,13 +11,14 @@ use super::keys::{self, Origin};
 use super::probe::{Probe, ProbeError, Probed};
 use crate::api::{KeyAsk, KeyRefused, KeyWork};
 use crate::config::{Config, CredentialFiles};
-use crate::core::command::{Action, Command};
+use crate::core::alarm::AlarmKind;
+use crate::core::command::{Action, Command, Scope};
 use crate::core::event::{Body, Input};
 use crate::credentials::sources::Source;
 use crate::credentials::{
     Access, Credential, CredentialError, CredentialId, EntryInfo, MasterKeys, Secret, Stage, Store,
 };
-use crate::domain::{RequestId, Text};
+use crate::domain::{RequestId, Text, VenueId};
 use crate::gateway::NewKey;
 use crate::net::link::Tx;
 use crate::telemetry::{Counter, Counters};
@@ -46,6 +47,7 @@ pub type SharedSigner = Arc<Mutex<RestSigner>>;
 
 /// A venue whose key comes from a source that the keeper knows.
 pub struct Place {
+    pub id: VenueId,
     pub venue: String,
     pub origin: Origin,
     pub probe: Probe,
@@ -248,6 +250,7 @@ impl Keeper {
     fn grow_old(&mut self, entry: &EntryInfo, now_s: i64) {
         let Some(due_s) = self.exchange_s(entry) else { return };
         let id = &entry.id;
+        self.tell_expiring(id, now_s >= due_s - self.files.rotate_alert_s);
         if now_s >= due_s {
             let taken = self.open(Access::Write).and_then(|mut store| store.take_spare(id, now_s));
             match taken {
@@ -263,6 +266,15 @@ impl Keeper {
             }
         } else if now_s >= due_s - self.files.rotate_alert_s {
             tracing::warn!("{id}: its key is to be exchanged in {} days", (due_s - now_s + DAY_S - 1) / DAY_S);
+        }
+    }
+
+    /// To the core, for each venue that trades with the key. One that finds no room is told the next time.
+    fn tell_expiring(&self, id: &CredentialId, is_so: bool) {
+        for place in self.places.iter().filter(|place| place.origin.id == *id) {
+            let scope = Scope::Venue(place.id);
+            let body = Body::Condition { kind: AlarmKind::CredentialExpiring, scope, is_so };
+            let _ = self.commands.try_send(Input::new(body));
         }
     }
 

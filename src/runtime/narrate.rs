@@ -1,7 +1,8 @@
 //! What the engine says while it runs: one line for what a trader would want to hear of, made from the journal.
 
 use crate::api::View;
-use crate::core::effect::{AlarmKind, EffectOf, RecordedEffect};
+use crate::core::alarm::{AlertChange, Severity};
+use crate::core::effect::{EffectOf, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::domain::{Dec, InstrumentId, OrdStatus, Price, Qty, VenueState};
 
@@ -71,40 +72,24 @@ impl Narrator {
                 update.text,
             ),
             EffectOf::Trading { scope, state } => tracing::warn!("trading is {state} for {scope}"),
-            EffectOf::Alarm { kind, instrument, order } => {
-                tracing::warn!("{} ({}, order {order})", alarm_words(*kind), symbol(view, *instrument));
+            EffectOf::Alarm { kind, instrument, order, news } => {
+                let about = match (symbol(view, *instrument), order.0) {
+                    (symbol, 0) => symbol,
+                    (symbol, order) => format!("{symbol}, order {order}"),
+                };
+                let (severity, words, change) = (news.severity, kind.words(), news.change.as_str());
+                match news.change {
+                    AlertChange::Acknowledged | AlertChange::Cleared => {
+                        tracing::info!("alert {} {change}: {words} ({about})", news.alert)
+                    }
+                    _ if severity == Severity::Emergency => {
+                        tracing::error!("alert {} {change}, {severity}: {words} ({about})", news.alert)
+                    }
+                    _ => tracing::warn!("alert {} {change}, {severity}: {words} ({about})", news.alert),
+                }
             }
             _ => {}
         }
-    }
-}
-
-/// An alarm as a sentence.
-pub fn alarm_words(kind: AlarmKind) -> &'static str {
-    match kind {
-        AlarmKind::ImpossibleReport => "a report cannot follow the order's state",
-        AlarmKind::UnknownInstrument => "a report names an instrument that is not configured",
-        AlarmKind::UnknownOrder => "a report names an order of this journal that is no longer remembered",
-        AlarmKind::ForeignOrder => "an order that is not this engine's works on the account; it is left alone",
-        AlarmKind::OrderUnknown => "the fate of an order is unknown; the venue is asked, nothing is sent again",
-        AlarmKind::FeeNotValued => "a commission was taken in an asset without a price; it is counted as nothing",
-        AlarmKind::Overflow => "a number does not fit; growth is denied until it is looked into",
-        AlarmKind::DailyLoss => "the loss of the day has reached its limit; only reducing orders pass",
-        AlarmKind::TableFull => "a table is full",
-        AlarmKind::InstrumentChanged => {
-            "an instrument came back with other scales while a position hangs on the old ones"
-        }
-        AlarmKind::FillsMissing => "the venue counts fills that were not received; they are being fetched",
-        AlarmKind::Runaway => {
-            "a strategy's orders were executed too often in one direction; it is halted until somebody resumes it"
-        }
-        AlarmKind::DailyLossHalf => "the loss of the day has reached half of its limit",
-        AlarmKind::DailyLossNear => "the loss of the day has reached four fifths of its limit",
-        AlarmKind::DailyLossHalt => "the loss of the day is beyond its limit: trading is halted, orders are cancelled",
-        AlarmKind::Drawdown => "the fall from the high-water mark has reached its limit; only reducing orders pass",
-        AlarmKind::DrawdownHalt => "the fall from the high-water mark: trading is halted, orders are cancelled",
-        AlarmKind::LossStreak => "too many losing orders in a row; only reducing orders pass",
-        AlarmKind::NotFlattened => "a position could not be closed; look at the venue",
     }
 }
 

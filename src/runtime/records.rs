@@ -1,9 +1,7 @@
 //! The journal as the view's tail reads it, with what is worth telling told on the way.
 
 use super::narrate::Narrator;
-use crate::api::{History, Records, View};
-use crate::core::effect::RecordedEffect;
-use crate::core::event::Event;
+use crate::api::{History, Past, Records, View};
 use crate::journal::{ReadError, Reader};
 use std::path::Path;
 
@@ -41,8 +39,12 @@ impl JournalHistory {
 }
 
 impl History for JournalHistory {
-    fn next(&mut self) -> Result<Option<(Event, Vec<RecordedEffect>)>, String> {
+    fn next(&mut self) -> Result<Option<Past>, String> {
         let record = self.0.next().map_err(|error| error.to_string())?;
-        Ok(record.map(|record| (record.event, record.effects().collect())))
+        Ok(record.map(|record| Past {
+            event: record.event,
+            decided_ns: record.decided_ns,
+            effects: record.effects().collect(),
+        }))
     }
 }

@@ -36,6 +36,13 @@ fn a_person_trades_by_commands_alone() {
 
     let (code, out, err) = desk.say("order place buy 0.002 BTCUSDT");
     assert!(code == 0 && out.contains("filled"), "{out}{err}");
+    let bought = desk.json("orders --status closed")["orders"][0]["order_id"].as_str().unwrap().to_owned();
+    let (code, told, err) = desk.say(&format!("explain {bought}"));
+    assert_eq!(code, 0, "{told}{err}");
+    for words in ["filled", "route\n", "exchange", "ORDER_NOTIONAL_ABOVE_MAX", "SELF_MATCH", "written", "acknowledged"]
+    {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
     let bid: f64 = desk.json("status")["instruments"][0]["bid"].as_str().unwrap().parse().unwrap();
     let resting = format!("order place buy 0.001 BTCUSDT --type limit --price {}", (bid * 0.97).floor());
     let placed = desk.json(&resting);
@@ -52,6 +59,8 @@ fn a_person_trades_by_commands_alone() {
     // Both a denial and a faulty field are a refusal, in words.
     let (code, _, err) = desk.say("order place buy 5 BTCUSDT");
     assert!(code == 4 && err.contains("ORDER_NOTIONAL_ABOVE_MAX"), "{err}");
+    let (code, _, err) = desk.say("explain no-such-order");
+    assert!(code == 4 && err.contains("NOT_FOUND"), "{err}");
     let (code, out, _) = desk.say("order validate buy 5 BTCUSDT");
     assert!(code == 0 && out.starts_with("it would be denied") && out.contains("ORDER_NOTIONAL_ABOVE_MAX"), "{out}");
     let (code, _, err) = desk.say("order place purchase 1e400 BTCUSDT");

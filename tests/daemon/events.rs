@@ -178,12 +178,15 @@ fn machines_are_told_of_health_and_numbers() {
     let get = |path: &str| http(port, "GET", path, &[], "").unwrap();
     assert_eq!(get("/health/live").0, 200);
     assert_eq!(get("/health/ready"), (200, "{\"ready\":true}\n".to_owned()));
-    let (status, page) = get("/metrics");
-    assert_eq!(status, 200);
+    let live = "tollgate_feed_live{symbol=\"BTCUSDT\",exchange=\"binance\"} 1";
+    let page = wait_for("live market data", || {
+        let (status, page) = get("/metrics");
+        assert_eq!(status, 200);
+        page.lines().any(|line| line == live).then_some(page)
+    });
     for line in [
         "tollgate_trading_state{state=\"active\"} 1",
         "tollgate_venue_ready{exchange=\"binance\"} 1",
-        "tollgate_feed_live{symbol=\"BTCUSDT\",exchange=\"binance\"} 1",
         "tollgate_orders_denied_total{rule=\"ORDER_NOTIONAL_ABOVE_MAX\"} 0",
         "# TYPE tollgate_stage_duration_seconds histogram",
     ] {

@@ -400,7 +400,10 @@ impl World {
     pub fn alarms(&self) -> Vec<String> {
         let log = self.log.0.lock().unwrap();
         let effects = log.iter().flat_map(|(event, effects)| effects.iter().map(move |e| (event.seq, e)));
-        effects.filter(|(_, e)| matches!(e, EffectOf::Alarm { .. })).map(|(seq, e)| format!("{seq} {e:?}")).collect()
+        effects
+            .filter(|(_, e)| matches!(e, EffectOf::Alarm { news, .. } if news.change.is_alarm()))
+            .map(|(seq, e)| format!("{seq} {e:?}"))
+            .collect()
     }
 }
 

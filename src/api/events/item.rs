@@ -2,9 +2,11 @@
 
 use super::ring::Item;
 use super::{EventId, Kind as K};
+use crate::api::alerts::AlertNews;
 use crate::api::answer::time;
 use crate::api::replies::{AlarmNote, DenialReply, Names, usd, venue_name, venue_order_id};
 use crate::api::view::{Alarm, View};
+use crate::core::alarm::AlertChange;
 use crate::core::command::{Action, TradingState};
 use crate::core::effect::{EffectOf, OrderUpdate, RecordedEffect};
 use crate::core::event::{Body, Event};
@@ -193,10 +195,13 @@ impl Maker<'_> {
                     self.push(K::EmergencyStop, None, json!({ "scope": scope.to_string(), "who": "rule" }));
                 }
             }
-            EffectOf::Alarm { kind, instrument, order } => {
+            // The same again is counted, and not told again.
+            EffectOf::Alarm { news, .. } if news.change == AlertChange::Repeated => {}
+            EffectOf::Alarm { kind, instrument, order, news } => {
                 let (seq, ts_ns) = (self.event.seq, self.event.ts_ns);
                 let alarm = Alarm { seq, ts_ns, kind: *kind, instrument: *instrument, order: *order };
-                let data = serde_json::to_value(AlarmNote::new(self.view, &alarm)).unwrap_or_default();
+                let mut data = serde_json::to_value(AlarmNote::new(self.view, &alarm)).unwrap_or_default();
+                add(&mut data, &AlertNews::new(self.view, *kind, news));
                 self.push(K::Alert, Some(*instrument), data);
             }
             _ => {}

@@ -22,11 +22,21 @@ pub(super) use stream::{listen_sse, listen_ws, read_filter};
 
 use crate::core::effect::RecordedEffect;
 use crate::core::event::Event;
+use crate::domain::Nanos;
 
 /// Reads records again that are no longer in memory.
 pub trait History: Send {
     /// The next record, or `None` at the journal's present end. An error is a sentence.
-    fn next(&mut self) -> Result<Option<(Event, Vec<RecordedEffect>)>, String>;
+    fn next(&mut self) -> Result<Option<Past>, String>;
+}
+
+/// A record read again.
+#[derive(Debug, Clone)]
+pub struct Past {
+    pub event: Event,
+    /// When its decisions stood.
+    pub decided_ns: Nanos,
+    pub effects: Vec<RecordedEffect>,
 }
 
 /// Opens the journal at a sequence.

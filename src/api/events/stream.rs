@@ -2,7 +2,7 @@
 
 use super::item::items;
 use super::ring::Got;
-use super::{EventId, Filter, History, KINDS};
+use super::{EventId, Filter, History, KINDS, Past};
 use crate::api::answer::{Failure, envelope};
 use crate::api::app::App;
 use crate::api::connections::{Busy, Peer};
@@ -347,7 +347,7 @@ impl Listener {
                 return Ok(found);
             }
             // The ring has what the journal's end has not yet: it was fed from there.
-            let Some((event, effects)) = reader.next()? else { break };
+            let Some(Past { event, effects, .. }) = reader.next()? else { break };
             for item in items(&view, &event, &effects, false) {
                 if item.id.is_some_and(|id| id >= *from) && self.filter.wants(item.kind, &item.symbol) {
                     found.push(item.text);

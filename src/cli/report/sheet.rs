@@ -18,6 +18,9 @@ pub(super) struct Name {
     pub qty_scale: u8,
 }
 
+/// Symbols, and for each pair of them the value and of how many returns.
+pub type Correlation = (Vec<String>, Vec<Vec<(Option<f64>, usize)>>);
+
 pub(super) struct Sheet {
     pub mode: Mode,
     pub samples: Vec<Sample>,
@@ -34,8 +37,8 @@ pub(super) struct Sheet {
     pub orders: u64,
     pub alarms: u64,
     pub denials: BTreeMap<&'static str, u64>,
-    /// Symbols, and the correlation of their minutes' returns: the value and of how many.
-    pub correlation: (Vec<String>, Vec<Vec<(Option<f64>, usize)>>),
+    /// Of the instruments' minutes.
+    pub correlation: Correlation,
     /// Changes between paper and live: when, from, to, by whom and why.
     pub changes: Vec<(Nanos, String, String, String)>,
     /// Return of each month, by year and month.

@@ -217,10 +217,10 @@ impl Oracle {
                     }
                     Scope::Instrument(id) => self.books.entry(id.0).or_default().trading = *state,
                 },
-                EffectOf::Denied { instrument, side, qty, reason, .. } => {
-                    if self.only_reduces(instrument.0, *side, qty.0) && GROWTH.contains(&reason.code()) {
-                        return Err(format!("an exit of {} was denied: {reason}", dec8(qty.0)));
-                    }
+                EffectOf::Denied { instrument, side, qty, reason, .. }
+                    if self.only_reduces(instrument.0, *side, qty.0) && GROWTH.contains(&reason.code()) =>
+                {
+                    return Err(format!("an exit of {} was denied: {reason}", dec8(qty.0)));
                 }
                 _ => {}
             }

@@ -3,6 +3,8 @@
 use super::clock_sync::ClockSync;
 use super::inflight::{InFlight, Request};
 use super::{GatewayCounters, GatewayError};
+use crate::core::alarm::AlarmKind;
+use crate::core::command::Scope;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
 use crate::domain::{
@@ -69,9 +71,15 @@ pub struct Desk {
     /// No new order before this (the venue's order limit), and nothing at all before that (its request limit).
     pub(super) orders_paused: Nanos,
     pub(super) paused: Nanos,
+    /// What the core was told of the limits and of the clock: near, off.
+    limits_near: bool,
+    clock_off: bool,
     /// By asset, the time of the newest balance passed on over this link.
     balance_times: Vec<Nanos>,
 }
+
+/// So much of a limit of the venue is near to all of it, in hundredths.
+const LIMITS_NEAR_PCT: u32 = 80;
 
 impl Desk {
     pub fn new(
@@ -104,6 +112,8 @@ impl Desk {
             requests: 0,
             orders_paused: 0,
             paused: 0,
+            limits_near: false,
+            clock_off: false,
             balance_times: vec![0; MAX_ASSETS],
         }
     }
@@ -326,7 +336,23 @@ impl Desk {
     /// Nothing more comes of a request: what it used of the limits is what its answer says.
     #[inline]
     fn settle(&mut self, request: &Request, heard: &[RateCount], now: Nanos) {
-        self.limits.answered(Cost::of(request.tag.kind), heard, self.sync.venue_ms(now));
+        let venue_ms = self.sync.venue_ms(now);
+        self.limits.answered(Cost::of(request.tag.kind), heard, venue_ms);
+        let near = self.limits.is_near(LIMITS_NEAR_PCT, venue_ms);
+        if std::mem::replace(&mut self.limits_near, near) != near {
+            self.tell_condition(AlarmKind::RateLimitNear, near);
+        }
+    }
+
+    /// The venue's clock has been measured.
+    pub fn tell_clock(&mut self, off: bool) {
+        if std::mem::replace(&mut self.clock_off, off) != off {
+            self.tell_condition(AlarmKind::ClockOff, off);
+        }
+    }
+
+    fn tell_condition(&mut self, kind: AlarmKind, is_so: bool) {
+        self.reports.say(Body::Condition { kind, scope: Scope::Venue(self.venue), is_so });
     }
 
     pub(super) fn unanswered(&mut self, request: &Request, why: &str) {

@@ -419,10 +419,12 @@ impl Gateway {
     }
 
     /// A clock that runs away takes the orders' stamps with it: said before the venue refuses them.
-    fn on_clock(&self, measured: Measured) {
+    fn on_clock(&mut self, measured: Measured) {
         let Measured { offset_ns, round_trip_ns } = measured;
         let (offset_us, round_trip_us) = (offset_ns / 1_000, round_trip_ns / 1_000);
-        if offset_ns.abs().max(round_trip_ns) > self.config.clock_offset_alarm_ns {
+        let off = offset_ns.abs().max(round_trip_ns) > self.config.clock_offset_alarm_ns;
+        self.desk.tell_clock(off);
+        if off {
             self.desk.counters.clock_alarms.add(1);
             let alarm_us = self.config.clock_offset_alarm_ns / 1_000;
             tracing::error!(

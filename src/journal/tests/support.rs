@@ -1,5 +1,7 @@
 //! What the journal's tests share: small journals, events and effects of every kind, a core of a few lines.
 
+use crate::core::alarm::{AlertChange, News, Severity};
+use crate::core::alerts::{Act, AlertRules};
 use crate::core::command::{
     Action, Ask, Command, Guard, Leg, ListOrder, PlaceOrder, Protect, Route, Scope, TradingState,
 };
@@ -74,7 +76,12 @@ impl Replayed for Toy {
             out.push(accepted(event.seq));
             if self.wrong_at != Some(event.seq) {
                 let order = OrderId(self.seen);
-                out.push(EffectOf::Alarm { kind: AlarmKind::Overflow, instrument: InstrumentId(1), order });
+                out.push(EffectOf::Alarm {
+                    kind: AlarmKind::Overflow,
+                    instrument: InstrumentId(1),
+                    order,
+                    news: News::default(),
+                });
             }
         }
     }
@@ -614,6 +621,7 @@ fn command() -> impl Strategy<Value = Command> {
         (order_id(), qty()).prop_map(|(order, qty)| Action::Amend { order, qty }),
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
+        any::<u64>().prop_map(|alert| Action::Acknowledge { alert }),
         prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
     ];
     (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
@@ -675,6 +683,8 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         policy().prop_map(Body::Policy),
         (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
         step().prop_map(Body::Step),
+        alert_rules().prop_map(Body::AlertRules),
+        (alarm_kind(), scope(), any::<bool>()).prop_map(|(kind, scope, is_so)| Body::Condition { kind, scope, is_so }),
         (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
             let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
             Body::Permit { instrument, permit }
@@ -828,28 +838,38 @@ fn order_update() -> impl Strategy<Value = OrderUpdate> {
 }
 
 fn alarm_kind() -> impl Strategy<Value = AlarmKind> {
-    use AlarmKind as A;
-    prop::sample::select(vec![
-        A::ImpossibleReport,
-        A::UnknownInstrument,
-        A::UnknownOrder,
-        A::ForeignOrder,
-        A::OrderUnknown,
-        A::FeeNotValued,
-        A::Overflow,
-        A::DailyLoss,
-        A::TableFull,
-        A::InstrumentChanged,
-        A::FillsMissing,
-        A::NotFlattened,
-        A::Runaway,
-        A::DailyLossHalf,
-        A::DailyLossNear,
-        A::DailyLossHalt,
-        A::Drawdown,
-        A::DrawdownHalt,
-        A::LossStreak,
-    ])
+    prop::sample::select(AlarmKind::ALL.to_vec())
+}
+
+fn news() -> impl Strategy<Value = News> {
+    let severity = prop::sample::select(Severity::ALL.to_vec());
+    let change = prop::sample::select(vec![
+        AlertChange::Raised,
+        AlertChange::Repeated,
+        AlertChange::Reopened,
+        AlertChange::Escalated,
+        AlertChange::Acknowledged,
+        AlertChange::Cleared,
+    ]);
+    (any::<u64>(), scope(), severity, change, text()).prop_map(|(alert, scope, severity, change, who)| News {
+        alert,
+        scope,
+        severity,
+        change,
+        who,
+    })
+}
+
+fn alert_rules() -> impl Strategy<Value = AlertRules> {
+    let act = || prop::sample::select(vec![Act::None, Act::Reduce, Act::Halt, Act::Stop]);
+    ((act(), act(), act()), any::<(i64, u32, u32, i64, i64)>()).prop_map(|(acts, n)| AlertRules {
+        acts: [acts.0, acts.1, acts.2],
+        escalate_after_ns: n.0,
+        exposure_high_ppm: n.1,
+        balance_low_ppm: n.2,
+        feed_stale_ns: n.3,
+        venue_down_ns: n.4,
+    })
 }
 
 fn sizing() -> impl Strategy<Value = Sizing> {
@@ -903,10 +923,11 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             }
         ),
         (scope(), trading_state()).prop_map(|(scope, state)| E::Trading { scope, state }),
-        (alarm_kind(), instrument_id(), order_id()).prop_map(|(kind, instrument, order)| E::Alarm {
+        (alarm_kind(), instrument_id(), order_id(), news()).prop_map(|(kind, instrument, order, news)| E::Alarm {
             kind,
             instrument,
-            order
+            order,
+            news
         }),
         (any::<u64>(), reply).prop_map(|(request, reply)| E::Reply { request: RequestId(request), reply }),
         (step(), standing()).prop_map(|(step, to)| {

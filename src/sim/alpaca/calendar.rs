@@ -308,7 +308,8 @@ mod tests {
     #[test]
     fn holidays_are_those_that_the_exchange_has_announced() {
         // The exchange's published lists.
-        let announced: [(i16, &[(i8, i8)], &[(i8, i8)]); 6] = [
+        type Days = &'static [(i8, i8)];
+        let announced: [(i16, Days, Days); 6] = [
             (2021, &[(1, 1), (1, 18), (2, 15), (4, 2), (5, 31), (7, 5), (9, 6), (11, 25), (12, 24)], &[(11, 26)]),
             (2022, &[(1, 17), (2, 21), (4, 15), (5, 30), (6, 20), (7, 4), (9, 5), (11, 24), (12, 26)], &[(11, 25)]),
             (

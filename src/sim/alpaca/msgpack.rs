@@ -91,12 +91,12 @@ fn value(rest: &mut &[u8], depth: u8) -> Option<Value> {
         0x00..=0x7f => head.into(),
         0xe0..=0xff => (head as i8).into(),
         0xa0..=0xbf => text(rest, u64::from(head & 0x1f))?,
-        0xd9 | 0xda | 0xdb => {
+        0xd9..=0xdb => {
             let len = uint(rest, 1 << (head - 0xd9))?;
             text(rest, len)?
         }
         // Binary: some clients send their texts so.
-        0xc4 | 0xc5 | 0xc6 => {
+        0xc4..=0xc6 => {
             let len = uint(rest, 1 << (head - 0xc4))?;
             text(rest, len)?
         }

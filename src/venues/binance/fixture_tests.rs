@@ -196,7 +196,7 @@ const READ: &[(&str, Reader, &str)] = &[
     (
         "wsapi_order_status_response",
         Ws(Order),
-        "200 Working Sell BTCUSDT 0@23416.1 cum 0.00847 v12569099453 at 1660801717945 [RequestWeight 4/6000 in 60 s]",
+        "200 Working Sell BTCUSDT 0.00847@23416.1 cum 0.00847 v12569099453 at 1660801717945 [RequestWeight 4/6000 in 60 s]",
     ),
     ("wsapi_order_test_response", Ws(Bare), "200  [RequestWeight 1/6000 in 60 s]"),
     ("wsapi_ping_response", Ws(Bare), "200  [RequestWeight 1/6000 in 60 s]"),

@@ -166,6 +166,15 @@ impl Limits {
         Ok(())
     }
 
+    /// Whether one of the limits is used up to this part or more, in hundredths, now.
+    pub fn is_near(&self, pct: u32, venue_ms: i64) -> bool {
+        self.windows.iter().any(|window| {
+            let now = venue_ms.div_euclid(window.length_ms()) == window.interval;
+            let used = u64::from(window.used) + u64::from(window.pending);
+            now && window.limit > 0 && used * 100 >= u64::from(window.limit) * u64::from(pct)
+        })
+    }
+
     /// A request is on its way.
     #[inline]
     pub fn sent(&mut self, cost: Cost) {

@@ -250,7 +250,7 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
         assert!(rig.ledger().open_orders.is_empty(), "seed {seed}");
         rig.compare(&format!("seed {seed}"));
         let working = rig.core.portfolio().get(BTC).unwrap().working;
-        assert_eq!((working, sent > 5), (Default::default(), true), "seed {seed}: {sent} orders");
+        assert_eq!((working, sent > 2), (Default::default(), true), "seed {seed}: {sent} orders");
     }
 }
 

@@ -1,0 +1,160 @@
+//! Alerts: what stands, what stood, and that somebody has seen it.
+
+use super::act::{named_or_caller, outcome};
+use super::answer::{Answer, Failure, ok, pending, time};
+use super::app::{Call, unanswered};
+use super::fields::Fields;
+use super::query::Query;
+use super::replies::{screaming, venue_name};
+use super::view::View;
+use crate::core::alarm::{AlarmKind, News, Severity};
+use crate::core::alerts::Alert;
+use crate::core::command::{Action, Scope};
+use crate::core::effect::Reply;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+
+/// An alert as it stands.
+#[derive(Debug, Clone, Serialize)]
+struct AlertReply {
+    alert_id: String,
+    severity: &'static str,
+    kind: String,
+    message: String,
+    /// What it is about: `the account`, a venue's name, a symbol, a strategy.
+    scope: String,
+    symbol: Option<String>,
+    order_id: Option<String>,
+    count: u32,
+    raised_at: String,
+    last_at: String,
+    escalated: bool,
+    acknowledged_at: Option<String>,
+    acknowledged_by: Option<String>,
+    cleared_at: Option<String>,
+}
+
+impl AlertReply {
+    fn new(view: &View, alert: &Alert) -> AlertReply {
+        let known = view.core().portfolio().get(alert.instrument);
+        let at = |ns: i64| (ns != 0).then(|| time(ns));
+        AlertReply {
+            alert_id: alert.id.to_string(),
+            severity: alert.severity.as_str(),
+            kind: screaming(&format!("{:?}", alert.kind)),
+            message: message(view, alert.kind, alert.scope),
+            scope: scope_name(view, alert.scope),
+            symbol: known.map(|inst| inst.def.symbol.as_str().to_owned()),
+            order_id: (alert.order.0 != 0).then(|| alert.order.to_string()),
+            count: alert.count,
+            raised_at: time(alert.raised_ns),
+            last_at: time(alert.last_ns),
+            escalated: alert.escalated,
+            acknowledged_at: at(alert.acknowledged_ns),
+            acknowledged_by: (alert.acknowledged_ns != 0).then(|| alert.acknowledged_by.as_str().to_owned()),
+            cleared_at: at(alert.cleared_ns),
+        }
+    }
+}
+
+/// What an event says of an alert besides the alarm.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct AlertNews {
+    alert_id: String,
+    severity: &'static str,
+    change: &'static str,
+    scope: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<String>,
+}
+
+impl AlertNews {
+    pub fn new(view: &View, kind: AlarmKind, news: &News) -> AlertNews {
+        AlertNews {
+            alert_id: news.alert.to_string(),
+            severity: news.severity.as_str(),
+            change: news.change.as_str(),
+            scope: scope_name(view, news.scope),
+            message: message(view, kind, news.scope),
+            who: (!news.who.is_empty()).then(|| news.who.as_str().to_owned()),
+        }
+    }
+}
+
+fn message(view: &View, kind: AlarmKind, scope: Scope) -> String {
+    match scope {
+        Scope::Account => kind.words().to_owned(),
+        _ => format!("{}: {}", scope_name(view, scope), kind.words()),
+    }
+}
+
+fn scope_name(view: &View, scope: Scope) -> String {
+    match scope {
+        Scope::Venue(venue) => venue_name(view, venue),
+        Scope::Instrument(id) => match view.core().portfolio().get(id) {
+            Some(inst) => inst.def.symbol.as_str().to_owned(),
+            None => scope.to_string(),
+        },
+        _ => scope.to_string(),
+    }
+}
+
+/// `alerts`: the latest first, `severity` and graver, raised or repeated `since`.
+pub fn show(view: &View, query: Query) -> Answer {
+    let least = query.get("severity").map(|word| {
+        let known = Severity::ALL.into_iter().find(|severity| severity.as_str() == word);
+        known.unwrap_or_else(|| {
+            query.fault("severity", format!("{word:?} is not one of warning, critical, emergency"));
+            Severity::Warning
+        })
+    });
+    let since = query.get("since").map(|text| {
+        text.parse::<jiff::Timestamp>().map_or_else(
+            |_| {
+                query.fault("since", format!("{text:?} is not a time such as 2026-01-31T09:00:00Z"));
+                0
+            },
+            |at| i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX),
+        )
+    });
+    let limit = query.limit();
+    query.finish()?;
+    let alerts = view.core().alerts();
+    let meant = |alert: &&Alert| {
+        least.is_none_or(|least| alert.severity >= least) && since.is_none_or(|since| alert.last_ns >= since)
+    };
+    let mut found: Vec<&Alert> = alerts.all().filter(meant).collect();
+    // What stands comes first, and of that what is gravest.
+    found.sort_by_key(|alert| (!alert.stands(), std::cmp::Reverse((alert.severity, alert.last_ns))));
+    let standing = alerts.all().filter(|alert| alert.stands()).count();
+    let rows: Vec<AlertReply> = found.into_iter().take(limit).map(|alert| AlertReply::new(view, alert)).collect();
+    ok(json!({ "alerts": rows, "standing": standing, "dropped": alerts.dropped() }))
+}
+
+/// `acknowledge-alert`: in the name of the caller, or of the person that `who` names where no token is needed.
+pub async fn acknowledge(app: &Call<'_>, fields: Fields<'_>) -> Answer {
+    app.ready()?;
+    let text = fields.id("alert_id");
+    let who = named_or_caller(app, &fields);
+    let why = fields.text_opt("why").unwrap_or_default();
+    fields.finish().map_err(Failure::fields)?;
+    let text = text.unwrap_or_default();
+    let Ok(alert) = text.parse::<u64>() else {
+        return Err(Failure::field("alert_id", format!("{text:?} is not the number of an alert")));
+    };
+    let request = app.send_as(&who, Action::Acknowledge { alert }, &why)?;
+    let Some(outcome) = outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await else {
+        return pending(unanswered(request));
+    };
+    if outcome.reply == Some(Reply::NotFound) {
+        let message = format!("no alert {alert} stands: it is cleared already, or was never raised");
+        return Err(Failure::new(StatusCode::NOT_FOUND, "ALERT_NOT_FOUND", message));
+    }
+    let view = app.view.lock();
+    match view.core().alerts().get(alert) {
+        Some(alert) => ok(AlertReply::new(&view, alert)),
+        None => Err(Failure::new(StatusCode::NOT_FOUND, "ALERT_NOT_FOUND", format!("alert {alert} is forgotten"))),
+    }
+}
