@@ -6,13 +6,18 @@
 //! - `approved` / `denied`: a command to place, through every rule, and one that the last growth rule but two denies.
 //! - `depth_10_10`: a depth update of two chunks into a book of 1,000 levels a side.
 //!
+//! Before those, the percentiles of single calls with every rule on, in-cache, on 64 instruments that are sampled for
+//! correlation: with one order open, and with a thousand. The cost of the two readings of the clock (their median,
+//! named in the first line) is taken off each.
+//!
 //! Left out: journal, channels, stamps. One timed call each, between two reads of the time stamp counter (9 ns each,
 //! included); orders are taken off the table again outside the timed part.
 
 mod common;
 
 use common::{BTC, Bench, E8};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
+use hdrhistogram::Histogram;
 use std::time::Duration;
 use tollgate::core::command::{Action, Command, PlaceOrder};
 use tollgate::core::config::{StrategyConfig, StrategyKind};
@@ -165,4 +170,57 @@ fn depth_update(i: i64) -> [DepthChunk; 2] {
 }
 
 criterion_group!(core_on_event, benches);
-criterion_main!(core_on_event);
+/// Single calls measured for one line of percentiles.
+const CALLS: u64 = 1_000_000;
+
+fn measure(name: &str, bench: &mut Bench, floor: u64, body: impl Fn(&mut Bench) -> Body, after: impl Fn(&mut Bench)) {
+    let clock = quanta::Clock::new();
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, 3).unwrap();
+    for n in 0..CALLS + CALLS / 10 {
+        let body = body(bench);
+        let event = bench.event(body);
+        bench.out.clear();
+        let start = clock.raw();
+        bench.core.on_event(&event, &mut bench.out);
+        let took = clock.delta_as_nanos(start, clock.raw());
+        // The first tenth warms up.
+        if n >= CALLS / 10 {
+            histogram.saturating_record(took.saturating_sub(floor).max(1));
+        }
+        after(bench);
+    }
+    let at = |quantile| histogram.value_at_quantile(quantile);
+    println!("{name:<44} p50 {:>5} ns  p99 {:>5} ns  p99.9 {:>5} ns", at(0.5), at(0.99), at(0.999));
+}
+
+/// See the module.
+fn percentiles() {
+    let clock = quanta::Clock::new();
+    let mut empty = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, 3).unwrap();
+    for _ in 0..CALLS {
+        let start = clock.raw();
+        empty.saturating_record(clock.delta_as_nanos(start, clock.raw()).max(1));
+    }
+    let floor = empty.value_at_quantile(0.5);
+    println!("single calls, less the clock's own {floor} ns (p99.9 of it {} ns)", empty.value_at_quantile(0.999));
+    for open in [1, 1_000] {
+        let mut bench = Bench::strict(open);
+        let name = |what: &str| format!("{what}, {open} open");
+        measure(&name("gate passes (validate)"), &mut bench, floor, |_| validate_body(E8 / 100), Bench::quote);
+        let denied = |_: &mut Bench| Bench::place_body(E8 / 100 * 9);
+        measure(&name("gate denies (place, by order notional)"), &mut bench, floor, denied, Bench::quote);
+        let last = |_: &mut Bench| Bench::place_body(E8 / 100 * 8);
+        bench.tighten();
+        measure(&name("gate denies (place, by the last growth rule)"), &mut bench, floor, last, Bench::quote);
+        measure(&name("portfolio update (quote)"), &mut bench, floor, Bench::quote_body, |_| {});
+    }
+}
+
+fn main() {
+    // As a test, or asked for one bench by name, only that is run.
+    if std::env::args().skip(1).all(|arg| arg == "--bench") {
+        percentiles();
+    }
+    core_on_event();
+    Criterion::default().configure_from_args().final_summary();
+}

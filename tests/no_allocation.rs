@@ -183,3 +183,19 @@ fn the_core_does_not_allocate() {
     let counters = bench.core.counters();
     assert!(counters.fills > 100 && counters.denied.iter().sum::<u64>() > 100, "{counters:?}");
 }
+
+/// The same with every rule on, a hundred orders open, and a sample of every instrument's correlation each time.
+#[test]
+fn every_rule_and_the_samples_of_correlation_do_not_allocate() {
+    let mut bench = common::Bench::strict(100);
+    let count = allocations(|| {
+        bench.wait(1_000_000_000);
+        (0..70).for_each(|_| bench.wait(1_000));
+        bench.quote();
+        bench.place(common::E8 / 100);
+        let order = bench.placed();
+        bench.reject(order);
+        bench.place(common::E8);
+    });
+    assert_eq!(count, 0);
+}

@@ -1,10 +1,12 @@
 //! A core that trades one of 64 instruments, for the benches.
+#![allow(dead_code)] // each of its users needs another part of it
 
 use tollgate::core::Core;
 use tollgate::core::command::{Action, Command, PlaceOrder};
 use tollgate::core::config::Limits;
 use tollgate::core::effect::{EffectOf, Outbox};
 use tollgate::core::event::{Body, Event};
+use tollgate::core::risk::Caps;
 use tollgate::domain::*;
 
 pub const E8: i64 = 100_000_000;
@@ -83,6 +85,90 @@ impl Bench {
             ..ExecReport::default()
         }));
         bench
+    }
+
+    /// Every rule on, every instrument sampled, and so many orders open over all of them.
+    pub fn strict(open: u64) -> Bench {
+        let mut bench = Bench::new();
+        let limits = *bench.core.limits();
+        bench.limit(Limits {
+            open_orders_max: 2_000,
+            price_collar_ppm: 500_000,
+            price_move_max_ppm: 50_000,
+            price_move_window_ns: 60_000_000_000,
+            duplicate_window_ns: 1_000,
+            orders_per_second_max: 1_000_000,
+            orders_per_day_max: 1_000_000_000,
+            order_to_trade_max: 1_000_000,
+            order_to_trade_orders_min: 1_000_000,
+            exposure_gross_max: Usd::dollars(100_000),
+            exposure_net_max: Usd::dollars(100_000),
+            exposure_venue_max: Usd::dollars(100_000),
+            exposure_asset_max: Usd::dollars(50_000),
+            strategy_exposure_max: Usd::dollars(10_000),
+            correlated_exposure_max: Usd::dollars(50_000),
+            correlation_threshold_ppm: 700_000,
+            correlation_window: 100,
+            correlation_samples_min: 20,
+            correlation_sample_ns: 1_000_000_000,
+            volatility_assumed_ppm: 50_000,
+            value_at_risk_max: Usd::dollars(100_000),
+            risk_score_max: 90,
+            ..limits
+        });
+        // Fifty samples of sixty-four instruments that move each in its own way.
+        for n in 0..50i64 {
+            for id in 0..64 {
+                let px = Price((60_000 + (n * (id + 3) * 7_919) % 97) * E8);
+                let instrument = InstrumentId(id as u16);
+                let ask_px = Price(px.0 + E8 / 100);
+                bench.step(Body::Quote(Quote { instrument, bid_px: px, ask_px, ..Quote::default() }));
+            }
+            bench.now += 1_000_000_000;
+            (0..66).for_each(|_| bench.step(Body::Tick));
+        }
+        for n in 0..open {
+            let order = PlaceOrder {
+                instrument: InstrumentId((n % 64) as u16),
+                kind: OrderType::Limit,
+                // Each at a price of its own, so that none is taken for the one before.
+                px: Price((40_000 + n as i64) * E8),
+                qty: Qty(13_000),
+                ..PlaceOrder::default()
+            };
+            bench.command(Action::Place(order));
+            let order = bench.placed();
+            bench.step(Body::Exec(ExecReport { order, exec: ExecType::New, ..ExecReport::default() }));
+        }
+        bench.quote();
+        bench
+    }
+
+    /// The last rule of growth denies.
+    pub fn tighten(&mut self) {
+        let limits = *self.core.limits();
+        self.limit(Limits { order_notional_max: Usd::dollars(50_000), ..limits });
+        let caps = Caps { stage: 1, order_notional_max: Usd::dollars(1_000), ..Caps::NONE };
+        self.command(Action::SetCaps(caps));
+    }
+
+    fn limit(&mut self, limits: Limits) {
+        self.command(Action::SetLimits(limits));
+    }
+
+    fn command(&mut self, action: Action) {
+        self.step(Body::Command(Command {
+            request: RequestId(1),
+            who: Text::new("bench"),
+            from: Text::default(),
+            why: Text::default(),
+            action,
+        }));
+    }
+
+    pub fn wait(&mut self, ns: Nanos) {
+        self.now += ns;
+        self.step(Body::Tick);
     }
 
     pub fn event(&mut self, body: Body) -> Event {

@@ -6,7 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tollgate::analytics::{ClosedTrade, TradeStats, stats};
-use tollgate::domain::{InstrumentId, OrderId, Qty, Side, StrategyId, Usd};
+use tollgate::core::config::Limits;
+use tollgate::core::correlation::Correlation;
+use tollgate::core::portfolio::Inst;
+use tollgate::domain::{InstrumentId, OrderId, Price, Qty, Side, StrategyId, Usd};
 
 const PERIODS: f64 = 365.0;
 
@@ -117,6 +120,49 @@ fn ours(name: &str, returns: &[f64], exact_trades: bool) -> Vec<(&'static str, O
     all
 }
 
+/// The core's rolling correlation after prices that follow these returns, and the returns of its window as the core
+/// keeps them, in whole hundred-millionths.
+fn sampled(returns: &[Vec<f64>]) -> (Correlation, Vec<Vec<f64>>) {
+    const WINDOW: usize = 100;
+    let limits = Limits {
+        correlation_window: WINDOW as u32,
+        correlation_samples_min: 10,
+        correlation_sample_ns: 1_000,
+        ..Limits::LOOSEST
+    };
+    let steps = returns.iter().map(Vec::len).min().unwrap_or(0);
+    let mut core = Correlation::new();
+    core.configure(&limits);
+    let mut prices = vec![1_000_000_000i64; returns.len()];
+    let mut kept = vec![Vec::new(); returns.len()];
+    for step in 0..=steps {
+        let quoted: Vec<Inst> = prices
+            .iter()
+            .enumerate()
+            .map(|(n, px)| {
+                let mut inst = Inst::default();
+                inst.def.id = InstrumentId(n as u16);
+                (inst.quote.bid_px, inst.quote.ask_px, inst.quote_ns) = (Price(px - 1), Price(px + 1), 1);
+                inst
+            })
+            .collect();
+        // A sample, and a tick for each row of it.
+        for tick in 0..=returns.len() as i64 {
+            core.on_tick((step as i64 + 10) * 1_000 + tick, &limits, quoted.iter());
+        }
+        if step == steps {
+            break;
+        }
+        for ((px, kept), series) in prices.iter_mut().zip(&mut kept).zip(returns) {
+            let next = ((*px as f64) * (1.0 + series[step])).round() as i64;
+            kept.push(((next - *px) as i128 * 100_000_000 / i128::from(*px)) as f64);
+            *px = next;
+        }
+    }
+    let rolling = kept.into_iter().map(|all: Vec<f64>| all[all.len() - WINDOW..].to_vec()).collect();
+    (core, rolling)
+}
+
 #[test]
 fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
     let python = root().join("target/analytics-env/bin/python");
@@ -138,7 +184,8 @@ fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
     };
     let all: serde_json::Map<String, Value> =
         made.iter().chain(&market).map(|(name, returns)| (name.clone(), json!(returns))).collect();
-    let job = json!({ "periods": PERIODS, "returns": all, "matrix": matrix });
+    let (core, rolling) = sampled(&matrix);
+    let job = json!({ "periods": PERIODS, "returns": all, "matrix": matrix, "rolling": rolling });
     let mut child = Command::new(python)
         .arg(root().join("tests/analytics/reference.py"))
         .stdin(Stdio::piped())
@@ -178,6 +225,13 @@ fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
                 value.expect("no series is constant"),
                 &theirs["correlation"][i][j],
             );
+        }
+    }
+    for i in 0..rolling.len() {
+        for j in i..rolling.len() {
+            let (cov, x, y) = core.pair(InstrumentId(i as u16), InstrumentId(j as u16)).moments();
+            let ours = cov as f64 / ((x as f64) * (y as f64)).sqrt();
+            compare(format!("the core's correlation {i} {j}"), ours, &theirs["rolling"][i][j]);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -57,6 +57,7 @@ json.dump(
     {
         "returns": {name: of_returns(values, job["periods"]) for name, values in job["returns"].items()},
         "correlation": np.corrcoef(np.array(job["matrix"])).tolist(),
+        "rolling": np.corrcoef(np.array(job["rolling"])).tolist(),
     },
     sys.stdout,
 )

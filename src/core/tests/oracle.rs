@@ -212,7 +212,9 @@ impl Oracle {
                 EffectOf::Trading { scope, state } => match scope {
                     Scope::Account => self.trading = *state,
                     Scope::Venue(venue) => self.venues[venue.index()].1 = *state,
-                    Scope::Strategy(id) => drop(self.strategies.insert(id.0, *state)),
+                    Scope::Strategy(id) => {
+                        self.strategies.insert(id.0, *state);
+                    }
                     Scope::Instrument(id) => self.books.entry(id.0).or_default().trading = *state,
                 },
                 EffectOf::Denied { instrument, side, qty, reason, .. }

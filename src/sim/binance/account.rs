@@ -7,7 +7,7 @@ use crate::sim::json::Json;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Trades kept for `myTrades`, newest last; older ones are forgotten.
-const TRADES_MAX: usize = 100_000;
+const TRADES_MAX: usize = 50_000;
 /// Prevented matches kept for `myPreventedMatches`.
 const PREVENTED_MAX: usize = 10_000;
 
