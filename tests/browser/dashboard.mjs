@@ -59,6 +59,9 @@ await page.waitForSelector("#price canvas");
 await page.waitForSelector("#curve canvas");
 holds("the charts are drawn");
 
+await until("limits and milestones are told", () =>
+  document.querySelectorAll("#limits meter").length > 4 && document.querySelectorAll("#milestones tbody tr").length === 6);
+
 // An order that rests, by the ticket; then cancelled.
 const status = await page.evaluate(() => fetch("/api/trading/enhanced-execution?action=status").then((a) => a.json()));
 const bid = Number(status.data.instruments.find((i) => i.symbol === "BTCUSDT").bid);

@@ -240,7 +240,7 @@ pub fn transition(data: &Value) -> String {
     let columns = [
         text("milestone", "/name"),
         number("value", "/value"),
-        number("needed", "/needed"),
+        number("needed", "/need"),
         text("met", "/met"),
         text("missing", "/missing"),
     ];

@@ -158,13 +158,32 @@ const load = {
   },
   async risk() {
     const found = await maybe("risk-metrics");
-    panels.limits(found?.limits?.map((l) => ({ name: l.name, used: Number(l.used_ratio), shown: `${l.value ?? "–"} of ${l.limit ?? "–"}` })));
-    panels.correlation(found?.correlation?.symbols, found?.correlation?.matrix);
+    panels.limits(found ? used(found) : []);
+    const pairs = found?.correlations ?? [];
+    const names = [...new Set(pairs.flatMap((pair) => pair.symbols))];
+    const of = (a, b) => pairs.find((pair) => pair.symbols.includes(a) && pair.symbols.includes(b))?.correlation ?? null;
+    panels.correlation(names, names.map((a) => names.map((b) => (a === b ? 1 : of(a, b)))));
   },
   async transition() {
     panels.milestones(await maybe("transition-status"), decide);
   },
 };
+
+/** Parts of limits that are used: name, part, and both in words. */
+function used(risk) {
+  const of = (name, { value_usd: value, limit_usd: limit }) =>
+    Number(limit) > 0 ? [{ name, used: Number(value) / Number(limit), shown: `${money(value)} of ${money(limit)} USD` }] : [];
+  return [
+    { name: "Risk score", used: risk.score.value / (risk.score.limit || 100), shown: `${risk.score.value} of ${risk.score.limit || 100}` },
+    ...of("Daily loss", risk.day_loss),
+    ...of("Value at risk", risk.value_at_risk.undiversified),
+    ...of("Gross exposure", risk.gross_exposure),
+    ...of("Net exposure, long", risk.net_exposure.long),
+    ...of("Net exposure, short", risk.net_exposure.short),
+    ...risk.venues.flatMap((venue) => of(`Exposure at ${venue.exchange}`, venue.exposure)),
+    ...risk.assets.flatMap((asset) => of(`Exposure in ${asset.asset}`, asset.exposure)),
+  ];
+}
 
 function figures(money_) {
   el("equity").textContent = money(money_.equity_usd);

@@ -152,7 +152,7 @@ export function milestones(found, decide) {
   table(place, `State: ${found.state}`, [
     ["Milestone", (m) => m.name],
     ["Value", (m) => m.value, "num"],
-    ["Needed", (m) => m.needed, "num"],
+    ["Needed", (m) => m.need, "num"],
     ["Met", (m) => make("span", { class: m.met ? "good" : "warn" }, m.met ? "yes" : "no")],
     ["Missing", (m) => m.missing],
   ], found.milestones, `State: ${found.state}`);
