@@ -589,6 +589,27 @@ fn close_all_cancels_then_flattens_then_lets_trading_go_on() {
 }
 
 #[test]
+fn an_order_found_working_after_a_stop_is_cancelled_again() {
+    let mut rig = Rig::ready();
+    let id = rig.limit(Side::Buy, E8 / 100, 50_000).unwrap();
+    rig.report(id, ExecType::New);
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
+    rig.command(Action::EmergencyStop { flatten: false });
+    // The cancel cannot be sent, and the venue, back again, says that the order works.
+    rig.report(id, ExecType::CancelRejected);
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Syncing });
+    rig.report(id, ExecType::Working);
+    let cancels = |effects: &[RecordedEffect]| {
+        effects.iter().any(|effect| matches!(effect, EffectOf::Cancel(cancel) if cancel.order == id))
+    };
+    assert!(!cancels(&rig.step(Body::Tick)), "the venue is not reconciled yet");
+    rig.step(Body::Reconciled { venue: VENUE });
+    rig.step(Body::VenueState { venue: VENUE, state: VenueState::Ready });
+    assert!(cancels(&rig.step(Body::Tick)));
+    assert!(!cancels(&rig.step(Body::Tick)), "once for each time that it is found to work");
+}
+
+#[test]
 fn an_emergency_stop_that_flattens_halts_when_flat() {
     let mut rig = Rig::ready();
     let bought = rig.place(Side::Buy, E8 / 100).unwrap();

@@ -12,7 +12,7 @@ use super::effect::{AlarmKind, Effect, EffectOf, Outbox};
 use super::orders::Order;
 use super::standing::{Cause, Moved, Policy, Standing, State, Step};
 use super::{Core, Source};
-use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, Side, StrategyId, Text, Usd, VenueId};
+use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, Side, StrategyId, Text, Usd, VenueId, VenueState};
 use crate::wire_struct;
 
 /// Live orders whose shadows are known, so that a cancel finds them; the oldest is forgotten first.
@@ -224,10 +224,12 @@ impl Core {
         self.on_moved(from, to, out);
     }
 
-    /// What may not open does not stay open: an order whose fate was unknown when live trading ended, and that the venue
-    /// then says works after all, is cancelled like the others were.
+    /// What may not open does not stay open: an order whose fate was unknown when live trading ended, or when everything
+    /// was halted, and that the venue then says works after all, is cancelled like the others were.
     pub(super) fn watch_left(&mut self, out: &mut Outbox) {
-        if self.road.is_live() || self.road.live_venues().next().is_none() {
+        let ended = !self.road.is_live() && self.road.live_venues().next().is_some();
+        let halted = self.trading == TradingState::Halted;
+        if !ended && !halted {
             return;
         }
         let mut n = 0;
@@ -235,8 +237,10 @@ impl Core {
             n += 1;
             let Some(order) = self.orders.get(id) else { continue };
             let working = matches!(order.status, OrdStatus::New | OrdStatus::PartiallyFilled);
+            let ready = self.venues.get(order.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
             let net = self.portfolio.get(order.instrument).map_or(0, |inst| inst.position.net.0);
-            if working && self.road.is_live_venue(order.venue) && !only_exits(order, net) {
+            let left = ended && self.road.is_live_venue(order.venue) && !only_exits(order, net);
+            if working && (left || halted && ready) {
                 self.cancel(id, out);
             }
         }
