@@ -89,8 +89,9 @@ impl Ring {
         if id.seq < self.whole_from {
             return None;
         }
-        let before = self.items.partition_point_by_id(id);
-        Some(self.first + before as u64)
+        // From the end: who comes back has missed little. What has no id stands where the one before it stood.
+        let tail = self.items.iter().rev().take_while(|item| item.id.is_none_or(|this| this >= id)).count();
+        Some(self.end() - tail as u64)
     }
 
     /// At most `max` events from `place` on that the filter wants.
@@ -123,19 +124,6 @@ impl Ring {
             .filter_map(|item| Some((item.id?, item)))
             .filter(move |(id, item)| before.is_none_or(|before| *id < before) && filter.wants(item.kind, &item.symbol))
             .map(|(id, item)| (id, item.text.as_ref()))
-    }
-}
-
-/// Ids rise; what has none stands where the one before it stood.
-trait ById {
-    fn partition_point_by_id(&self, id: EventId) -> usize;
-}
-
-impl ById for VecDeque<Item> {
-    fn partition_point_by_id(&self, id: EventId) -> usize {
-        // From the end: who comes back has missed little.
-        let tail = self.iter().rev().take_while(|item| item.id.is_none_or(|this| this >= id)).count();
-        self.len() - tail
     }
 }
 
