@@ -326,6 +326,50 @@ fn every_file_keeps_to_its_row() {
     assert!(said.is_empty(), "these break the table of the house:\n{}", said.join("\n"));
 }
 
+/// Folders that know venues by what they can, as data, and never by name.
+const NAMELESS: &[&str] = &["domain", "core", "api", "journal", "store", "transition", "telemetry", "analytics", "net"];
+
+/// Names of venues in one file that may not know them: any where none is known, the others in a venue's own folder.
+fn named(modules: &[&str], source: &str) -> BTreeSet<String> {
+    let code = without_tests(&without_comments(source));
+    let own = modules.get(1).filter(|own| VENUES.contains(own));
+    let barred = |venue: &&&str| match own {
+        Some(own) => *own != **venue,
+        None => NAMELESS.contains(&modules[0]),
+    };
+    let barred: Vec<&str> = VENUES.iter().filter(barred).copied().collect();
+    let words = identifiers(&code).filter(|word| barred.iter().any(|venue| word.to_lowercase().contains(venue)));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn no_venue_is_a_special_case_outside_its_own_folders() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut said) = (Vec::new(), Vec::new());
+    rust_files(&src, &mut files);
+    for file in files {
+        let relative = file.strip_prefix(&src).unwrap().to_owned();
+        let modules: Vec<String> =
+            relative.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
+        // Wiring names them all; it decides nothing.
+        if is_test_file(&relative) || matches!(modules[0], "runtime" | "config" | "cli" | "credentials") {
+            continue;
+        }
+        said.extend(
+            named(&modules, &std::fs::read_to_string(&file).unwrap())
+                .iter()
+                .map(|word| format!("src/{}: {word}", relative.display())),
+        );
+    }
+    assert!(said.is_empty(), "these name a venue that they must not know:\n{}", said.join("\n"));
+    let found = |modules: &[&str], code: &str| !named(modules, code).is_empty();
+    assert!(found(&["core", "risk"], "if venue.is_alpaca() {}"));
+    assert!(found(&["gateway", "binance", "desk"], "use crate::venues::alpaca::request;"));
+    assert!(!found(&["gateway", "alpaca", "desk"], "struct AlpacaGateway; // as Binance does"));
+    assert!(!found(&["api", "show"], "const A: &str = \"binance\";"));
+}
+
 #[test]
 fn the_checker_finds_what_is_forbidden_and_nothing_else() {
     let cases: &[(&[&str], &str, &[&str])] = &[

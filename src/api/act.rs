@@ -11,12 +11,14 @@ use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
 use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, is_settled, usd};
 use super::risk_config;
+use super::test_connections;
 use super::transition;
 use super::view::{Outcome, View};
 use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
 use crate::core::risk::DenyReason;
+use crate::core::routing::RoutePolicy;
 use crate::credentials::Role;
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueId};
 use axum::http::StatusCode;
@@ -25,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 18] = [
+pub const ACTIONS: [&str; 19] = [
     "place-order",
     "validate-order",
     "replace-order",
@@ -44,6 +46,7 @@ pub const ACTIONS: [&str; 18] = [
     "store-credentials",
     "rotate-credentials",
     "acknowledge-alert",
+    "test-connections",
 ];
 
 /// Answers a request's body.
@@ -73,6 +76,7 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "store-credentials" => keys::store(app, fields).await,
         "rotate-credentials" => keys::rotate(app, fields).await,
         "acknowledge-alert" => alerts::acknowledge(app, fields).await,
+        "test-connections" => test_connections::test(app, fields).await,
         other => Err(unknown_action(other, &ACTIONS)),
     }
 }
@@ -106,7 +110,13 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let Some(id) = outcome.orders.first().copied() else { return pending(unanswered(request)) };
     // One that moved to another venue is answered by what becomes of it there.
     let last = |view: &View| view.request(request).and_then(|o| o.routed).map_or(id, |routed| routed.order);
-    let settled = app.until(deadline, |view| find(view, last(view)).filter(is_settled)).await;
+    // Of one in parts, all of them.
+    let parts_rest = |view: &View| {
+        let parts = view.request(request).map_or(&[][..], |o| &o.orders[..]);
+        parts.iter().all(|part| find(view, *part).is_none_or(|order| is_settled(&order)))
+    };
+    let settled =
+        app.until(deadline, |view| find(view, last(view)).filter(is_settled).filter(|_| parts_rest(view))).await;
     let (status, reply) = {
         let view = app.view.lock();
         let Some(order) = settled.or_else(|| find(&view, last(&view))) else { return pending(unanswered(request)) };
@@ -129,6 +139,9 @@ pub(super) struct PlaceReply {
     /// The other orders of its list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     legs: Vec<OrderReply>,
+    /// The orders that it became, where it was cut into parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<OrderReply>,
     /// How the quantity came to be, where it was left to the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     sizing: Option<SizingReply>,
@@ -144,11 +157,15 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
     let of_list = |o: &&Order| order.list != OrderId::FOREIGN && o.list == order.list && o.id != order.id;
     let mut legs: Vec<&Order> = all.live().chain(all.closed()).filter(of_list).collect();
     legs.sort_by_key(|o| o.id);
+    let is_split = routed.is_some_and(|routed| routed.policy == RoutePolicy::Split);
+    let made = view.request(request).map_or(&[][..], |outcome| &outcome.orders[..]);
+    let parts = made.iter().filter(|_| is_split).filter_map(|id| Some(OrderReply::new(view, &find(view, *id)?)));
     PlaceReply {
         request_id: request.to_string(),
         settled,
         order: OrderReply::new(view, order),
         sizing: sizing.map(|sizing| SizingReply::new(view, order.instrument, &sizing)),
+        parts: parts.collect(),
         legs: legs.into_iter().map(|o| OrderReply::new(view, o)).collect(),
         route: routed.map(|routed| RouteReply::new(view, &routed)),
     }
@@ -485,10 +502,14 @@ pub(super) async fn outcome(
     app.until(deadline, |view| view.request(request).filter(|outcome| is_enough(outcome)).cloned()).await
 }
 
+/// The exchange of an order that goes where its route says, as if none were named.
+pub(super) const AUTO: &str = "auto";
+
 /// The instrument that `symbol` and `exchange` name. One that is not configured goes to the gate, which denies it by
 /// its rule; an exchange that is not is a faulty field.
 pub(super) fn read_instrument(app: &App, fields: &Fields) -> Option<(InstrumentId, String)> {
     let (symbol, exchange) = (fields.text("symbol"), fields.text_opt("exchange"));
+    let exchange = exchange.filter(|name| !name.eq_ignore_ascii_case(AUTO));
     let view = app.view.lock();
     let venues: Vec<(VenueId, &str)> = view.core().venues().map(|(id, name, _)| (id, name)).collect();
     let venue = exchange.as_ref().and_then(|wanted| venues.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted)));

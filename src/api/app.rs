@@ -7,6 +7,7 @@ use super::guard::Home;
 use super::keys::KeyDesk;
 use super::once::{Keys, Once};
 use super::tail::SharedView;
+use super::test_connections::TestDesk;
 use super::transition::SharedJudge;
 use super::view::View;
 use crate::core::command::{Action, Command};
@@ -46,6 +47,7 @@ pub struct App {
     pub access: Access,
     pub home: Home,
     pub keys: KeyDesk,
+    pub tests: TestDesk,
     /// Held by one who changes limits, from reading the old ones to hearing that the new ones hold.
     pub limits_turn: tokio::sync::Mutex<()>,
     /// Who judges what is between paper and live; none in an engine without.
@@ -124,6 +126,7 @@ impl App {
             access: entrance.access,
             home: entrance.home,
             keys,
+            tests: None,
             limits_turn: tokio::sync::Mutex::new(()),
             judge: None,
             commands,
@@ -182,6 +185,10 @@ impl App {
         if end != std::mem::replace(&mut pulse.end, end) {
             self.events_moved.send_replace(());
         }
+    }
+
+    pub fn with_tests(self, tests: TestDesk) -> App {
+        App { tests, ..self }
     }
 
     pub fn with_judge(self, judge: SharedJudge) -> App {

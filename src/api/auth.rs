@@ -67,7 +67,8 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-all-positions"
         | "emergency-stop"
         | "revert-to-paper"
-        | "acknowledge-alert" => Role::Trader,
+        | "acknowledge-alert"
+        | "test-connections" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
         _ => Role::Admin,
@@ -306,6 +307,7 @@ mod tests {
         ("store-credentials", Role::Admin),
         ("rotate-credentials", Role::Admin),
         ("acknowledge-alert", Role::Trader),
+        ("test-connections", Role::Trader),
     ];
 
     #[test]

@@ -8,7 +8,7 @@ use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::events::Past;
 use super::query::Query;
-use super::replies::{DenialReply, Names, OrderReply, usd, venue_name};
+use super::replies::{DenialReply, Names, OrderReply, RouteReply, usd, venue_name};
 use super::view::View;
 use crate::core::ORDERS_PER_EVENT;
 use crate::core::command::{Action, Command};
@@ -167,13 +167,25 @@ impl Decision {
             })),
             "order": order.as_ref().map_or_else(|| self.not_sent(&view), |order| json!(OrderReply::new(&view, order))),
             "rules": self.rules(&view, order.as_ref()),
-            "route": self.order.as_ref().map(|order| json!({
-                "exchange": venue_name(&view, order.venue),
-                "symbol": Names::of(&view, order.instrument).symbol,
-                "not_sent_because": rest.not_sent.as_ref().map(Text::as_str),
-            })),
+            "route": self.order.as_ref().map(|order| self.route(&view, order, rest)),
             "stages": self.stages(rest),
             "cut_off": rest.cut_off,
+        })
+    }
+
+    /// Where the order went, and where it was routed, what was known of each venue then.
+    fn route(&self, view: &View, order: &NewOrder, rest: &Rest) -> Value {
+        let routed = self.past.effects.iter().find_map(|effect| match effect {
+            EffectOf::Routed(routed) if routed.order == order.order => Some(RouteReply::new(view, routed)),
+            _ => None,
+        });
+        json!({
+            "exchange": venue_name(view, order.venue),
+            "symbol": Names::of(view, order.instrument).symbol,
+            "policy": routed.as_ref().map(|routed| routed.policy),
+            "moved_from": routed.as_ref().and_then(|routed| routed.moved_from.clone()),
+            "legs": routed.map(|routed| routed.legs),
+            "not_sent_because": rest.not_sent.as_ref().map(Text::as_str),
         })
     }
 

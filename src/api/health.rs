@@ -71,7 +71,13 @@ fn missing(app: &App, view: &View) -> Vec<String> {
 /// `health`: both, and each venue and market, in the envelope of every other answer.
 pub(super) fn health(app: &App, view: &View) -> serde_json::Value {
     let missing = missing(app, view);
-    let venues = view.core().venues().map(|(_, name, state)| json!({ "exchange": name, "state": state.as_str() }));
+    let counted = app.counters.snapshot();
+    let venues = view.core().venues().map(|(id, name, state)| {
+        let mut venue = view.healths().told(view.core(), id);
+        (venue["exchange"], venue["state"]) = (json!(name), json!(state.as_str()));
+        venue["connections"] = links(&counted, name);
+        venue
+    });
     let feeds = view.core().portfolio().defined().map(|inst| {
         json!({
             "symbol": inst.def.symbol.as_str(),
@@ -87,6 +93,16 @@ pub(super) fn health(app: &App, view: &View) -> serde_json::Value {
         "venues": venues.collect::<Vec<_>>(),
         "market_data": feeds.collect::<Vec<_>>(),
     })
+}
+
+/// What each of a venue's connections counted: reconnects, time-outs, what was not sent or could not be read.
+fn links(counted: &[(String, u64)], venue: &str) -> serde_json::Value {
+    let of = |side: &str| {
+        let prefix = format!("{side}_{}_", venue.replace('-', "_"));
+        let own = counted.iter().filter_map(|(name, n)| Some((name.strip_prefix(&prefix)?.to_owned(), json!(n))));
+        serde_json::Value::Object(own.collect())
+    };
+    json!({ "orders_and_private_stream": of("gateway"), "market_data": of("feed") })
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {

@@ -42,11 +42,13 @@ mod session;
 mod show;
 mod summary;
 mod tail;
+mod test_connections;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod tls;
 mod transition;
+mod venue_health;
 mod view;
 mod way;
 
@@ -59,6 +61,7 @@ pub use keys::{KeyAsk, KeyDesk, KeyRefused, KeyWork};
 pub use server::{Door, ListenError, PATH, listen, router, serve};
 pub use summary::Summary;
 pub use tail::{Hlog, Records, SharedView, Tail, Turn};
+pub use test_connections::{TestAsk, TestDesk};
 pub use tls::ReloadingTls;
 pub use transition::SharedJudge;
 pub use view::{Alarm, Denial, FillNote, Outcome, Performance, RunStart, View};

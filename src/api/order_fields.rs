@@ -1,6 +1,6 @@
 //! The fields of an order: what `place-order` and `validate-order` ask for.
 
-use super::act::read_instrument;
+use super::act::{AUTO, read_instrument};
 use super::answer::Failure;
 use super::app::App;
 use super::fields::{Decimal, Fields};
@@ -79,10 +79,16 @@ fn list_of(app: &App, fields: &Fields, kind: ListKind, order: PlaceOrder) -> Lis
     };
     let first = PlaceOrder { protect: Protect::Off, ..order };
     let side = if kind == ListKind::Oco { order.side } else { order.side.opposite() };
-    let leg = Leg { side, qty: order.qty, ..Leg::default() };
+    let can = app.view.lock().core().portfolio().get(order.instrument).map(|inst| inst.def.can).unwrap_or_default();
+    // Where the venue knows no order that must rest, a plain limit takes the profit; and all of a list live as long.
+    let (profit, tif) = match can.takes_kind(OrderType::LimitMaker) {
+        true => (OrderType::LimitMaker, TimeInForce::default()),
+        false => (OrderType::Limit, order.tif),
+    };
+    let leg = Leg { side, qty: order.qty, tif, ..Leg::default() };
     let terms = Terms { stp: order.terms.stp, ..Terms::default() };
     let target = match target {
-        Guard::At(px) => Some(Leg { kind: OrderType::LimitMaker, px, terms, ..leg }),
+        Guard::At(px) => Some(Leg { kind: profit, px, terms, ..leg }),
         Guard::Default => None,
         _ => {
             fields.fault("take_profit_percent", "cannot stand in a list: give take_profit_price");
@@ -137,7 +143,7 @@ pub(super) fn read_client(fields: &Fields, field: &'static str) -> String {
 }
 
 fn order_of(app: &App, fields: &Fields, class: Option<ListKind>) -> (PlaceOrder, String) {
-    let pinned = fields.has("exchange");
+    let pinned = fields.has("exchange") && !fields.is_word("exchange", AUTO);
     let instrument = read_instrument(app, fields);
     let side = fields.word("side", &[("buy", Side::Buy), ("sell", Side::Sell)]);
     let kinds = OrderType::ALL.map(|kind| (kind.as_str(), kind));

@@ -372,9 +372,12 @@ pub struct RouteLeg {
     pub exchange: String,
     pub symbol: String,
     pub state: &'static str,
-    /// The touch that the order would meet, and the taker's fee on it.
+    /// What it would pay for each unit, and the taker's fee on it.
     pub price: String,
     pub fee_pct: String,
+    /// What can be had there, where that decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
 }
 
 impl RouteReply {
@@ -388,6 +391,7 @@ impl RouteReply {
                 state: seen.state.as_str(),
                 price: Names::of(view, seen.instrument).px(seen.px),
                 fee_pct: Dec { value: seen.fee_ppm.into(), scale: 4 }.to_string(),
+                size: (!seen.size.is_zero()).then(|| Names::of(view, seen.instrument).qty(seen.size)),
             }
         };
         let legs: Vec<RouteLeg> = routed.legs.iter().take(routed.count.into()).map(leg).collect();

@@ -7,6 +7,7 @@ use super::asked::Asked;
 use super::curves::Curves;
 use super::events::{Item, Ring, items};
 use super::once::Keys;
+use super::venue_health::Healths;
 use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
@@ -120,6 +121,7 @@ pub struct View {
     run_start: RunStart,
     ways: Ways,
     stages: Stages,
+    healths: Healths,
     curves: Curves,
     keys: Keys,
     asked: Asked,
@@ -151,6 +153,7 @@ impl View {
             ways: Ways::default(),
             stages: Stages::default(),
             curves: Curves::default(),
+            healths: Healths::new(),
             keys: Keys::default(),
             asked: Asked::default(),
             events: Ring::new(),
@@ -167,6 +170,7 @@ impl View {
             Body::Command(command) => self.keys.on_command(command),
             _ => {}
         }
+        self.healths.on_event(&self.core, event);
         self.asked.on_event(event);
         self.ways.on_event(event, &mut self.stages);
         if event.seq < self.events_from {
@@ -204,6 +208,10 @@ impl View {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(super) fn healths(&self) -> &Healths {
+        &self.healths
     }
 
     pub(super) fn asked(&self) -> &Asked {

@@ -5,7 +5,7 @@
 //! | exit | means |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | replay found a difference; doctor found something to mend |
+//! | 1 | replay found a difference; doctor or test-connections found something to mend |
 //! | 2 | wrong arguments, faulty configuration, unusable input, a credential that cannot be kept or had, or the engine could not start |
 //! | 3 | stopped, but the venue did not confirm every cancel |
 //! | 4 | a running daemon refused what was asked: denied by a rule, not found, not allowed, a faulty field |

@@ -8,6 +8,7 @@ pub enum RoutePolicy {
     PrimaryThenFallback,
     BestPrice,
     LowestFee,
+    Split,
 }
 
 /// A route. An order for any of its legs goes where the policy says, unless it names its exchange.
@@ -26,6 +27,7 @@ impl Route {
             ("primary-then-fallback", RoutePolicy::PrimaryThenFallback),
             ("best-price", RoutePolicy::BestPrice),
             ("lowest-fee", RoutePolicy::LowestFee),
+            ("split", RoutePolicy::Split),
         ];
         let leg = |text: String| match text.split_once('/') {
             Some((venue, symbol)) => (venue.to_owned(), symbol.to_owned()),

@@ -451,3 +451,40 @@ fn money_is_traded_only_where_everything_says_so() {
     let real = Config::parse(&money.replace("day_seconds = 1\n", "")).unwrap();
     assert!(real.may_trade_money() && !Config::parse(fast).unwrap().may_trade_money());
 }
+
+#[test]
+fn a_route_has_legs_that_exist_once_and_a_policy() {
+    let bitcoin = "[[instruments]]\nvenue = \"alpaca\"\nsymbol = \"BTC/USD\"\nbase = \"BTC\"\nquote = \"USD\"\n\
+                   trading_hours = false\n\n";
+    let route =
+        |legs: &str, policy: &str| format!("[[routes]]\nsymbol = \"BTC\"\nlegs = [{legs}]\npolicy = \"{policy}\"\n\n");
+    let said = |routes: &str| match Config::parse(&SHIPPED.replacen(
+        "[[strategies]]",
+        &format!("{bitcoin}{routes}[[strategies]]"),
+        1,
+    )) {
+        Ok(config) => format!("{:?}", config.routes.iter().map(|route| route.policy).collect::<Vec<_>>()),
+        Err(faults) => faults.to_string(),
+    };
+    let both = "\"binance/BTCUSDT\", \"alpaca/BTC/USD\"";
+    for (policy, read) in [
+        ("primary-then-fallback", "[PrimaryThenFallback]"),
+        ("best-price", "[BestPrice]"),
+        ("lowest-fee", "[LowestFee]"),
+        ("split", "[Split]"),
+    ] {
+        assert_eq!(said(&route(both, policy)), read);
+    }
+    let five = vec![both; 3].join(", ");
+    for (routes, words) in [
+        (route(both, "cheapest"), "policy"),
+        (route("\"binance/BTCUSDT\"", "split"), "1 legs: a route has two to four"),
+        (route(&five, "split"), "6 legs: a route has two to four"),
+        (route("\"binance\", \"alpaca/BTC/USD\"", "split"), "must be a venue and its symbol"),
+        (route("\"binance/BTCUSDT\", \"alpaca/DOGE/USD\"", "split"), "\"DOGE/USD\" is not an instrument of \"alpaca\""),
+        (route("\"binance/BTCUSDT\", \"nasdaq/BTC\"", "split"), "\"BTC\" is not an instrument of \"nasdaq\""),
+        (route(both, "split") + &route(both, "split"), "is a leg already"),
+    ] {
+        assert!(said(&routes).contains(words), "{words:?} is not said in\n{}", said(&routes));
+    }
+}

@@ -215,6 +215,9 @@ impl Venue {
         if venue.name.len() > VENUE_NAME_MAX || !is_plain_name(&venue.name) {
             s.fault("name", format!("{:?} must be at most {VENUE_NAME_MAX} of a-z, 0-9 and -", venue.name));
         }
+        if venue.name == "auto" {
+            s.fault("name", "\"auto\" is what an order says that goes where its route says");
+        }
         if s.sound(&["streams"]) && !venue.streams.contains(&Stream::Quote) {
             s.fault("streams", "must contain \"quote\": without quotes every order is denied as stale");
         }

@@ -163,6 +163,7 @@ impl Core {
             venue: order.venue,
             instrument: order.instrument,
             venue_order_id: order.venue_order_id,
+            filled: order.cum,
         };
         self.desks.message(cancel.venue, strategy, now, self.rate_interval_ns);
         out.push(EffectOf::Cancel(cancel));

@@ -25,8 +25,10 @@ pub struct CancelOrder {
     pub instrument: InstrumentId,
     /// `NONE` where the ack has not come: the venue is told the client order id instead.
     pub venue_order_id: VenueOrderId,
+    /// What of it had filled when this was decided: a venue may count it into what takes its place.
+    pub filled: Qty,
 }
-wire_struct!(CancelOrder { order, venue, instrument, venue_order_id });
+wire_struct!(CancelOrder { order, venue, instrument, venue_order_id, filled });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueryOrder {

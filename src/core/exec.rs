@@ -14,6 +14,12 @@ impl Core {
         if self.portfolio.get(report.instrument).is_none() {
             return self.alarm(AlarmKind::UnknownInstrument, report.instrument, report.order, out);
         }
+        if report.order == OrderId::FOREIGN
+            && let Some(order) = self.orders.by_venue_id(report.venue, report.venue_order_id)
+        {
+            // An exit of a list: the venue made up its client order id, but not the id that we were told.
+            return self.on_exec(&ExecReport { order, ..*report }, out);
+        }
         if report.order == OrderId::FOREIGN {
             // Shown, never adopted.
             if report.exec == ExecType::Working || report.exec == ExecType::New {

@@ -13,8 +13,8 @@ use super::orders::{Order, open_counts};
 use super::risk::{self, DenyReason, TermFault, Verdict};
 use super::{Core, ORDERS_PER_EVENT, Source, Tie};
 use crate::domain::{
-    Ability, Feature, ListKind, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, ReplaceMode, RequestId, Side,
-    StrategyId, Text,
+    Abilities, Ability, Feature, ListKind, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, ReplaceMode,
+    RequestId, Side, StrategyId, Text,
 };
 
 /// Most orders of one list.
@@ -45,7 +45,8 @@ impl Core {
         let legs = list.orders();
         let first = list.first;
         let legs = legs.as_slice();
-        if let Some(fault) = fault(list) {
+        let can = self.portfolio.get(first.instrument).map(|inst| inst.def.can).unwrap_or_default();
+        if let Some(fault) = fault(list, &can) {
             return Err((0, DenyReason::TermsInvalid(fault)));
         }
         let feature = match list.kind {
@@ -265,6 +266,7 @@ impl Core {
             venue: order.venue,
             instrument: order.instrument,
             venue_order_id: order.venue_order_id,
+            filled: order.cum,
         }
     }
 
@@ -278,16 +280,22 @@ impl Core {
     }
 }
 
-/// What of a list does not fit together (Binance §8.1, §8.2), whatever the venue.
-fn fault(list: &ListOrder) -> Option<TermFault> {
+/// What of a list does not fit together (Binance §8.1, §8.2; Alpaca §8.5). Where the venue knows no order that must rest,
+/// a plain limit takes the profit.
+fn fault(list: &ListOrder, can: &Abilities) -> Option<TermFault> {
+    let enters = |kind| match kind {
+        OrderType::Limit | OrderType::LimitMaker => true,
+        OrderType::Market => can.has(Feature::ListMarket),
+        _ => false,
+    };
     let [a, b] = match list.kind {
         ListKind::Oco => [list.first_leg(), list.second],
         ListKind::Oto => {
-            let entry = matches!(list.first.kind, OrderType::Limit | OrderType::LimitMaker);
+            let entry = enters(list.first.kind) && list.first.terms.quote_qty.is_zero();
             return (!entry || !list.second.terms.quote_qty.is_zero()).then_some(TermFault::List);
         }
         ListKind::Otoco => {
-            if !matches!(list.first.kind, OrderType::Limit | OrderType::LimitMaker) {
+            if !enters(list.first.kind) || !list.first.terms.quote_qty.is_zero() {
                 return Some(TermFault::List);
             }
             [list.second, list.third]
@@ -300,14 +308,20 @@ fn fault(list: &ListOrder) -> Option<TermFault> {
         use OrderType as T;
         matches!(kind, T::Stop | T::StopLimit | T::TrailingStop | T::TrailingStopLimit)
     };
-    let is_profit = |kind| matches!(kind, OrderType::LimitMaker | OrderType::TakeProfit | OrderType::TakeProfitLimit);
+    let rests = can.takes_kind(OrderType::LimitMaker);
+    let is_profit = |kind| match kind {
+        OrderType::LimitMaker | OrderType::TakeProfit | OrderType::TakeProfitLimit => true,
+        OrderType::Limit => !rests,
+        _ => false,
+    };
     let (profit, stop) = match (is_profit(a.kind) && is_stop(b.kind), is_stop(a.kind) && is_profit(b.kind)) {
         (true, _) => (a, b),
         (_, true) => (b, a),
         _ => return Some(TermFault::List),
     };
     // Where both have a price, the profit lies on the right side of the stop.
-    let profit_px = if profit.kind == OrderType::LimitMaker { profit.px } else { profit.terms.stop_px };
+    let limited = matches!(profit.kind, OrderType::LimitMaker | OrderType::Limit);
+    let profit_px = if limited { profit.px } else { profit.terms.stop_px };
     let stop_px = stop.terms.stop_px;
     let wrong = match a.side {
         Side::Sell => profit_px <= stop_px,

@@ -26,6 +26,7 @@ pub mod protect;
 pub mod risk;
 pub mod routing;
 pub mod sizing;
+mod split;
 pub mod standing;
 pub mod strategy;
 pub mod table;

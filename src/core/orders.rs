@@ -184,6 +184,14 @@ impl Orders {
         if client.is_empty() { None } else { self.named.get(client) }
     }
 
+    /// The order that the venue calls so, live or lately closed. Looks at each: for reports that name none of ours.
+    pub fn by_venue_id(&self, venue: VenueId, id: VenueOrderId) -> Option<OrderId> {
+        if id.is_none() {
+            return None;
+        }
+        self.live().chain(self.closed()).find(|o| o.venue == venue && o.venue_order_id == id).map(|o| o.id)
+    }
+
     /// The live orders, in no particular but always the same order.
     pub fn live(&self) -> impl Iterator<Item = &Order> {
         self.live.iter().map(|at| &self.slots[*at as usize])
@@ -213,7 +221,11 @@ impl Orders {
             // The table is as long as it gets and not full of live orders, so there is a closed one.
             let Some(at) = self.closed.pop_front() else { return false };
             self.index.remove(self.slots[at as usize].id);
-            self.named.remove(self.slots[at as usize].client);
+            let gone = self.slots[at as usize];
+            // Its name may be another's by now.
+            if self.named.get(gone.client) == Some(gone.id) {
+                self.named.remove(gone.client);
+            }
             self.slots[at as usize] = order;
             at
         };
@@ -222,6 +234,19 @@ impl Orders {
         }
         self.live.push(at);
         self.index.insert(order.id, at)
+    }
+
+    /// An order takes another's place, and is the one that its asker's name for it means from now on.
+    pub fn pass_name(&mut self, from: OrderId, to: OrderId) {
+        let Some(client) = self.get(from).map(|order| order.client).filter(|client| !client.is_empty()) else { return };
+        if self.named.get(client) != Some(from) {
+            return;
+        }
+        if let Some(order) = self.get_mut(to) {
+            order.client = client;
+            self.named.remove(client);
+            self.named.insert(client, to);
+        }
     }
 
     /// Takes an order whose status has become closed off the live list.
@@ -251,6 +276,24 @@ mod tests {
 
     fn order(id: u64) -> Order {
         Order { id: OrderId(id), qty: Qty(10), ..Order::default() }
+    }
+
+    #[test]
+    fn a_name_is_passed_on_and_outlives_the_one_who_had_it_first() {
+        let mut orders = Orders::new();
+        let name = Text::new("mine");
+        orders.insert(Order { client: name, ..order(1) });
+        orders.insert(order(2));
+        orders.pass_name(OrderId(1), OrderId(2));
+        assert_eq!(orders.by_client(name), Some(OrderId(2)));
+        assert_eq!(orders.get(OrderId(2)).unwrap().client, name);
+        orders.retire(OrderId(1));
+        for id in 3..=(LIVE_MAX + CLOSED_MAX) as u64 {
+            orders.insert(order(id));
+            orders.retire(OrderId(id));
+        }
+        orders.insert(order(1_000_000));
+        assert_eq!((orders.get(OrderId(1)).map(|o| o.id), orders.by_client(name)), (None, Some(OrderId(2))));
     }
 
     #[test]

@@ -33,12 +33,14 @@ pub enum RoutePolicy {
     /// The first that can be used, in the order configured.
     #[default]
     PrimaryThenFallback,
-    /// The best touch after the taker's fee.
+    /// What the quantity would pay, after the taker's fee: over the book's levels where depth is known, else at the touch.
     BestPrice,
     /// The lowest taker's fee.
     LowestFee,
+    /// In parts, to each by the size that it shows.
+    Split,
 }
-wire_enum!(RoutePolicy { 0 => PrimaryThenFallback, 1 => BestPrice, 2 => LowestFee });
+wire_enum!(RoutePolicy { 0 => PrimaryThenFallback, 1 => BestPrice, 2 => LowestFee, 3 => Split });
 
 impl RoutePolicy {
     pub fn as_str(self) -> &'static str {
@@ -46,6 +48,7 @@ impl RoutePolicy {
             RoutePolicy::PrimaryThenFallback => "primary-then-fallback",
             RoutePolicy::BestPrice => "best-price",
             RoutePolicy::LowestFee => "lowest-fee",
+            RoutePolicy::Split => "split",
         }
     }
 }
@@ -99,11 +102,14 @@ impl LegState {
 pub struct LegSeen {
     pub instrument: InstrumentId,
     pub state: LegState,
-    /// The touch that the order would meet, in the instrument's scale.
+    /// What the order would pay for each unit, in the instrument's scale: the average over the levels that it would take
+    /// where depth is known, else the touch.
     pub px: Price,
     pub fee_ppm: u32,
+    /// Of a split: what can be had there at the order's price, in the instrument's scale.
+    pub size: Qty,
 }
-wire_struct!(LegSeen { instrument, state, px, fee_ppm });
+wire_struct!(LegSeen { instrument, state, px, fee_ppm, size });
 
 /// A decision, with what it was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,9 +121,11 @@ pub struct Routed {
     pub policy: RoutePolicy,
     pub chosen: u8,
     pub count: u8,
+    /// Of a split: how much of what was asked for this order is, in the scale of the instrument that was asked for.
+    pub part: Qty,
     pub legs: [LegSeen; LEGS_MAX],
 }
-wire_struct!(Routed { request, order, after, policy, chosen, count, legs });
+wire_struct!(Routed { request, order, after, policy, chosen, count, part, legs });
 
 /// An order that nothing has been heard of yet, as it was asked for.
 #[derive(Clone, Copy)]
@@ -165,7 +173,7 @@ impl Routes {
     }
 
     #[inline]
-    fn of(&self, instrument: InstrumentId) -> Option<&RouteConfig> {
+    pub(super) fn of(&self, instrument: InstrumentId) -> Option<&RouteConfig> {
         let place = *self.by_instrument.get(instrument.index())?;
         self.all.get(usize::from(place).checked_sub(1)?)
     }
@@ -177,6 +185,13 @@ impl Routes {
             && source.strategy == StrategyId(0)
             && !order.reduce_only
             && self.of(order.instrument).is_some()
+    }
+
+    /// Remembers an order that may still move. One above `MOVABLE_MAX` stays where it is sent.
+    pub(super) fn remember(&mut self, id: OrderId, asked: PlaceOrder, source: Source, tried: u8) {
+        if self.movable.len() < MOVABLE_MAX {
+            self.movable.push(Movable { id, asked, source, tried });
+        }
     }
 
     /// Whatever is heard of an order but that it is not there keeps it where it is.
@@ -202,6 +217,17 @@ impl Default for Routes {
 impl Core {
     /// Sends an order to the first of its legs that takes it. `None` where it was denied.
     pub(super) fn route(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
+        if self.routes.of(order.instrument).is_some_and(|route| route.policy == RoutePolicy::Split) {
+            match self.split(order, source, out) {
+                Ok(Some(first)) => return Some(first),
+                // It cannot be cut, or nobody takes a part: all of it goes to one.
+                Ok(None) => {}
+                Err(reason) => {
+                    self.deny(order, source, reason, out);
+                    return None;
+                }
+            }
+        }
         match self.try_legs(order, source, 0, OrderId::FOREIGN, out) {
             Ok(id) => Some(id),
             // Nowhere: what it meets on the instrument that was asked for is the answer.
@@ -226,10 +252,12 @@ impl Core {
         if moved.asked.kind == OrderType::LimitMaker {
             return;
         }
-        // The asker's own id stays with the order that had it first.
+        // The asker's own id is taken until the order that had it first passes it on.
         let order = PlaceOrder { client: Default::default(), ..moved.asked };
         // Nobody left to take it: the reject that was told is the answer.
-        let _ = self.try_legs(&order, moved.source, moved.tried, id, out);
+        if let Ok(next) = self.try_legs(&order, moved.source, moved.tried, id, out) {
+            self.orders.pass_name(id, next);
+        }
     }
 
     fn try_legs(
@@ -242,7 +270,7 @@ impl Core {
     ) -> Result<OrderId, Option<DenyReason>> {
         let Some(route) = self.routes.of(order.instrument).copied() else { return Err(None) };
         let count = usize::from(route.count);
-        let (mut legs, ranks) = self.see(&route, order.side, tried);
+        let (mut legs, ranks) = self.see(&route, order, tried);
         let mut places = [0usize, 1, 2, 3];
         places[..count].sort_unstable_by_key(|at| (ranks[*at], *at));
         let mut denied = None;
@@ -266,14 +294,12 @@ impl Core {
                         policy: route.policy,
                         chosen: at as u8,
                         count: route.count,
+                        part: order.qty,
                         legs,
                     };
                     out.push(EffectOf::Routed(routed));
                     self.send(&verdict, &there, source, out);
-                    if self.routes.movable.len() < MOVABLE_MAX {
-                        let asked = Movable { id, asked: *order, source, tried: tried | 1 << at };
-                        self.routes.movable.push(asked);
-                    }
+                    self.routes.remember(id, *order, source, tried | 1 << at);
                     return Ok(id);
                 }
                 Err(reason) => {
@@ -290,7 +316,14 @@ impl Core {
     }
 
     /// What is known of each leg, and how it ranks: the lowest first.
-    fn see(&self, route: &RouteConfig, side: Side, tried: u8) -> ([LegSeen; LEGS_MAX], [i64; LEGS_MAX]) {
+    pub(super) fn see(
+        &self,
+        route: &RouteConfig,
+        order: &PlaceOrder,
+        tried: u8,
+    ) -> ([LegSeen; LEGS_MAX], [i64; LEGS_MAX]) {
+        let side = order.side;
+        let asked_scale = self.portfolio.get(order.instrument).map_or(0, |inst| inst.def.qty_scale);
         let (mut legs, mut ranks) = ([LegSeen::default(); LEGS_MAX], [i64::MAX; LEGS_MAX]);
         for at in 0..usize::from(route.count) {
             let instrument = route.legs[at];
@@ -301,7 +334,15 @@ impl Core {
             };
             let ready = self.venues.get(inst.def.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
             let fresh = inst.quote_ns != 0 && self.now - inst.quote_ns <= self.limits.quote_age_max_ns;
-            let px = if side == Side::Buy { inst.quote.ask_px } else { inst.quote.bid_px };
+            let touch = if side == Side::Buy { inst.quote.ask_px } else { inst.quote.bid_px };
+            let px = match route.policy {
+                RoutePolicy::BestPrice => {
+                    let there = num::rescale(order.qty.0.into(), asked_scale, inst.def.qty_scale, Round::Up);
+                    self.pays(instrument, side, there.unwrap_or(0), touch)
+                }
+                _ => touch,
+            };
+            let size = if route.policy == RoutePolicy::Split { self.shown(inst, order) } else { Qty::ZERO };
             let fee = i128::from(inst.def.taker_fee_ppm);
             let net = 1_000_000 + if side == Side::Buy { fee } else { -fee };
             let net = num::rescale(i128::from(px.0) * net, inst.def.px_scale + 6, PX_SCALE, Round::Up);
@@ -320,10 +361,15 @@ impl Core {
                 },
                 px,
                 fee_ppm: inst.def.taker_fee_ppm,
+                size,
             };
             ranks[at] = match (route.policy, side) {
                 (RoutePolicy::PrimaryThenFallback, _) => 0,
                 (RoutePolicy::LowestFee, _) => i64::from(inst.def.taker_fee_ppm),
+                (RoutePolicy::Split, _) => {
+                    let there = num::rescale(size.0.into(), inst.def.qty_scale, PX_SCALE, Round::Down);
+                    -there.unwrap_or(i64::MAX)
+                }
                 (RoutePolicy::BestPrice, Side::Buy) => net.unwrap_or(i64::MAX),
                 (RoutePolicy::BestPrice, Side::Sell) => net.map_or(i64::MAX, |net| -net),
             };
@@ -332,7 +378,7 @@ impl Core {
     }
 
     /// The order as another instrument has it, where its numbers are exact there.
-    fn on_leg(&self, order: &PlaceOrder, instrument: InstrumentId) -> Option<PlaceOrder> {
+    pub(super) fn on_leg(&self, order: &PlaceOrder, instrument: InstrumentId) -> Option<PlaceOrder> {
         if order.instrument == instrument {
             return Some(*order);
         }
@@ -354,7 +400,7 @@ impl Core {
 }
 
 /// Whether another venue may well take what the gate denied here.
-fn is_of_the_venue(reason: &DenyReason) -> bool {
+pub(super) fn is_of_the_venue(reason: &DenyReason) -> bool {
     match reason {
         DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady

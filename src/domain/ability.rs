@@ -37,10 +37,12 @@ pub enum Feature {
     StopIceberg,
     /// Selling what is not held.
     ShortSale,
+    /// A market order as the entry of a list.
+    ListMarket,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 12] = [
+    pub const ALL: [Feature; 13] = [
         Feature::Iceberg,
         Feature::QuoteQty,
         Feature::TrailBips,
@@ -53,6 +55,7 @@ impl Feature {
         Feature::Amend,
         Feature::StopIceberg,
         Feature::ShortSale,
+        Feature::ListMarket,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Feature {
             Feature::Amend => "amend",
             Feature::StopIceberg => "iceberg behind a trigger",
             Feature::ShortSale => "short sale",
+            Feature::ListMarket => "list with a market entry",
         }
     }
 }

@@ -335,6 +335,7 @@ impl OrdStatus {
             (S::PendingNew | S::Unknown,                                      E::New)            => working,
             (S::New | S::PartiallyFilled | S::PendingCancel | S::PendingReplace, E::New)         => self, // doubled, or overtaken by a fill
             (S::PendingNew | S::Unknown,                                      E::Rejected)       => S::Rejected,
+            (S::New,                                                          E::Rejected)       => S::Rejected, // taken by the venue, turned away by the exchange behind it
             (S::PendingCancel | S::PendingReplace,                            E::Rejected)       => S::Rejected, // asked to go before its own answer came
             (S::PendingReplace | S::New | S::PartiallyFilled | S::PendingCancel, E::Replaced)    => working,
             // The end.

@@ -3,7 +3,7 @@
 use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
     Access, AccessError, App, ConnectionLimits, Door, Entrance, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
-    SharedJudge, SharedView, Tail, serve,
+    SharedJudge, SharedView, Tail, TestDesk, serve,
 };
 use crate::config::Config;
 use crate::core::event::Input;
@@ -47,6 +47,7 @@ pub struct ControlParts<'a> {
     pub journal_dir: &'a Path,
     pub way_in: WayIn,
     pub keys: KeyDesk,
+    pub tests: TestDesk,
     pub clock: &'a Clock,
     pub commands: Tx<Input>,
     pub counters: Counters,
@@ -94,7 +95,8 @@ impl WayIn {
 
 impl Control {
     pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
-        let ControlParts { config, judge, journal_dir, way_in, keys, clock, commands, counters, run, last_seq } = parts;
+        let ControlParts { config, judge, journal_dir, way_in, keys, tests, clock, commands, counters, run, last_seq } =
+            parts;
         let WayIn { door, access, tls } = way_in;
         let records = JournalRecords::open(journal_dir, last_seq)?;
         let hlog = match &config.telemetry.hlog_file {
@@ -121,7 +123,8 @@ impl Control {
         let view = SharedView::default();
         view.lock().begin_events(last_seq + 1);
         let mut app = App::new(info, Entrance { access, home }, keys, view.clone(), commands, counters, clock.clone())
-            .with_judge(judge);
+            .with_judge(judge)
+            .with_tests(tests);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

@@ -1,5 +1,6 @@
 //! The engine put together: journal, core, agents on their threads, control API; and the order in which they start.
 
+use super::connections;
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
 use super::keeper::{KeeperThread, Place as KeyPlace};
@@ -199,7 +200,7 @@ impl Engine {
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
         let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut live_venues = Vec::new();
+        let (mut live_venues, mut targets) = (Vec::new(), Vec::new());
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
             let gateway_name = format!("gateway-{}", venue.name);
@@ -235,6 +236,7 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+            targets.push(parts.target(&rescue));
             match (origin, rescue.signer()) {
                 (Some(origin), Some(signer)) if !origin.is_encrypted() => {
                     let probe =
@@ -276,10 +278,15 @@ impl Engine {
         let (criteria, apart) =
             (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
         let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
+        // One that is under way, and one that waits for it.
+        let (tests, tests_rx) = bounded(1);
+        connections::start(targets, tests_rx)
+            .map_err(|cause| StartError::System { what: "no thread that tests connections", cause })?;
         let control = Control::start(ControlParts {
             config,
             judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
+            tests: Some(tests),
             journal_dir: &dir,
             way_in,
             clock: &clock,
@@ -467,6 +474,7 @@ fn route_policy(policy: config::RoutePolicy) -> RoutePolicy {
         config::RoutePolicy::PrimaryThenFallback => RoutePolicy::PrimaryThenFallback,
         config::RoutePolicy::BestPrice => RoutePolicy::BestPrice,
         config::RoutePolicy::LowestFee => RoutePolicy::LowestFee,
+        config::RoutePolicy::Split => RoutePolicy::Split,
     }
 }
 

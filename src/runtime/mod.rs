@@ -2,6 +2,7 @@
 //!
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
+mod connections;
 mod control;
 pub mod engine;
 mod hours;

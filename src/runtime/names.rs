@@ -1,7 +1,7 @@
 //! Ids for what the configuration names. A journal's ids stay what they were: an instrument moved, added or removed
 //! in the configuration must not turn one position into another.
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::core::Core;
 use crate::domain::{AssetId, InstrumentId, MAX_ASSETS, MAX_INSTRUMENTS, VenueId};
 
@@ -19,6 +19,11 @@ pub enum NamesError {
          venues keep their order for the life of a journal; restore it, or set engine.data_dir to a new place"
     )]
     VenueMoved { name: String, was: u8, now: u8 },
+    #[error(
+        "venue {name:?} traded {was} in this journal, and the configuration says {now}: paper and live are never one \
+         journal's same venue; give it its old environment or another name, or set engine.data_dir to a new place"
+    )]
+    EnvironmentChanged { name: String, was: &'static str, now: &'static str },
 }
 
 /// A configured instrument with its ids.
@@ -50,6 +55,13 @@ impl Names {
                 && now != id.0
             {
                 return Err(NamesError::VenueMoved { name: name.to_owned(), was: id.0, now });
+            }
+            let money = |live| if live { "real money" } else { "on paper" };
+            let was = core.road().is_live_venue(id);
+            let now = config.venues.iter().find(|v| v.name == name).map(|v| v.environment != Environment::Paper);
+            if let Some(now) = now.filter(|now| *now != was) {
+                let (was, now) = (money(was), money(now));
+                return Err(NamesError::EnvironmentChanged { name: name.to_owned(), was, now });
             }
         }
         let mut assets: Vec<(String, AssetId)> = core.assets().map(|(id, name)| (name.to_owned(), id)).collect();
@@ -142,6 +154,24 @@ mod tests {
         let find = |symbol| names.instrument(VenueId(0), symbol).unwrap();
         assert_eq!((find("ETHUSDT").id, find("BTCUSDT").id), (InstrumentId(4), InstrumentId(5)));
         assert_eq!((find("ETHUSDT").base, find("BTCUSDT").base), (AssetId(7), AssetId(8)));
+    }
+
+    #[test]
+    fn a_journal_of_paper_is_not_gone_on_with_for_money_nor_the_other_way() {
+        let named = |name: &str, at| Body::Venue { venue: VenueId(at), name: Text::new(name) };
+        let paper = || core_with(vec![named("binance", 0), named("alpaca", 1)]);
+        let mut wanted = config();
+        assert!(Names::new(&wanted, &paper()).is_ok());
+        wanted.venues[1].environment = Environment::Live { paper: "binance".to_owned() };
+        let refused = Names::new(&wanted, &paper()).unwrap_err();
+        let want = NamesError::EnvironmentChanged { name: "alpaca".to_owned(), was: "on paper", now: "real money" };
+        assert_eq!(refused, want);
+        assert!(refused.to_string().contains("engine.data_dir"), "{refused}");
+        // Back from live: what was traded for money is not taken for paper.
+        let live = Body::LiveVenue { venue: VenueId(1), paper: VenueId(0) };
+        let core = core_with(vec![named("binance", 0), named("alpaca", 1), live]);
+        assert!(Names::new(&wanted, &core).is_ok());
+        assert!(matches!(Names::new(&config(), &core), Err(NamesError::EnvironmentChanged { now: "on paper", .. })));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub struct Rescue {
 }
 
 /// How a venue is asked.
+#[derive(Clone)]
 pub enum Way {
     Binance {
         /// The key in use: a rotation exchanges it.

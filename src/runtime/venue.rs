@@ -1,5 +1,6 @@
 //! One venue's agents from its configuration: addresses and keys found, feed and gateway made, the way out kept ready.
 
+use super::connections::Target;
 use super::keys::Origin;
 use super::names::Names;
 use super::probe::Probe;
@@ -30,6 +31,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use ureq::tls::TlsConfig;
 use zeroize::{Zeroize, Zeroizing};
+
+/// Nothing sent to Alpaca is held against a clock; days and sessions are told by this machine's.
+const ALPACA_CLOCK_OFFSET_MAX_NS: i64 = 1_000_000_000;
 
 /// Commission of a taker of crypto at Alpaca, the lowest tier: 25 basis points.
 const ALPACA_CRYPTO_FEE_PPM: u32 = 2_500;
@@ -130,24 +134,6 @@ impl VenueParts<'_> {
         alpaca::Names::new(self.id, self.epoch, wanted.collect()).map_err(|cause| cause.to_string())
     }
 
-    /// A key that says by its first letters that it is of the other host: said now, and not by a venue that refuses it.
-    fn alpaca_key(&self) -> Result<(), String> {
-        let live = self.keys.rest_url.contains("//api.alpaca.markets");
-        let paper = self.keys.rest_url.contains("//paper-api.alpaca.markets");
-        let key = self.keys.api_key.as_str();
-        if live && key.starts_with("PK") {
-            Err("the key is one of a paper account (PK...), and rest_url is the host of real money: \
-                 paper and live have keys of their own"
-                .to_owned())
-        } else if paper && key.starts_with("AK") {
-            Err("the key is one of an account with real money (AK...), and rest_url is the host of paper accounts: \
-                 paper and live have keys of their own"
-                .to_owned())
-        } else {
-            Ok(())
-        }
-    }
-
     fn alpaca_feed(&self, network: Box<dyn Network>, tx: Tx<Input>) -> Result<Box<dyn Agent>, String> {
         let (stream, stream_path) = url::parse(&self.keys.stream_url).map_err(|cause| cause.to_string())?;
         let config = AlpacaFeedConfig {
@@ -179,7 +165,7 @@ impl VenueParts<'_> {
         reports: Tx<Input>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
-        self.alpaca_key()?;
+        alpaca_key(&self.keys.rest_url, &self.keys.api_key)?;
         let cash = self.names.assets.iter().find(|(name, _)| name == "USD").map(|(_, id)| *id);
         let config = AlpacaConfig {
             name: self.venue.name.clone(),
@@ -329,6 +315,23 @@ impl VenueParts<'_> {
         tls_config(self.venue.ca_file.as_deref()).map_err(|cause| cause.to_string())
     }
 
+    /// How the connections to the venue are tested; the key is the one that `rescue` goes by.
+    pub fn target(&self, rescue: &Rescue) -> Target {
+        Target {
+            name: self.venue.name.clone(),
+            rest_url: self.keys.rest_url.clone(),
+            private_url: self.keys.ws_api_url.clone(),
+            way: rescue.way.clone(),
+            tls: rescue.tls.clone(),
+            ca_file: self.venue.ca_file.clone(),
+            live: self.venue.environment != Environment::Paper,
+            clock_offset_max_ns: match self.venue.kind {
+                VenueKind::Binance => self.venue.clock_offset_alarm_ns,
+                VenueKind::Alpaca => ALPACA_CLOCK_OFFSET_MAX_NS,
+            },
+        }
+    }
+
     pub fn rescue(&self) -> Result<Rescue, String> {
         Ok(Rescue {
             venue: self.id,
@@ -345,5 +348,47 @@ impl VenueParts<'_> {
                 }
             },
         })
+    }
+}
+
+/// A key that says by its first letters that it is of the other host: said now, and not by a venue that refuses it.
+fn alpaca_key(rest_url: &str, key: &str) -> Result<(), String> {
+    let live = rest_url.contains("//api.alpaca.markets");
+    let paper = rest_url.contains("//paper-api.alpaca.markets");
+    if live && key.starts_with("PK") {
+        Err("the key is one of a paper account (PK...), and rest_url is the host of real money: \
+             paper and live have keys of their own"
+            .to_owned())
+    } else if paper && key.starts_with("AK") {
+        Err("the key is one of an account with real money (AK...), and rest_url is the host of paper accounts: \
+             paper and live have keys of their own"
+            .to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_the_other_host_is_refused_before_anything_is_asked_with_it() {
+        let (paper, live) = ("https://paper-api.alpaca.markets", "https://api.alpaca.markets");
+        for (url, key, refused) in [
+            (paper, "PK0001", None),
+            (live, "AK0001", None),
+            (paper, "AK0001", Some("real money (AK...)")),
+            (live, "PK0001", Some("paper account (PK...)")),
+            // Others say nothing of themselves, and the venue itself decides.
+            (live, "0001", None),
+            ("http://127.0.0.1:7001", "AK0001", None),
+        ] {
+            let found = alpaca_key(url, key);
+            match refused {
+                Some(words) => assert!(found.unwrap_err().contains(words), "{url} {key}"),
+                None => assert_eq!(found, Ok(()), "{url} {key}"),
+            }
+        }
     }
 }

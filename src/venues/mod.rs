@@ -24,7 +24,8 @@
 //! Then the agents: `gateway/NAME/`, which keeps the four promises of `gateway`'s header and reconciles before it is
 //! ready, and `feed/NAME.rs`. Then the rows: `config::VenueKind` (its word, the keys it has no use for, and which hosts
 //! are of real money), `runtime::venue::VenueParts` (`feed`, `gateway`, `rescue`), `runtime::rescue::Way` (the way out
-//! without the gateway), and the folder's name in `VENUES` of `tests/layers.rs`. The decoders' fuzz targets stand in
+//! without the gateway), `runtime::connections` (what `test-connections` asks: a file with one function `test`), and the
+//! folder's name in `VENUES` of `tests/layers.rs`, which holds everything else to knowing no venue by name. The decoders' fuzz targets stand in
 //! `fuzz/src/lib.rs`. A simulated venue in `sim/` shares no line with any of it.
 
 pub mod alpaca;

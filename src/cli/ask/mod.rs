@@ -184,7 +184,13 @@ pub enum Question {
         id: String,
     },
     /// Ask every venue for real: reachable, clock, key, permissions, private stream.
-    TestConnections(Ask),
+    TestConnections {
+        #[command(flatten)]
+        ask: Ask,
+        /// One venue alone.
+        #[arg(long)]
+        exchange: Option<String>,
+    },
     /// From paper to live.
     #[command(subcommand)]
     Transition(Transition),
@@ -300,7 +306,13 @@ fn answered(question: Question) -> Result<ExitCode, AskError> {
         Q::Performance { ask, mode } => show(&ask, "performance", &[("mode", mode)], table::list),
         Q::Latency(ask) => show(&ask, "latency", &[], shapes::latency),
         Q::Explain { ask, id } => show(&ask, "explain", &[("id", Some(id))], shapes::explain),
-        Q::TestConnections(ask) => act(&ask, "test-connections", [], shapes::connections),
+        Q::TestConnections { ask, exchange } => {
+            let told =
+                Client::new(&ask.daemon)?.act(&Value::Object(body("test-connections", [("exchange", exchange)])))?;
+            let good = told.data["ok"] == true;
+            let code = print(&ask, &told, shapes::connections);
+            Ok(if good { code } else { ExitCode::FAILURE })
+        }
         Q::Transition(Transition::Status(ask)) => show(&ask, "transition-status", &[], shapes::transition),
         Q::Transition(Transition::Initiate(person)) => said(person, "initiate-transition"),
         Q::Transition(Transition::Approve(person)) => said(person, "approve-transition"),

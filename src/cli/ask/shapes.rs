@@ -276,8 +276,21 @@ mod tests {
 
     #[test]
     fn what_a_daemon_does_not_say_is_a_dash_and_never_a_crash() {
-        let shapes: [fn(&Value) -> String; 12] =
-            [status, orders, order, verdict, positions, portfolio, trades, alerts, latency, close, explain, transition];
+        let shapes: [fn(&Value) -> String; 13] = [
+            status,
+            orders,
+            order,
+            verdict,
+            positions,
+            portfolio,
+            trades,
+            alerts,
+            latency,
+            close,
+            explain,
+            connections,
+            transition,
+        ];
         for shape in shapes {
             for data in [json!({}), json!(null), json!([1]), json!({"orders": 1, "trades": [null], "order": "x"})] {
                 shape(&data);

@@ -41,6 +41,16 @@ enum Order {
     RateLimit,
     /// Cut open connections after so many more bytes: n=N.
     DropAfterBytes,
+    /// Give an account another key: api_key=KEY secret=SECRET account=KEY.
+    Key,
+    /// Know a key no more: api_key=KEY.
+    RevokeKey,
+    /// Of Alpaca: set the market's clock: now=2026-11-27T09:29:50-05:00 speed=60.
+    Time,
+    /// Of Alpaca: set a market: symbol=AAPL bid=230 ask=230.02 size=100 trade=230.01 halted=true correct=231 bust=true.
+    Market,
+    /// Of Alpaca: let the exchange turn away the next orders: next=N.
+    Reject,
 }
 
 impl Order {
@@ -54,6 +64,11 @@ impl Order {
             Order::Ban => "ban",
             Order::RateLimit => "rate_limit",
             Order::DropAfterBytes => "drop_after_bytes",
+            Order::Key => "key",
+            Order::RevokeKey => "revoke_key",
+            Order::Time => "time",
+            Order::Market => "market",
+            Order::Reject => "reject",
         }
     }
 }

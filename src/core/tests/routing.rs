@@ -169,6 +169,91 @@ fn it_moves_on_only_when_it_certainly_is_not_there() {
     assert_eq!(moved(&effects), None, "it was unknown for a moment");
 }
 
+#[test]
+fn the_best_price_is_what_the_quantity_would_pay_and_not_the_touch() {
+    let mut rig = routed(RoutePolicy::BestPrice);
+    quote_twin(&mut rig, 60_000);
+    // A cent above the touch for a hundredth, two hundred dollars more for the rest: fifteen bips are 90.
+    deep(&mut rig, BTC, &[(60_000 * E8 + E8 / 100, E8 / 100), (60_200 * E8, E8)]);
+    for (qty, leg) in [(E8 / 100, BTC), (E8 / 50, TWIN), (E8 / 75, BTC)] {
+        let (effects, there) = buy(&mut rig, Rig::order(Side::Buy, qty / 1_000 * 1_000));
+        assert_eq!(there.unwrap().instrument, leg, "{qty}: {effects:?}");
+    }
+}
+
+/// A book with these asks and one far bid.
+fn deep(rig: &mut Rig, instrument: InstrumentId, asks: &[(i64, i64)]) {
+    let kind = DepthKind::Snapshot;
+    let mut chunk =
+        DepthChunk { instrument, kind, first: true, last: true, bids: 1, update_id: 7, ..DepthChunk::default() };
+    chunk.asks = asks.len() as u8;
+    chunk.levels[0] = Level { px: Price(50_000 * E8), qty: Qty(E8) };
+    for (level, (px, qty)) in chunk.levels[1..].iter_mut().zip(asks) {
+        *level = Level { px: Price(*px), qty: Qty(*qty) };
+    }
+    rig.step(Body::Depth(chunk));
+}
+
+#[test]
+fn a_split_order_goes_to_each_by_what_it_shows_and_never_beyond_what_was_asked() {
+    // Asked in 10^-8 of a coin; what each shows; what each gets. The lots are 10^-5 of a coin at both.
+    for (asked, here, there, parts) in [
+        (4_000_000, 3 * E8, E8, vec![(BTC, 3_000_000), (TWIN, 1_000_000)]),
+        (4_000_000, E8, 3 * E8, vec![(TWIN, 3_000_000), (BTC, 1_000_000)]),
+        (1_000_000, 2 * E8, E8, vec![(BTC, 667_000), (TWIN, 333_000)]),
+        (4_000_000, E8, 0, vec![(BTC, 4_000_000)]),
+    ] {
+        let mut rig = routed(RoutePolicy::Split);
+        deep(&mut rig, BTC, &[(60_000 * E8 + E8 / 100, here)]);
+        rig.step(Body::Quote(Quote {
+            instrument: TWIN,
+            bid_px: Price(59_999 * E8),
+            bid_qty: Qty(10 * E8),
+            ask_px: Price(60_000 * E8),
+            ask_qty: Qty(there * 10),
+            update_id: 2,
+            ts_event_ns: 0,
+        }));
+        let order = PlaceOrder { client: Text::new("mine"), ..Rig::order(Side::Buy, asked) };
+        let effects = rig.command(Action::Place(order));
+        let scale = |order: &NewOrder| if order.instrument == TWIN { 10 } else { 1 };
+        let got: Vec<_> = sent(&effects).iter().map(|o| (o.instrument, o.qty.0 / scale(o))).collect();
+        assert_eq!(got, parts, "{effects:?}");
+        let told: Vec<Routed> =
+            effects.iter().filter_map(|e| if let EffectOf::Routed(r) = e { Some(*r) } else { None }).collect();
+        assert_eq!(told.iter().map(|r| r.part.0).sum::<i64>(), asked, "{told:?}");
+        assert_eq!((told[0].policy, told[0].legs[0].size), (RoutePolicy::Split, Qty(here)));
+        let named = rig.core.orders().by_client(Text::new("mine"));
+        assert_eq!(named, Some(sent(&effects)[0].order), "the first part has the asker's name");
+    }
+}
+
+#[test]
+fn what_one_order_may_not_be_its_parts_may_not_be_together() {
+    let mut rig = routed(RoutePolicy::Split);
+    let whole = rig.core.limits().order_notional_max;
+    // A little above the limit at 60,000 dollars; each half is below it.
+    let qty = (i128::from(whole.0) * 11 / 10 / 60_000) as i64 / 1_000 * 1_000;
+    let effects = rig.command(Action::Place(Rig::order(Side::Buy, qty)));
+    assert!(sent(&effects).is_empty(), "{effects:?}");
+    let denied = effects.iter().any(|e| matches!(e, EffectOf::Denied { .. }));
+    assert!(denied, "{effects:?}");
+}
+
+#[test]
+fn a_part_that_is_turned_away_moves_and_takes_the_name_with_it() {
+    let mut rig = routed(RoutePolicy::Split);
+    let order = PlaceOrder { client: Text::new("mine"), ..Rig::order(Side::Buy, E8 / 50) };
+    let effects = rig.command(Action::Place(order));
+    let parts = sent(&effects);
+    assert_eq!(parts.len(), 2, "{effects:?}");
+    let moved = answer(&mut rig, &parts[0], ExecType::Rejected);
+    let again = sent(&moved)[0];
+    assert_eq!(again.instrument, parts[1].instrument);
+    assert_eq!(decision(&moved).unwrap().after, parts[0].order);
+    assert_eq!(rig.core.orders().by_client(Text::new("mine")), Some(again.order));
+}
+
 /// SplitMix64: small, and the same everywhere.
 fn dice(seed: &mut u64, below: u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -187,10 +272,11 @@ struct AtVenue {
 
 #[test]
 fn no_sequence_of_faults_fills_more_than_was_asked() {
-    let (mut moves, mut filled_whole, mut sequences) = (0, 0, 0);
+    let (mut moves, mut filled_whole, mut sequences, mut cut) = (0, 0, 0, 0);
     for seed in 0..120u64 {
         let mut seed = seed;
-        let mut rig = routed(RoutePolicy::PrimaryThenFallback);
+        use RoutePolicy::{BestPrice, PrimaryThenFallback, Split};
+        let mut rig = routed([PrimaryThenFallback, Split, BestPrice][(seed % 3) as usize]);
         for _ in 0..100 {
             sequences += 1;
             for venue in [VENUE, OTHER] {
@@ -206,6 +292,7 @@ fn no_sequence_of_faults_fills_more_than_was_asked() {
             let mut there: Vec<AtVenue> = Vec::new();
             let mut filled = 0;
             take(&effects, &mut there, &mut moves);
+            cut += u64::from(there.len() > 1);
             for _ in 0..12 {
                 if there.is_empty() {
                     break;
@@ -267,7 +354,8 @@ fn no_sequence_of_faults_fills_more_than_was_asked() {
             }
         }
     }
-    assert!(sequences >= 10_000 && moves > 500 && filled_whole > 500, "{sequences} {moves} {filled_whole}");
+    let counts = (sequences, moves, cut, filled_whole);
+    assert!(sequences >= 10_000 && moves > 500 && cut > 500 && filled_whole > 500, "{counts:?}");
 }
 
 fn take(effects: &[RecordedEffect], there: &mut Vec<AtVenue>, moves: &mut u64) {

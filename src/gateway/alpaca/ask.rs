@@ -16,6 +16,19 @@ pub(super) enum Call {
         instrument: InstrumentId,
         side: Side,
     },
+    /// A list: its orders, `FOREIGN` where it has two.
+    List {
+        orders: [OrderId; 3],
+        instrument: InstrumentId,
+        side: Side,
+    },
+    /// An order in the place of another.
+    Replace {
+        old: OrderId,
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+    },
     Cancel {
         order: OrderId,
         instrument: InstrumentId,
@@ -61,9 +74,32 @@ enum Way {
 }
 
 impl Call {
+    /// Whether its answer says what became of a new order.
+    pub fn makes(&self, id: OrderId) -> bool {
+        match self {
+            Call::Place { order, .. } | Call::Replace { order, .. } => *order == id,
+            Call::List { orders, .. } => orders.contains(&id),
+            _ => false,
+        }
+    }
+
+    /// Whether it changes orders, and asks for nothing.
+    pub fn acts(&self) -> bool {
+        matches!(
+            self,
+            Call::Place { .. }
+                | Call::List { .. }
+                | Call::Replace { .. }
+                | Call::Cancel { .. }
+                | Call::CancelAll
+                | Call::CancelListed
+                | Call::ListToCancel { .. }
+        )
+    }
+
     fn way(self) -> (Way, Urgency) {
         match self {
-            Call::Place { .. } => (Way::Orders, Urgency::Order),
+            Call::Place { .. } | Call::List { .. } | Call::Replace { .. } => (Way::Orders, Urgency::Order),
             Call::Cancel { .. } | Call::CancelAll | Call::CancelListed => (Way::Cancels, Urgency::Cancel),
             // They lead to cancels.
             Call::ListToCancel { .. } => (Way::Questions, Urgency::Cancel),

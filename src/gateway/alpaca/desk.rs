@@ -2,6 +2,7 @@
 
 use super::AlpacaGateway;
 use super::ask::{Answer, Call};
+use super::lanes::Job;
 use super::session::Phase;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
@@ -22,52 +23,64 @@ const COIN_FEE_MAX: i64 = 50;
 const PARKED_MAX: usize = 1024;
 
 impl AlpacaGateway {
-    /// Sends an order or lets it wait for the one before it; or says that it never will be sent.
-    pub(super) fn place(&mut self, order: NewOrder, now: Nanos) {
-        if self.lanes.is_free(order.instrument) {
-            return self.send(&order, now, now);
+    /// Sends an order, a list or a replacement, or lets it wait for the one before it; or says that it never will be.
+    pub(super) fn place(&mut self, job: Job, now: Nanos) {
+        if self.lanes.is_free(job.first().instrument) {
+            return self.send(&job, now, now);
         }
-        if !self.lanes.wait(order, now) {
-            self.not_sent(order.order, "too many orders wait for the venue's answers");
+        if !self.lanes.wait(job, now) {
+            self.job_not_sent(&job, "too many orders wait for the venue's answers");
         }
     }
 
     /// Sends what waited, where it may go now.
     pub(super) fn send_waiting(&mut self, now: Nanos) -> usize {
         let mut sent = 0;
-        while let Some(order) = self.lanes.overdue(now) {
-            self.not_sent(order.order, "it waited too long for the order before it");
+        while let Some(job) = self.lanes.overdue(now) {
+            self.job_not_sent(&job, "it waited too long for the order before it");
             sent += 1;
         }
-        while let Some((since, order)) = self.lanes.next() {
-            self.send(&order, since, now);
+        while let Some((since, job)) = self.lanes.next() {
+            self.send(&job, since, now);
             sent += 1;
         }
         sent
     }
 
-    fn send(&mut self, order: &NewOrder, since: Nanos, now: Nanos) {
-        if let Err(why) = self.try_send(order, now) {
-            return self.not_sent(order.order, &why);
+    fn send(&mut self, job: &Job, since: Nanos, now: Nanos) {
+        if let Err(why) = self.try_send(job, now) {
+            return self.job_not_sent(job, &why);
         }
         self.changed_ns = now;
-        self.lanes.sent(order.instrument);
+        self.lanes.sent(job.first().instrument);
         let written_ns = self.clock.now();
-        self.reports.say(Body::Sent { order: order.order, encoded_ns: since.max(now), written_ns });
+        for order in job.orders() {
+            self.reports.say(Body::Sent { order: order.order, encoded_ns: since.max(now), written_ns });
+        }
     }
 
-    fn try_send(&mut self, order: &NewOrder, now: Nanos) -> Result<(), String> {
+    fn try_send(&mut self, job: &Job, now: Nanos) -> Result<(), String> {
         if self.phase != Phase::Ready {
             return Err("the venue is not ready for orders".to_owned());
         }
-        let names = &self.config.names;
-        let wanted = names.wanted(order.instrument).ok_or("the instrument is not one of this venue")?;
-        let held = self.held.get(order.instrument.index()).copied().flatten().unwrap_or(0);
-        let request = self
-            .builder
-            .place(order, &wanted.symbol, wanted.is_crypto(), Qty(held))
-            .map_err(|error| error.to_string())?;
-        let call = Call::Place { order: order.order, instrument: order.instrument, side: order.side };
+        let NewOrder { order, instrument, side, .. } = *job.first();
+        let (call, request) = match job {
+            Job::Place(placed) => {
+                let wanted = self.config.names.wanted(instrument).ok_or("the instrument is not one of this venue")?;
+                let held = self.held.get(instrument.index()).copied().flatten().unwrap_or(0);
+                let request = self.builder.place(placed, &wanted.symbol, wanted.is_crypto(), Qty(held));
+                (Call::Place { order, instrument, side }, request.map_err(|error| error.to_string())?)
+            }
+            Job::List { kind, .. } => {
+                let mut orders = [OrderId::FOREIGN; 3];
+                orders.iter_mut().zip(job.orders()).for_each(|(place, made)| *place = made.order);
+                (Call::List { orders, instrument, side }, self.list_request(*kind, job.orders())?)
+            }
+            Job::Replace { cancel, mode, new } => {
+                let call = Call::Replace { old: cancel.order, order, instrument, side };
+                (call, self.replace_request(cancel, *mode, new)?)
+            }
+        };
         self.submit(call, request, now).map_err(|exceeded| exceeded.to_string())
     }
 
@@ -77,14 +90,14 @@ impl AlpacaGateway {
     }
 
     /// The venue's id of an order, by the core's word or by what was heard.
-    fn venue_id(&self, order: OrderId, told: VenueOrderId) -> Option<VenueOrderId> {
+    pub(super) fn venue_id(&self, order: OrderId, told: VenueOrderId) -> Option<VenueOrderId> {
         if told.is_none() { self.known.venue_order_id(order) } else { Some(told) }
     }
 
     pub(super) fn cancel(&mut self, cancel: CancelOrder, now: Nanos) {
-        if self.lanes.withdraw(cancel.order).is_some() {
+        if let Some(job) = self.lanes.withdraw(cancel.order) {
             // It has not gone yet, and now it never will.
-            return self.not_sent(cancel.order, "cancelled before it was sent");
+            return self.job_not_sent(&job, "cancelled before it was sent");
         }
         let Some(id) = self.venue_id(cancel.order, cancel.venue_order_id) else {
             if self.parked.len() >= PARKED_MAX {
@@ -92,7 +105,7 @@ impl AlpacaGateway {
             }
             self.parked.push(cancel);
             // Where its own answer is not on the way, somebody must ask.
-            if !self.is_out(|call| matches!(call, Call::Place { order, .. } if *order == cancel.order)) {
+            if !self.is_out(|call| call.makes(cancel.order)) {
                 let (order, instrument) = (cancel.order, cancel.instrument);
                 let call = Call::Query { order, instrument, side: Side::default(), id: VenueOrderId::NONE };
                 self.asks.push_back(call);
@@ -107,7 +120,7 @@ impl AlpacaGateway {
     }
 
     /// The order stands as it stood.
-    fn refuse_cancel(&mut self, cancel: &CancelOrder, why: &str) {
+    pub(super) fn refuse_cancel(&mut self, cancel: &CancelOrder, why: &str) {
         self.counters.not_sent.add(1);
         self.report(cancel.order, cancel.instrument, Side::default(), ExecType::CancelRejected, 0, why, 0);
     }
@@ -169,7 +182,7 @@ impl AlpacaGateway {
 
     /// A report that the gateway makes itself.
     #[allow(clippy::too_many_arguments)] // the members of one report
-    fn report(
+    pub(super) fn report(
         &mut self,
         order: OrderId,
         instrument: InstrumentId,
@@ -204,7 +217,42 @@ impl AlpacaGateway {
         for member in order.family() {
             if member.order != OrderId::FOREIGN {
                 self.known.remember(member.id, member.order);
+                self.compounds.told(member);
             }
+        }
+    }
+
+    /// An order that the venue has taken, and its exits.
+    pub(super) fn tell_placed(&mut self, placed: &VenueOrder, recv_ns: Nanos) {
+        self.learn(placed);
+        for member in placed.family().filter(|member| member.order != OrderId::FOREIGN) {
+            // Accepted: what has become of it since then comes by the stream, fills with it.
+            let exec = match member.status.exec() {
+                ExecType::Rejected => ExecType::Rejected,
+                _ => ExecType::New,
+            };
+            let report = member.report_as(&self.config.names, exec);
+            self.push(report, recv_ns);
+            self.unpark(member.order, None, recv_ns);
+        }
+    }
+
+    /// An order that the venue did not take, or about which it is not clear whether it did.
+    pub(super) fn refused(
+        &mut self,
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+        error: &ApiError,
+        recv_ns: Nanos,
+    ) {
+        if error.class.is_not_executed() {
+            self.report(order, instrument, side, ExecType::Rejected, error.code, &error.text, recv_ns);
+            self.unpark(order, Some("the venue refused the order"), recv_ns);
+            self.note(error);
+        } else {
+            // The id is taken: this very order arrived before, or nothing of ours is what it seems. Ask.
+            self.unknown(order, instrument, side, &error.text, recv_ns);
         }
     }
 
@@ -222,30 +270,14 @@ impl AlpacaGateway {
             Answer::Done(body) => match orders::order(&body, &self.config.names) {
                 Ok(mut placed) => {
                     placed.order = order;
-                    self.learn(&placed);
-                    for member in placed.family().filter(|member| member.order != OrderId::FOREIGN) {
-                        // Accepted: what has become of it since then comes by the stream, fills with it.
-                        let exec = match member.status.exec() {
-                            ExecType::Rejected => ExecType::Rejected,
-                            _ => ExecType::New,
-                        };
-                        let report = member.report_as(&self.config.names, exec);
-                        self.push(report, recv_ns);
-                    }
-                    self.unpark(order, None, recv_ns);
+                    self.tell_placed(&placed, recv_ns);
                 }
                 Err(error) => {
                     self.counters.undecodable.add(1);
                     self.unknown(order, instrument, side, &format!("the answer cannot be read: {error}"), recv_ns);
                 }
             },
-            Answer::Refused(error) if error.class.is_not_executed() => {
-                self.report(order, instrument, side, ExecType::Rejected, error.code, &error.text, recv_ns);
-                self.unpark(order, Some("the venue refused the order"), recv_ns);
-                self.note(&error);
-            }
-            // The id is taken: this very order arrived before, or nothing of ours is what it seems. Ask.
-            Answer::Refused(error) => self.unknown(order, instrument, side, &error.text, recv_ns),
+            Answer::Refused(error) => self.refused(order, instrument, side, &error, recv_ns),
             Answer::None(why) => {
                 tracing::warn!(venue = %self.config.name, order = order.0, why, "an order has no answer");
                 self.unknown(order, instrument, side, "no answer from the venue", recv_ns);
@@ -253,7 +285,7 @@ impl AlpacaGateway {
         }
     }
 
-    fn unknown(&mut self, order: OrderId, instrument: InstrumentId, side: Side, why: &str, recv_ns: Nanos) {
+    pub(super) fn unknown(&mut self, order: OrderId, instrument: InstrumentId, side: Side, why: &str, recv_ns: Nanos) {
         self.counters.unanswered.add(1);
         // By the stream it may have come to be known before.
         match self.known.venue_order_id(order) {
@@ -319,7 +351,10 @@ impl AlpacaGateway {
         match answer {
             Answer::Done(body) => match orders::order(&body, &self.config.names) {
                 Ok(mut found) => {
-                    found.order = order;
+                    // By the venue's id, of an exit: its own client order id is not ours.
+                    if found.order == OrderId::FOREIGN {
+                        found.order = order;
+                    }
                     self.learn(&found);
                     for member in found.family().filter(|member| member.order != OrderId::FOREIGN) {
                         let report = member.report(&self.config.names);
@@ -378,7 +413,7 @@ impl AlpacaGateway {
         let (id, order, instrument) = (update.order.id, update.order.order, update.order.instrument);
         let ours = order != OrderId::FOREIGN;
         if ours {
-            self.known.remember(id, order);
+            self.learn(&update.order);
         } else if instrument == InstrumentId::UNKNOWN {
             self.counters.foreign.add(1);
             return false;

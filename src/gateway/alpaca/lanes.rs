@@ -3,7 +3,8 @@
 //! New orders of an instrument go one at a time: the next is sent when nothing that changes orders there is without its
 //! answer. Cancels do not wait for it, and hold back the order behind them.
 
-use crate::domain::{InstrumentId, MAX_INSTRUMENTS, Nanos, NewOrder, OrderId};
+use crate::core::effect::CancelOrder;
+use crate::domain::{InstrumentId, ListKind, MAX_INSTRUMENTS, Nanos, NewOrder, OrderId, ReplaceMode};
 use std::collections::VecDeque;
 
 /// Orders that wait, over all instruments; one more is not sent. The venue's limit lets through two hundred a minute.
@@ -11,8 +12,52 @@ pub const WAITING_MAX: usize = 256;
 /// An order that waited longer is not sent: the price that it was decided at is gone.
 pub const WAIT_MAX_NS: Nanos = 1_000_000_000;
 
+/// One request that makes orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    Place(NewOrder),
+    /// Of the three an OCO and an OTO use two.
+    List {
+        kind: ListKind,
+        legs: [NewOrder; 3],
+    },
+    /// `new` in the place of the order that is told to go.
+    Replace {
+        cancel: CancelOrder,
+        mode: ReplaceMode,
+        new: NewOrder,
+    },
+}
+
+impl Job {
+    /// The orders that it makes.
+    pub fn orders(&self) -> &[NewOrder] {
+        match self {
+            Job::Place(order) | Job::Replace { new: order, .. } => std::slice::from_ref(order),
+            Job::List { kind: ListKind::Otoco, legs } => legs,
+            Job::List { legs, .. } => &legs[..2],
+        }
+    }
+
+    /// The one that names it: the order, the first of a list, the new one of two.
+    pub fn first(&self) -> &NewOrder {
+        match self {
+            Job::Place(order) | Job::Replace { new: order, .. } => order,
+            Job::List { legs, .. } => &legs[0],
+        }
+    }
+
+    fn instrument(&self) -> InstrumentId {
+        self.first().instrument
+    }
+
+    fn makes(&self, order: OrderId) -> bool {
+        self.orders().iter().any(|made| made.order == order)
+    }
+}
+
 pub struct Lanes {
-    waiting: VecDeque<(Nanos, NewOrder)>,
+    waiting: VecDeque<(Nanos, Job)>,
     /// By instrument: requests that change orders and have no answer.
     busy: Vec<u32>,
 }
@@ -28,24 +73,24 @@ impl Lanes {
 
     /// Whether it may go now; nothing of the instrument is out, and nothing waits before it.
     pub fn is_free(&self, instrument: InstrumentId) -> bool {
-        !self.is_busy(instrument) && !self.waiting.iter().any(|(_, order)| order.instrument == instrument)
+        !self.is_busy(instrument) && !self.waiting.iter().any(|(_, job)| job.instrument() == instrument)
     }
 
     /// False where too many wait.
-    pub fn wait(&mut self, order: NewOrder, now: Nanos) -> bool {
+    pub fn wait(&mut self, job: Job, now: Nanos) -> bool {
         let room = self.waiting.len() < WAITING_MAX;
         if room {
-            self.waiting.push_back((now, order));
+            self.waiting.push_back((now, job));
         }
         room
     }
 
     /// The first that may go now, with the time since when it waits.
-    pub fn next(&mut self) -> Option<(Nanos, NewOrder)> {
+    pub fn next(&mut self) -> Option<(Nanos, Job)> {
         let mut at = 0;
         while at < self.waiting.len() {
-            let instrument = self.waiting[at].1.instrument;
-            let first = !self.waiting.iter().take(at).any(|(_, order)| order.instrument == instrument);
+            let instrument = self.waiting[at].1.instrument();
+            let first = !self.waiting.iter().take(at).any(|(_, job)| job.instrument() == instrument);
             if first && !self.is_busy(instrument) {
                 return self.waiting.remove(at);
             }
@@ -55,24 +100,24 @@ impl Lanes {
     }
 
     /// The first that has waited too long.
-    pub fn overdue(&mut self, now: Nanos) -> Option<NewOrder> {
+    pub fn overdue(&mut self, now: Nanos) -> Option<Job> {
         let at = self.waiting.iter().position(|(since, _)| now - since > WAIT_MAX_NS)?;
-        self.waiting.remove(at).map(|(_, order)| order)
+        self.waiting.remove(at).map(|(_, job)| job)
     }
 
     /// Takes out everything: nothing is sent any more.
-    pub fn drain(&mut self) -> impl Iterator<Item = NewOrder> + '_ {
-        self.waiting.drain(..).map(|(_, order)| order)
+    pub fn drain(&mut self) -> impl Iterator<Item = Job> + '_ {
+        self.waiting.drain(..).map(|(_, job)| job)
     }
 
-    /// Takes out the order where it still waits.
-    pub fn withdraw(&mut self, order: OrderId) -> Option<NewOrder> {
-        let at = self.waiting.iter().position(|(_, waiting)| waiting.order == order)?;
-        self.waiting.remove(at).map(|(_, order)| order)
+    /// Takes out what makes the order, where it still waits.
+    pub fn withdraw(&mut self, order: OrderId) -> Option<Job> {
+        let at = self.waiting.iter().position(|(_, waiting)| waiting.makes(order))?;
+        self.waiting.remove(at).map(|(_, job)| job)
     }
 
     pub fn holds(&self, order: OrderId) -> bool {
-        self.waiting.iter().any(|(_, waiting)| waiting.order == order)
+        self.waiting.iter().any(|(_, waiting)| waiting.makes(order))
     }
 
     pub fn sent(&mut self, instrument: InstrumentId) {
@@ -92,8 +137,23 @@ impl Lanes {
 mod tests {
     use super::*;
 
-    fn place(instrument: u16, order: u64) -> NewOrder {
+    fn order(instrument: u16, order: u64) -> NewOrder {
         NewOrder { instrument: InstrumentId(instrument), order: OrderId(order), ..NewOrder::default() }
+    }
+
+    fn place(instrument: u16, id: u64) -> Job {
+        Job::Place(order(instrument, id))
+    }
+
+    #[test]
+    fn a_list_waits_and_goes_as_one() {
+        let mut lanes = Lanes::new();
+        let legs = [order(0, 64), order(0, 65), order(0, 66)];
+        let (pair, bracket) = (Job::List { kind: ListKind::Oco, legs }, Job::List { kind: ListKind::Otoco, legs });
+        assert_eq!((pair.orders().len(), bracket.orders().len()), (2, 3));
+        assert!(lanes.wait(pair, 0) && !lanes.holds(OrderId(66)) && lanes.holds(OrderId(65)));
+        assert_eq!(lanes.withdraw(OrderId(65)), Some(pair));
+        assert_eq!(lanes.next(), None);
     }
 
     #[test]

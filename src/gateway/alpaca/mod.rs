@@ -13,6 +13,7 @@
 //! which the account's activities carry too.
 
 mod ask;
+mod compound;
 mod desk;
 mod lanes;
 mod reconcile;
@@ -21,6 +22,7 @@ mod session;
 mod tests;
 
 use self::ask::Call;
+use self::compound::Compounds;
 use self::lanes::Lanes;
 use self::reconcile::{Backfill, Reconcile};
 use self::session::Phase;
@@ -123,6 +125,7 @@ pub struct AlpacaGateway {
     builder: RequestBuilder,
     limits: Limits,
     known: KnownOrders,
+    compounds: Compounds,
     counters: AlpacaCounters,
     phase: Phase,
     /// What the core was told last.
@@ -190,6 +193,7 @@ impl AlpacaGateway {
             builder: RequestBuilder::new(config.names.epoch),
             limits: Limits::default(),
             known: KnownOrders::new(),
+            compounds: Compounds::default(),
             counters: AlpacaCounters::new(counters, &config.name),
             phase: Phase::Starting,
             told: VenueState::Down,

@@ -2,6 +2,7 @@
 
 use super::AlpacaGateway;
 use super::ask::{Answer, Call};
+use super::lanes::Job;
 use super::reconcile::{Ask, Backfill, Reconcile};
 use crate::core::effect::EffectOf;
 use crate::core::event::Body;
@@ -57,7 +58,16 @@ impl AlpacaGateway {
             taken += 1;
             let venue = self.config.names.venue;
             match &effect {
-                EffectOf::Place(order) if order.get().venue == venue => self.place(*order.get(), now),
+                EffectOf::Place(order) if order.get().venue == venue => self.place(Job::Place(*order.get()), now),
+                EffectOf::PlaceList { kind, first, second, third } if first.get().venue == venue => {
+                    // Two where there is no third.
+                    let last = third.as_ref().unwrap_or(second);
+                    let legs = [*first.get(), *second.get(), *last.get()];
+                    self.place(Job::List { kind: *kind, legs }, now);
+                }
+                EffectOf::Replace { cancel, mode, new } if cancel.venue == venue => {
+                    self.place(Job::Replace { cancel: *cancel, mode: *mode, new: *new.get() }, now);
+                }
                 EffectOf::Cancel(cancel) if cancel.venue == venue => self.cancel(*cancel, now),
                 EffectOf::CancelAll { venue: of, instrument } if *of == venue => self.cancel_all.push(*instrument),
                 // One while the stream is down is answered by the next reconciliation.
@@ -195,9 +205,9 @@ impl AlpacaGateway {
         if self.told != VenueState::Down {
             self.tell(VenueState::Down);
         }
-        let waiting: Vec<OrderId> = self.lanes.drain().map(|order| order.order).collect();
-        for order in waiting {
-            self.not_sent(order, "the private stream was lost before it was sent");
+        let waiting: Vec<Job> = self.lanes.drain().collect();
+        for job in waiting {
+            self.job_not_sent(&job, "the private stream was lost before it was sent");
         }
         self.ws.abort();
         self.reconcile = None;
@@ -272,17 +282,7 @@ impl AlpacaGateway {
     }
 
     fn questions_out(&self) -> usize {
-        let asks = |call: &Call| {
-            !matches!(
-                call,
-                Call::Place { .. }
-                    | Call::Cancel { .. }
-                    | Call::CancelAll
-                    | Call::CancelListed
-                    | Call::ListToCancel { .. }
-            )
-        };
-        self.out.iter().filter(|(_, call)| asks(call)).count()
+        self.out.iter().filter(|(_, call)| !call.acts()).count()
     }
 
     fn next_question(&mut self, now: Nanos) -> Option<Call> {
@@ -314,7 +314,8 @@ impl AlpacaGateway {
             };
             return Some(Call::Step(ask));
         }
-        let quiet = now - self.changed_ns >= WORTH_QUIET_NS && !self.is_out(|call| matches!(call, Call::Place { .. }));
+        let quiet = now - self.changed_ns >= WORTH_QUIET_NS
+            && !self.is_out(|call| matches!(call, Call::Place { .. } | Call::List { .. } | Call::Replace { .. }));
         let due = self.account_due && self.phase == Phase::Ready && now >= self.account_after && quiet;
         (due && !self.is_out(|call| matches!(call, Call::Worth { .. }))).then_some(Call::Worth { asked_ns: now })
     }
@@ -324,7 +325,7 @@ impl AlpacaGateway {
         Some(match call {
             Call::Terms | Call::Worth { .. } | Call::Step(Ask::Account) => request::account(),
             Call::Asset { at } => request::asset(&self.config.names.wanted.get(at)?.symbol),
-            Call::Query { order, id, .. } if id.is_none() => self.builder.by_client_id(order),
+            Call::Query { order, id, .. } if id.is_none() => self.by_own_id(order),
             Call::Query { id, .. } | Call::Look { id } | Call::Step(Ask::Order { id }) => request::order(id),
             Call::Step(Ask::Clock) => request::clock(),
             Call::Step(Ask::Open { before }) => {
@@ -353,6 +354,8 @@ impl AlpacaGateway {
             }
             Call::Step(Ask::Positions) => request::positions(),
             Call::Place { .. }
+            | Call::List { .. }
+            | Call::Replace { .. }
             | Call::Cancel { .. }
             | Call::CancelAll
             | Call::CancelListed
@@ -370,6 +373,10 @@ impl AlpacaGateway {
             let recv_ns = self.clock.now();
             match call {
                 Call::Place { order, instrument, side } => self.on_place(order, instrument, side, answer, recv_ns),
+                Call::List { orders, instrument, side } => self.on_list(orders, instrument, side, answer, recv_ns),
+                Call::Replace { old, order, instrument, side } => {
+                    self.on_replace(old, order, instrument, side, answer, recv_ns);
+                }
                 Call::Cancel { order, instrument } => self.on_cancel(order, instrument, answer, recv_ns),
                 Call::CancelAll => self.on_cancel_all(answer),
                 Call::ListToCancel { .. } => self.on_list_to_cancel(answer, now),

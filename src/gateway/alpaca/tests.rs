@@ -1,6 +1,8 @@
 //! The gateway and the real core against the simulated venue, which shares no code with the codecs, on sockets in
 //! memory and a virtual clock.
 
+mod compound;
+
 use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Command, PlaceOrder};

@@ -346,7 +346,12 @@ fn report() -> impl Strategy<Value = ExecReport> {
 }
 
 fn route_policy() -> impl Strategy<Value = RoutePolicy> {
-    prop_oneof![Just(RoutePolicy::PrimaryThenFallback), Just(RoutePolicy::BestPrice), Just(RoutePolicy::LowestFee)]
+    prop_oneof![
+        Just(RoutePolicy::PrimaryThenFallback),
+        Just(RoutePolicy::BestPrice),
+        Just(RoutePolicy::LowestFee),
+        Just(RoutePolicy::Split)
+    ]
 }
 
 fn route() -> impl Strategy<Value = RouteConfig> {
@@ -367,21 +372,18 @@ fn routed() -> impl Strategy<Value = Routed> {
         LegState::DoesNotFit,
         LegState::Denied,
     ]);
-    let leg = (instrument_id(), states, px(), any::<u32>()).prop_map(|(instrument, state, px, fee_ppm)| LegSeen {
-        instrument,
-        state,
-        px,
-        fee_ppm,
-    });
+    let leg = (instrument_id(), states, px(), any::<u32>(), qty());
+    let leg = leg.prop_map(|(instrument, state, px, fee_ppm, size)| LegSeen { instrument, state, px, fee_ppm, size });
     let legs = prop::array::uniform4(leg);
-    (any::<u64>(), order_id(), order_id(), route_policy(), any::<(u8, u8)>(), legs).prop_map(
-        |(request, order, after, policy, (chosen, count), legs)| Routed {
+    (any::<u64>(), order_id(), order_id(), route_policy(), any::<(u8, u8)>(), qty(), legs).prop_map(
+        |(request, order, after, policy, (chosen, count), part, legs)| Routed {
             request: RequestId(request),
             order,
             after,
             policy,
             chosen,
             count,
+            part,
             legs,
         },
     )
@@ -642,8 +644,15 @@ fn new_order() -> impl Strategy<Value = NewOrder> + Clone {
 }
 
 fn cancel_order() -> impl Strategy<Value = CancelOrder> {
-    (order_id(), venue_id(), instrument_id(), venue_order_id())
-        .prop_map(|(order, venue, instrument, venue_order_id)| CancelOrder { order, venue, instrument, venue_order_id })
+    (order_id(), venue_id(), instrument_id(), venue_order_id(), qty()).prop_map(
+        |(order, venue, instrument, venue_order_id, filled)| CancelOrder {
+            order,
+            venue,
+            instrument,
+            venue_order_id,
+            filled,
+        },
+    )
 }
 
 fn command() -> impl Strategy<Value = Command> {

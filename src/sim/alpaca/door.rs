@@ -53,6 +53,17 @@ impl Door {
         self.keys.iter().find(|(k, s, _)| k == key && s == secret).map(|(_, _, account)| *account)
     }
 
+    /// Another key for the account of a key, or for the first.
+    pub fn add_key(&mut self, key: String, secret: String, of: Option<&str>) {
+        let account = of.and_then(|of| self.account_of(of)).unwrap_or(0);
+        self.keys.push((key, secret, account));
+    }
+
+    /// The key is known no more; connections that are open stay.
+    pub fn revoke(&mut self, key: &str) {
+        self.keys.retain(|(known, _, _)| known != key);
+    }
+
     pub fn account_of(&self, key: &str) -> Option<usize> {
         self.keys.iter().find(|(k, _, _)| k == key).map(|(_, _, account)| *account)
     }
@@ -93,7 +104,7 @@ impl Door {
         };
         let account = self.authenticate(request);
         if data_rest::is_data(request) && (account.is_some() || !data_rest::needs_key(request)) {
-            let at = account.unwrap_or(self.keys.len());
+            let at = account.unwrap_or(self.budgets.len());
             let within = self.data_budgets[at].take(self.per_minute, now);
             let headers = self.data_budgets[at].headers(self.per_minute);
             if !within || now < self.throttled_until {

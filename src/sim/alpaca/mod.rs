@@ -403,11 +403,16 @@ impl AlpacaSim {
             ("POST", "/market") => Some(body().and_then(|body| self.order_market(&body))),
             ("POST", "/reject") => Some(body().and_then(|body| {
                 let next = body["next"].as_u64().and_then(|n| u32::try_from(n).ok());
-                self.venue.reject_next = next.ok_or("\"next\" must be a whole number")?;
+                self.reject_next(next.ok_or("\"next\" must be a whole number")?);
                 Ok(())
             })),
             _ => None,
         }
+    }
+
+    /// So many orders are turned away by the exchange, after they were taken.
+    pub fn reject_next(&mut self, orders: u32) {
+        self.venue.reject_next = orders;
     }
 
     fn order_time(&mut self, body: &serde_json::Value) -> Result<(), String> {
@@ -430,7 +435,8 @@ impl AlpacaSim {
         Ok(())
     }
 
-    fn order_market(&mut self, body: &serde_json::Value) -> Result<(), String> {
+    /// The market as `POST /market` of the control port sets it.
+    pub fn order_market(&mut self, body: &serde_json::Value) -> Result<(), String> {
         let symbol = body["symbol"].as_str().ok_or("\"symbol\" is missing")?;
         let asset = self.venue.find_asset(symbol).ok_or_else(|| format!("{symbol} is not listed"))?;
         let amount = |name: &str| -> Result<Option<i64>, String> {
@@ -466,13 +472,15 @@ impl AlpacaSim {
     /// Carries out an order of the control port; the answer is every switch as it is now.
     fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
         // A key's secret is not for the log, though the venue is a made up one.
-        if let control::Order::AddKey { .. } | control::Order::RevokeKey(_) = order {
-            tracing::warn!("the accounts of this venue keep the keys that they have");
-            return self.hub.faults.show();
+        if !matches!(order, control::Order::AddKey { .. }) {
+            tracing::info!(?order, "the control port orders");
         }
-        tracing::info!(?order, "the control port orders");
         match order {
-            control::Order::Show | control::Order::AddKey { .. } | control::Order::RevokeKey(_) => {}
+            control::Order::Show => {}
+            control::Order::AddKey { api_key, secret, account } => {
+                self.door.add_key(api_key, secret, account.as_deref());
+            }
+            control::Order::RevokeKey(key) => self.door.revoke(&key),
             control::Order::Faults(faults) => self.hub.faults = *faults,
             control::Order::Clear => {
                 self.hub.faults.clear();

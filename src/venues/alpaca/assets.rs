@@ -184,12 +184,11 @@ impl Asset {
     }
 
     /// The matrix of §8.2, and which features the asset takes. What it cannot say (a fraction goes with `day` alone,
-    /// extended hours with a limit) the request builder refuses, order by order. Lists and replacements are written by
-    /// `request`; they are not named here before the gateway sends them.
+    /// extended hours with a limit, a replacement keeps type and side) the request builder refuses, order by order.
     fn abilities(&self, class: AssetClass, terms: Terms) -> Abilities {
         use OrderType as T;
         use TimeInForce as I;
-        let can = Abilities::NONE.with_stp(StpMode::Venue).with(Feature::QuoteQty);
+        let can = Abilities::NONE.with_stp(StpMode::Venue).with(Feature::QuoteQty).with(Feature::Replace);
         match class {
             AssetClass::Equity => {
                 let mut can = can
@@ -197,7 +196,11 @@ impl Asset {
                     .with_orders(&[T::Stop, T::StopLimit, T::TrailingStop], &[I::Day, I::Gtc])
                     .with(Feature::TrailBips)
                     .with(Feature::TrailOffset)
-                    .with(Feature::ExtendedHours);
+                    .with(Feature::ExtendedHours)
+                    .with(Feature::Oco)
+                    .with(Feature::Oto)
+                    .with(Feature::Otoco)
+                    .with(Feature::ListMarket);
                 if self.exchange == "OTC" {
                     can = Abilities::NONE
                         .with_stp(StpMode::Venue)

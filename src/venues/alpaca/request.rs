@@ -144,6 +144,17 @@ fn is_whole(qty: Qty) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Exit<'a>(&'a NewOrder);
 
+/// Which orders of the engine the exits of a list are. Their ids must follow the parent's within one event.
+pub fn exits(parent: &NewOrder, legs: &[NewOrder]) -> Result<Exits, PlaceError> {
+    let mut found = Exits::default();
+    for leg in legs {
+        let behind = leg.order.0.checked_sub(parent.order.0).and_then(|n| u8::try_from(n).ok());
+        let behind = behind.ok_or(PlaceError::ListTerms)?;
+        *(if leg.kind.is_triggered() { &mut found.stop } else { &mut found.profit }) = behind;
+    }
+    Ok(found)
+}
+
 /// Writes requests for one account.
 pub struct RequestBuilder {
     epoch: u32,
@@ -254,7 +265,7 @@ impl RequestBuilder {
     fn listed(
         &self,
         parent: &NewOrder,
-        exits: &[NewOrder],
+        legs: &[NewOrder],
         symbol: &str,
         crypto: bool,
         class: &str,
@@ -268,15 +279,13 @@ impl RequestBuilder {
         if !matches!(parent.tif, I::Day | I::Gtc)
             || !matches!(parent.kind, OrderType::Market | OrderType::Limit)
             || !plain(parent)
-            || !exits.iter().all(|exit| plain(exit) && exit.qty == parent.qty)
+            || !legs.iter().all(|exit| plain(exit) && exit.qty == parent.qty)
         {
             return Err(PlaceError::ListTerms);
         }
-        let behind = |order: &NewOrder| {
-            order.order.0.checked_sub(parent.order.0).and_then(|n| u8::try_from(n).ok()).ok_or(PlaceError::ListTerms)
-        };
+        let ids = exits(parent, legs)?;
         let (mut profit, mut stop) = (None, None);
-        for exit in exits {
+        for exit in legs {
             let place = match exit.kind {
                 OrderType::Limit | OrderType::LimitMaker => &mut profit,
                 OrderType::Stop | OrderType::StopLimit => &mut stop,
@@ -286,10 +295,6 @@ impl RequestBuilder {
                 return Err(PlaceError::ExitKind);
             }
         }
-        let ids = Exits {
-            profit: profit.map(|exit| behind(exit.0)).transpose()?.unwrap_or(0),
-            stop: stop.map(|exit| behind(exit.0)).transpose()?.unwrap_or(0),
-        };
         let mut body = Body::new();
         self.common(&mut body, parent, symbol, ids)?;
         body.text("order_class", class);

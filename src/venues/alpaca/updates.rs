@@ -88,7 +88,7 @@ impl Update {
         let exec = match self.event {
             Event::PendingNew | Event::Accepted | Event::New => ExecType::New,
             Event::PartialFill | Event::Fill => ExecType::Trade,
-            Event::CancelRejected => ExecType::CancelRejected,
+            Event::CancelRejected | Event::ReplaceRejected => ExecType::CancelRejected,
             Event::Canceled | Event::Replaced => ExecType::Canceled,
             Event::Expired => ExecType::Expired,
             Event::Rejected => ExecType::Rejected,

@@ -34,6 +34,17 @@ impl Signer {
         matches!(self, Signer::Private(key) if matches!(**key, PrivateKey::Ed25519(_)))
     }
 
+    /// The kind of key, as people call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Signer::Hmac(_) => "HMAC",
+            Signer::Private(key) => match **key {
+                PrivateKey::Ed25519(_) => "Ed25519",
+                PrivateKey::Rsa(..) => "RSA",
+            },
+        }
+    }
+
     /// From the venue's secret key as its page shows it. The secret is not kept, only the hash state made from it.
     pub fn hmac(secret: &[u8]) -> Signer {
         Signer::Hmac(HmacSigner::new(secret))
@@ -182,6 +193,11 @@ impl RestSigner {
         self.signer.sign(query.as_bytes(), &mut signature);
         // The text forms of signatures are ASCII.
         push_query(query, "signature", std::str::from_utf8(&signature).unwrap_or_default());
+    }
+
+    /// The key, and what signs for it.
+    pub fn parts(&self) -> (&str, &Signer) {
+        (&self.api_key, &self.signer)
     }
 
     /// The header that goes with it.
