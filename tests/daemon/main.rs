@@ -22,3 +22,4 @@ mod sim;
 mod support;
 mod tls;
 mod transition;
+mod webhooks;
