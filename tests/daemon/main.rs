@@ -23,3 +23,4 @@ mod stop;
 mod support;
 mod tls;
 mod transition;
+mod webhooks;
