@@ -14,6 +14,7 @@ mod faults;
 mod keys;
 mod kill9;
 mod lifecycle;
+mod log;
 mod recordings;
 mod renewal;
 mod rotation;
