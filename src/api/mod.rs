@@ -40,6 +40,7 @@ mod risk_metrics;
 mod server;
 mod session;
 mod show;
+mod stop;
 mod summary;
 mod tail;
 mod test_connections;
@@ -51,6 +52,7 @@ mod transition;
 mod venue_health;
 mod view;
 mod way;
+mod webhooks;
 
 pub use app::{App, Entrance, Info};
 pub use auth::{Access, AccessError, Caller};

@@ -11,8 +11,10 @@ use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::risk_metrics::risk_metrics;
+use super::stop::StopReply;
 use super::transition;
 use super::view::View;
+use super::webhooks::HookReply;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Mode, Round, Usd, num};
 use axum::http::StatusCode;
@@ -117,6 +119,7 @@ fn status(app: &App, view: &View) -> Value {
             "scope": scope.to_string(),
             "trading_state": state.as_str(),
         })).collect::<Vec<_>>(),
+        "emergency_stop": StopReply::new(view),
         "shutting_down": core.is_shutting_down(),
         "looks": ACTIONS,
         "run": core.run(),
@@ -143,6 +146,7 @@ fn status(app: &App, view: &View) -> Value {
         "recent_denials": recent(5),
         "recent_alarms": alarms(5),
         "latency": latency(view),
+        "webhooks": app.webhooks.reports().map(|hook| HookReply::new(&hook)).collect::<Vec<_>>(),
         "counters": app.counters.snapshot().into_iter().map(|(name, n)| (name, json!(n))).collect::<Map<_, _>>(),
     })
 }

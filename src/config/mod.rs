@@ -11,6 +11,7 @@
 mod alerts;
 mod check;
 mod credentials;
+mod emergency;
 mod engine;
 mod fault;
 mod reader;
@@ -20,12 +21,14 @@ mod store;
 mod strategies;
 mod transition;
 mod venues;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
 
 pub use alerts::{AlertAct, Alerts};
 pub use credentials::CredentialFiles;
+pub use emergency::Emergency;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Holidays, Risk, TradingHours};
@@ -37,6 +40,7 @@ pub use venues::{
     Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimAlpaca, SimSource, Speed,
     Stream, Venue, VenueKind,
 };
+pub use webhooks::{LeastSeverity, Webhook, WebhookAddress, WebhookKind, fit};
 
 use reader::{Doc, Section};
 use std::path::Path;
@@ -64,12 +68,15 @@ pub struct Config {
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
     pub alerts: Alerts,
+    pub emergency: Emergency,
     pub log: Log,
     pub telemetry: Telemetry,
     /// `None`: the shipped milestones are shown, and nothing can go live.
     pub transition: Option<Transition>,
     /// `None` where no trade store is kept.
     pub store: Option<Store>,
+    /// May be empty: then alerts are told here alone.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {
@@ -114,10 +121,12 @@ impl Config {
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
             alerts: root.section_opt("alerts").map_or_else(Alerts::default, Alerts::read),
+            emergency: root.section_opt("emergency").map_or_else(Emergency::default, Emergency::read),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
             transition: root.section_opt("transition").map(Transition::read),
             store: root.section_opt("store").and_then(Store::read),
+            webhooks: root.sections("webhooks").into_iter().map(Webhook::read).collect(),
         };
         root.finish();
         check::across(&config, &doc);

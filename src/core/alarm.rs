@@ -67,6 +67,18 @@ macro_rules! kinds {
                 match self { $(AlarmKind::$name => $lasts),* }
             }
 
+            /// As interfaces write it: `DAILY_LOSS_HALT`.
+            pub fn code(self) -> String {
+                let mut code = String::new();
+                for c in match self { $(AlarmKind::$name => stringify!($name)),* }.chars() {
+                    if c.is_ascii_uppercase() && !code.is_empty() {
+                        code.push('_');
+                    }
+                    code.push(c.to_ascii_uppercase());
+                }
+                code
+            }
+
             /// As a sentence.
             pub fn words(self) -> &'static str {
                 match self { $(AlarmKind::$name => $words),* }
@@ -114,6 +126,8 @@ kinds! {
         "too many entries are protected already: this one has no stop loss and no take profit";
     31 ProtectionBlocked, Critical, false,
         "a stop loss or take profit was reached and its exit does not come about; it is tried every second";
+    32 StopUnconfirmed, Critical, true,
+        "the emergency stop is set, and the venue has not confirmed that nothing is left; it is asked again and again";
 }
 
 /// What happened to an alert.

@@ -12,6 +12,7 @@ use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
+use super::webhooks::{Place as HookPlace, WebhookError, WebhookThreads};
 use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
@@ -21,6 +22,7 @@ use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
+use crate::core::stop::StopRules;
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
@@ -56,6 +58,8 @@ pub enum StartError {
     #[error("venue {venue:?}: {cause}")]
     Venue { venue: String, cause: String },
     #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error("{what}: {cause}")]
     System { what: &'static str, cause: std::io::Error },
@@ -86,6 +90,8 @@ pub struct Engine {
     pub transition: Option<TransitionThread>,
     /// `None` where no credentials are configured.
     pub keeper: Option<KeeperThread>,
+    /// `None` where none is configured.
+    pub webhooks: Option<WebhookThreads>,
 }
 
 /// Threads that stop together.
@@ -282,8 +288,13 @@ impl Engine {
         let (tests, tests_rx) = bounded(1);
         connections::start(targets, tests_rx)
             .map_err(|cause| StartError::System { what: "no thread that tests connections", cause })?;
+        let webhooks = {
+            let place = HookPlace { dir: &dir, epoch, last_seq: recovered.last_seq };
+            WebhookThreads::start(config, &place, &names, &clock)?
+        };
         let control = Control::start(ControlParts {
             config,
+            webhooks: webhooks.as_ref().map(WebhookThreads::board).unwrap_or_default(),
             judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
             tests: Some(tests),
@@ -341,6 +352,7 @@ impl Engine {
             store,
             transition,
             keeper,
+            webhooks,
         })
     }
 
@@ -412,6 +424,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
     agent.take(Body::AlertRules(alert_rules(&config.alerts)));
+    agent.take(Body::StopRules(stop_rules(&config.emergency)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -517,6 +530,14 @@ fn alert_rules(alerts: &config::Alerts) -> AlertRules {
         balance_low_ppm: alerts.balance_low_ppm,
         feed_stale_ns: alerts.feed_stale_ns,
         venue_down_ns: alerts.venue_down_ns,
+    }
+}
+
+fn stop_rules(emergency: &config::Emergency) -> StopRules {
+    StopRules {
+        flatten: emergency.flatten,
+        cancel_foreign: emergency.cancel_foreign,
+        heartbeat_max_ns: emergency.heartbeat_max_ns,
     }
 }
 

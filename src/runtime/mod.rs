@@ -4,6 +4,7 @@
 
 mod connections;
 mod control;
+mod emergency;
 pub mod engine;
 mod hours;
 mod keeper;
@@ -24,3 +25,4 @@ pub mod transition;
 pub mod vault;
 pub mod venue;
 pub mod wait;
+pub mod webhooks;
