@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 19] = [
+pub const ACTIONS: [&str; 20] = [
     "place-order",
     "validate-order",
     "replace-order",
