@@ -70,6 +70,10 @@ impl Core {
             }
             // The end, told twice (by the reply and by the stream), is no news.
             None if status.is_closed() && !report.exec.reopens() => {}
+            // All of it done, in the words for one that works: an entry whose exits are still open is listed so.
+            None if status == OrdStatus::Filled
+                && !report.order_qty.is_zero()
+                && report.cum_qty >= report.order_qty => {}
             None => self.alarm(AlarmKind::ImpossibleReport, report.instrument, report.order, out),
         }
         if fills_missing {

@@ -430,6 +430,11 @@ impl AlpacaGateway {
             _ => {}
         }
         let Some(mut report) = update.report(&self.config.names) else { return false };
+        // An exit whose list has no answer yet: that answer says whose it is.
+        let named_soon = |call: &Call| matches!(call, Call::List { instrument: of, .. } if *of == instrument);
+        if !ours && report.exec == ExecType::New && self.is_out(named_soon) {
+            return false;
+        }
         if report.exec == ExecType::Trade {
             self.add_fee(&mut report, update.position_qty);
             self.account_due = true;

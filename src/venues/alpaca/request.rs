@@ -140,10 +140,6 @@ fn is_whole(qty: Qty) -> bool {
     qty.0 % ONE_SHARE.0 == 0
 }
 
-/// Where an exit of a list stands: a profit at its limit, a stop at its stop price, with a limit or at the market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Exit<'a>(&'a NewOrder);
-
 /// Which orders of the engine the exits of a list are. Their ids must follow the parent's within one event.
 pub fn exits(parent: &NewOrder, legs: &[NewOrder]) -> Result<Exits, PlaceError> {
     let mut found = Exits::default();
@@ -291,7 +287,7 @@ impl RequestBuilder {
                 OrderType::Stop | OrderType::StopLimit => &mut stop,
                 _ => return Err(PlaceError::ExitKind),
             };
-            if place.replace(Exit(exit)).is_some() {
+            if place.replace(exit).is_some() {
                 return Err(PlaceError::ExitKind);
             }
         }
@@ -300,15 +296,15 @@ impl RequestBuilder {
         body.text("order_class", class);
         if class == "oco" {
             // The parent is the profit; its limit stands where the venue looks for it as well.
-            profit = Some(Exit(parent));
+            profit = Some(parent);
         }
-        if let Some(Exit(profit)) = profit {
+        if let Some(profit) = profit {
             let mut inner = Body::new();
             inner.px("limit_price", profit.px);
             body.name("take_profit");
             body.text.push_str(&inner.finish());
         }
-        if let Some(Exit(stop)) = stop {
+        if let Some(stop) = stop {
             let mut inner = Body::new();
             inner.px("stop_price", stop.terms.stop_px);
             if stop.kind == OrderType::StopLimit {
