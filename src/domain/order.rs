@@ -425,7 +425,9 @@ mod tests {
             (S::PendingCancel, E::Rejected, NONE, SOME, Some(S::Rejected)),
             (S::PendingCancel, E::CancelRejected, NONE, SOME, Some(S::Unknown)),
             (S::PendingCancel, E::Working, NONE, SOME, Some(S::PendingCancel)),
-            (S::New, E::Rejected, NONE, SOME, None),
+            // Turned away by the exchange behind the venue.
+            (S::New, E::Rejected, NONE, SOME, Some(S::Rejected)),
+            (S::PartiallyFilled, E::Rejected, SOME, SOME, None),
             (S::New, E::NotFound, NONE, SOME, None),
         ] {
             assert_eq!(from.after(exec, cum, leaves), to, "{from} after {exec:?}");

@@ -96,7 +96,7 @@ fn every_trade_update_is_read() {
             "canceled" | "replaced" => ExecType::Canceled,
             "expired" => ExecType::Expired,
             "rejected" => ExecType::Rejected,
-            "order_cancel_rejected" => ExecType::CancelRejected,
+            "order_cancel_rejected" | "order_replace_rejected" => ExecType::CancelRejected,
             _ => ExecType::Working,
         };
         assert_eq!(exec, Some(want), "{name}");
