@@ -53,6 +53,11 @@ impl<'a> Fields<'a> {
         self.find(field).is_some()
     }
 
+    /// Whether the field is there, and `null`; it does not count as read.
+    pub fn is_null(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, value)| name == field && value.get() == "null")
+    }
+
     /// Whether the field is this word, in any case of letters; it counts as read.
     pub fn is_word(&self, field: &'static str, word: &str) -> bool {
         let text = self.find(field).and_then(|text| serde_json::from_str::<String>(text).ok());
@@ -261,7 +266,7 @@ impl fmt::Display for Decimal {
 }
 
 /// At most so much of what a stranger sent is said back.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     const MAX: usize = 40;
     if text.chars().count() <= MAX {
         return text.to_owned();

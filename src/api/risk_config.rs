@@ -6,10 +6,12 @@
 use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{Call, unanswered};
-use super::fields::Fields;
+use super::fields::{FieldFault, Fields};
+use super::openapi::schema;
 use crate::core::command::Action;
 use crate::core::config::{HoursRule, Limits};
 use crate::domain::{Dec, Text, Usd};
+use axum::http::StatusCode;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -136,9 +138,6 @@ fn trading_hours(fields: &Fields, old: HoursRule) -> Option<HoursRule> {
             _ => object.fault("timezone", format!("{zone:?} is not a time zone such as \"America/New_York\"")),
         }
     }
-    if rule.start_min >= rule.end_min {
-        object.fault("start", "must be before end");
-    }
     rule.extended_start_min = rule.extended_start_min.min(rule.start_min);
     rule.extended_end_min = rule.extended_end_min.max(rule.end_min);
     if (old.extended_start_min, old.extended_end_min) == (old.start_min, old.end_min) {
@@ -165,6 +164,9 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (mut asked, mut changed) = (0, Map::new());
     for limit in LIMITS {
         for field in limit.name.into_iter().chain([limit.key]) {
+            if fields.is_null(field) {
+                fields.fault(field, "must be a number above 0, is null: leave out what stays");
+            }
             let Some(decimal) = fields.decimal_opt(field) else { continue };
             asked += 1;
             match decimal.units(limit.scale) {
@@ -188,8 +190,8 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         let known: Vec<&str> = LIMITS.iter().map(names).chain(["tradingHours"]).collect();
         fields.fault("action", format!("no limit is named; there are {}", known.join(", ")));
     }
-    whole(&new, &fields);
     fields.finish().map_err(Failure::fields)?;
+    whole(&new)?;
     let request = app.send_as(&who, Action::SetLimits(new), &why)?;
     match outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await {
         Some(_) => ok(serde_json::json!({
@@ -211,15 +213,28 @@ pub(super) fn shown(limits: &Limits) -> Map<String, Value> {
     each.collect()
 }
 
+/// The limits as a request may name them, for the API's document.
+pub(super) fn documented() -> schema::Fields {
+    let each = LIMITS.iter().flat_map(|limit| {
+        let schema = match limit.key {
+            "daily_loss_halt_pct" => schema::any([schema::pattern("[1-9][0-9]{2}"), schema::between(100, limit.max)]),
+            _ => schema::amount(limit.max, limit.scale.into()),
+        };
+        limit.name.into_iter().chain([limit.key]).map(move |name| (format!("{name}?"), schema.clone()))
+    });
+    each.collect()
+}
+
 fn within(units: i64, limit: &Limit) -> bool {
     i128::from(units) <= i128::from(limit.max) * 10i128.pow(limit.scale.into())
 }
 
 /// The limits make sense together, as at the start.
-fn whole(limits: &Limits, fields: &Fields) {
-    let ordered = |low: (&str, Usd), high: (&str, Usd)| {
+fn whole(limits: &Limits) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    let mut ordered = |low: (&str, Usd), high: (&str, Usd)| {
         if low.1 > high.1 {
-            fields.fault(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1));
+            faults.push(FieldFault::new(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1)));
         }
     };
     let position = ("position_notional_max_usd", limits.position_notional_max);
@@ -230,11 +245,19 @@ fn whole(limits: &Limits, fields: &Fields) {
     ordered(("exposure_asset_max_usd", limits.exposure_asset_max), gross);
     ordered(position, ("correlated_exposure_max_usd", limits.correlated_exposure_max));
     if limits.daily_loss_halt_ppm < 1_000_000 {
-        fields.fault("daily_loss_halt_pct", "must be at least 100");
+        faults.push(FieldFault::new("daily_loss_halt_pct", "must be at least 100"));
     }
     if limits.drawdown_reduce_ppm > limits.drawdown_halt_ppm {
-        fields.fault("drawdown_reduce_pct", "would be above drawdown_halt_pct");
+        faults.push(FieldFault::new("drawdown_reduce_pct", "would be above drawdown_halt_pct"));
     }
+    if limits.hours.start_min >= limits.hours.end_min {
+        faults.push(FieldFault::new("tradingHours.start", "would not be before tradingHours.end"));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let told = Failure::fields(faults);
+    Err(Failure { status: StatusCode::CONFLICT, code: "LIMITS_CONFLICT", ..told })
 }
 
 #[cfg(test)]

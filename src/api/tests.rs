@@ -24,7 +24,7 @@ const NOON: Nanos = 1_723_118_400_000_000_000;
 
 /// What the scripted venue does with an order.
 #[derive(Clone, Copy, PartialEq)]
-enum Venue {
+pub(super) enum Venue {
     Fills,
     Acks,
     Rejects,
@@ -218,16 +218,18 @@ fn paper(address: SocketAddr) -> (Access, Home, tempfile::TempDir) {
     (access, Home::new(address, Vec::new(), false), dir)
 }
 
-struct Rig {
+pub(super) struct Rig {
     address: SocketAddr,
     venue: Arc<Mutex<Venue>>,
     view: SharedView,
+    clock: Clock,
+    app: Arc<App>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Rig {
-    fn start(venue: Venue) -> Rig {
+    pub(super) fn start(venue: Venue) -> Rig {
         Rig::with(venue, opening(), 64, Duration::from_secs(20))
     }
 
@@ -262,20 +264,21 @@ impl Rig {
             tls: false,
         };
         let (access, home, _dir) = paper(address);
-        let mut app = App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock);
+        let mut app =
+            App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock.clone());
         app.set_history(Box::new(move |seq| Ok(Box::new(Again(records.clone(), seq as usize - 1)))));
         let app = Arc::new(app);
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
-        let flag = stop.clone();
+        let (flag, served) = (stop.clone(), app.clone());
         let thread = std::thread::spawn(move || {
-            serve(Door { listener, tls: None, limits: CONNECTIONS }, app, tail, &flag).unwrap()
+            serve(Door { listener, tls: None, limits: CONNECTIONS }, served, tail, &flag).unwrap()
         });
-        Rig { address, venue, view, stop, thread: Some(thread) }
+        Rig { address, venue, view, clock, app, stop, thread: Some(thread) }
     }
 
     /// Waits until the engine's opening has been seen.
-    fn opened(self) -> Rig {
+    pub(super) fn opened(self) -> Rig {
         while self.view.lock().core().counters().quotes == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -299,6 +302,7 @@ impl Rig {
         let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["success"], status < 300, "{body}");
         assert_eq!(body["timestamp"], "2024-08-08T12:00:00.000000000Z");
+        conforms(request, status, &body);
         (status, body)
     }
 
@@ -312,12 +316,28 @@ impl Rig {
         ))
     }
 
-    fn get(&self, query: &str) -> (u16, Value) {
+    pub(super) fn get(&self, query: &str) -> (u16, Value) {
         self.request("GET", &format!("{PATH}?action={query}"), None, "")
     }
 
-    fn post(&self, body: &str) -> (u16, Value) {
+    pub(super) fn post(&self, body: &str) -> (u16, Value) {
         self.request("POST", PATH, Some("application/json"), body)
+    }
+}
+
+/// Every answer of every test here is what the document says.
+fn conforms(request: &str, status: u16, body: &Value) {
+    let (head, sent) = request.split_once("\r\n\r\n").unwrap();
+    let mut line = head.split(' ');
+    let (method, target) = (line.next().unwrap(), line.next().unwrap());
+    if !target.starts_with(PATH) {
+        return;
+    }
+    let asked = target.split_once("action=").map(|(_, rest)| rest.split('&').next().unwrap().to_owned());
+    let said = serde_json::from_str::<Value>(sent).ok().and_then(|sent| Some(sent["action"].as_str()?.to_owned()));
+    let action = if method == "POST" { said } else { asked };
+    if let Err(why) = openapi::conform::answer(method, &action.unwrap_or_default(), status, body) {
+        panic!("not as documented: {why}\n{body:#}");
     }
 }
 
@@ -388,6 +408,9 @@ fn an_order_is_explained_by_any_of_its_ids() {
         assert_eq!((&told["order"]["status"], &told["route"]["exchange"]), (&"filled".into(), &"binance".into()));
         let rules = told["rules"].as_array().unwrap();
         assert!(rules.len() == crate::core::risk::RULES.len() && rules.iter().all(|rule| rule["passed"] == true));
+        for rule in rules {
+            assert!(rule["value"].is_string() && rule["limit"].is_string(), "{rule}");
+        }
         let notional = rules.iter().find(|rule| rule["code"] == "ORDER_NOTIONAL_ABOVE_MAX").unwrap();
         assert_eq!((&notional["value"], &notional["limit"]), (&"610.005".into(), &"5000".into()));
         let stages: Vec<(&str, Option<i64>)> = told["stages"]
@@ -410,6 +433,22 @@ fn an_order_is_explained_by_any_of_its_ids() {
         assert_eq!(stages, want, "{told}");
         assert_eq!(told["stages"][5]["at"], "2024-08-08T12:00:00.000001000Z");
     }
+}
+
+#[test]
+fn what_only_reduces_is_not_asked_what_exists_to_stop_growth() {
+    let rig = Rig::start(Venue::Fills).opened();
+    assert_eq!(rig.post(BUY).0, 200);
+    let (status, sold) = rig.post(&BUY.replace("buy", "sell"));
+    assert_eq!(status, 200, "{sold}");
+    let (_, told) = rig.get(&format!("explain&id={}", sold["data"]["order_id"].as_str().unwrap()));
+    let rules = told["data"]["rules"].as_array().unwrap();
+    let rule = |code: &str| rules.iter().find(|rule| rule["code"] == code).unwrap();
+    let spared = rule("LEVERAGE_ABOVE_MAX");
+    assert_eq!((&spared["value"], &spared["limit"]), (&Value::Null, &"3".into()));
+    assert_eq!(spared["message"], "not asked of an order that only reduces a position");
+    assert_eq!(rule("BALANCE_TOO_LOW")["value"], "0.001 BTC");
+    assert_eq!(rule("NOT_REDUCING")["value"], "reduces");
 }
 
 #[test]
@@ -443,6 +482,13 @@ fn a_denial_and_a_verdict_are_explained_with_every_rule() {
     ] {
         assert_eq!(state(&told, code)["passed"], passed, "{code}");
     }
+    assert_eq!(state(&told, "SELF_MATCH")["limit"], "no own order");
+    assert_eq!(state(&told, "LEVERAGE_ABOVE_MAX")["limit"], "3");
+    // By the name of the denial too, which one without a request has.
+    let id = rig.get("status").1["data"]["recent_denials"][0]["denial_id"].as_str().unwrap().to_owned();
+    let (status, by_name) = rig.get(&format!("explain&id={id}"));
+    assert_eq!((status, &by_name["data"]["rules"]), (200, &told["rules"]), "{id}: {by_name}");
+    assert_eq!(rig.get(&id.replace("denial-", "explain&id=denial-9")).0, 404);
     // Who only asked hears every rule.
     let (_, verdict) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.2"));
     let told = explain(&verdict["data"]);
@@ -645,15 +691,24 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     let before = held(&rig);
     assert_eq!((before.risk_per_trade_ppm, before.hours.zone.as_str()), (5_000, "America/New_York"));
     assert_eq!((before.order_notional_max, before.price_collar_ppm), (Usd::dollars(50), 25_000));
+    // What contradicts limits that hold is no fault of the request alone.
     for (rest, fault) in [
         (r#""maxOrderSize":20000"#, "order_notional_max_usd"),
+        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
+        (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
+    ] {
+        let (status, faults, body) = update(rest);
+        assert_eq!((status, &body["error"]["code"]), (409, &"LIMITS_CONFLICT".into()), "{rest}: {body}");
+        assert_eq!(faults, [fault], "{body}");
+        assert_eq!(held(&rig), before, "all of it or nothing");
+    }
+    for (rest, fault) in [
+        (r#""maxOrderSize":null"#, "maxOrderSize"),
         (r#""maxDailyLoss":5,"maxLeverage":101"#, "maxLeverage"),
         (r#""maxDailyLoss":-5"#, "maxDailyLoss"),
-        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
         (r#""riskPerTrade":101,"maxDailyLoss":5"#, "riskPerTrade"),
         (r#""maxDailyLoss":5,"tradingHours":{"start":"9am"}"#, "tradingHours.start"),
         (r#""tradingHours":{"timezone":"Mars/Olympus"}"#, "tradingHours.timezone"),
-        (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
         (r#""tradingHours":"always""#, "tradingHours"),
         (r#""maxDialyLoss":5"#, "action"),
         (r#""open_orders_max":1.5"#, "open_orders_max"),
@@ -810,6 +865,149 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
     let evil = format!("GET {PATH}?action=status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     assert_eq!(status(rig.raw(&evil)), is(403, "HOST_NOT_ALLOWED"));
     assert_eq!(rig.view.lock().core().counters().placed, 0, "none of it reached the venue");
+}
+
+/// A listener over server-sent events and one over WebSocket, which have said nothing more than that they listen.
+fn listeners(rig: &Rig) -> [TcpStream; 2] {
+    let ask = |path: &str, upgrade: &str| {
+        let mut stream = TcpStream::connect(rig.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let request = format!("GET {PATH}/{path} HTTP/1.1\r\nHost: localhost:3000\r\n{upgrade}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let both = [ask("events", ""), ask("events/ws", upgrade)];
+    while rig.app.listeners.count() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    both
+}
+
+/// All that comes until the server closes.
+fn rest(mut stream: TcpStream) -> String {
+    let mut all = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut all);
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Tells so many events of so many bytes, and wakes who listens.
+fn tell(rig: &Rig, events: usize, bytes: usize) {
+    let words = "x".repeat(bytes);
+    let mut view = rig.view.lock();
+    for n in 0..events {
+        view.push_event(super::events::passing(
+            super::events::Kind::Pnl,
+            NOON,
+            serde_json::json!({ "n": n, "words": words }),
+        ));
+    }
+    rig.clock.set(rig.clock.now() + 1_000_000_000);
+}
+
+#[test]
+fn who_falls_behind_is_told_what_he_missed_and_cut_off() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let both = listeners(&rig);
+    // More than is kept, at once.
+    tell(&rig, 70_000, 1);
+    for stream in both {
+        let text = rest(stream);
+        assert!(
+            text.contains("\"code\":\"MISSED\"") && text.contains("\"missed\":4464,"),
+            "{}",
+            &text[..text.len().min(600)]
+        );
+    }
+    assert_eq!(rig.app.listeners.count(), 0);
+}
+
+#[test]
+fn who_does_not_read_is_cut_off_and_others_are_not() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let both = listeners(&rig);
+    // Less than is kept, and more than any connection takes.
+    tell(&rig, 50_000, 1_000);
+    while rig.app.listeners.count() > 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for stream in both {
+        let got = rest(stream).len();
+        assert!(got > 0 && got < 50_000_000, "{got} of some 50 MB were buffered");
+    }
+    // Who reads gets all of it.
+    let request =
+        format!("GET {PATH}/events?from=1&follow=false HTTP/1.1\r\nHost: localhost:3000\r\nConnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(rig.address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    assert!(rest(stream).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn lists_go_on_behind_their_cursor() {
+    let rig = Rig::start(Venue::Acks).opened();
+    let mut placed = Vec::new();
+    for n in 0..3 {
+        let (status, body) = rig.post(&LIMIT.replace("61000.5", &format!("6100{n}")));
+        assert_eq!(status, 200, "{body}");
+        placed.insert(0, body["data"]["order_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(rig.post(&format!("{{\"action\":\"cancel-order\",\"order_id\":\"{}\"}}", placed[0])).0, 200);
+    // Open ones first, then closed ones, each once.
+    let ids = |page: &Value, list: &str, id: &str| {
+        let rows = page["data"][list].as_array().unwrap().iter();
+        rows.map(|row| row[id].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (mut seen, mut query) = (Vec::new(), "orders&status=all&limit=1".to_owned());
+    loop {
+        let (status, page) = rig.get(&query);
+        assert_eq!(status, 200, "{page}");
+        seen.extend(ids(&page, "orders", "order_id"));
+        let Some(cursor) = page["data"]["next_cursor"].as_str() else { break };
+        query = format!("orders&status=all&limit=1&cursor={cursor}");
+    }
+    assert_eq!(seen, [&placed[1], &placed[2], &placed[0]].map(String::clone));
+    // One by any of its ids; what is not there is not found.
+    let (status, one) = rig.get(&format!("order&id={}", placed[0]));
+    assert_eq!((status, &one["data"]["status"]), (200, &"canceled".into()), "{one}");
+    assert_eq!(rig.get("order&id=nobody").0, 404);
+    assert_eq!(rig.post(r#"{"action":"cancel-order","order_id":"nobody"}"#).0, 404);
+    assert_eq!(rig.get("alerts&limit=1").1["data"]["next_cursor"], Value::Null);
+    for cursor in ["orders&cursor=x", "orders&cursor=open-", "alerts&cursor=1-9-1-1", "alerts&cursor=1"] {
+        assert_eq!(rig.get(cursor).0, 400, "{cursor}");
+    }
+}
+
+#[test]
+fn trades_are_those_of_the_time_that_is_asked_for() {
+    let rig = Rig::start(Venue::Fills).opened();
+    assert_eq!(rig.post(BUY).0, 200);
+    let count = |query: &str| rig.get(query).1["data"]["trades"].as_array().map(Vec::len);
+    assert_eq!(count("trades&from=2024-08-08T12:00:00Z"), Some(1));
+    assert_eq!(count("trades&from=2024-08-08T12:00:01Z"), Some(0));
+    assert_eq!(count("trades&to=2024-08-08T12:00:00Z"), Some(0));
+    assert_eq!(count("trades&from=2024-08-08T11:00:00Z&to=2024-08-08T12:00:00.000000001Z"), Some(1));
+    assert_eq!(rig.get("trades&from=yesterday").0, 400);
+}
+
+#[test]
+fn a_repeated_request_gets_the_first_ones_answer_while_that_is_not_settled() {
+    let rig = Rig::impatient(Venue::Silent).opened();
+    let ask = || {
+        let length = LIMIT.len();
+        rig.raw(&format!(
+            "POST {PATH} HTTP/1.1\r\nHost: localhost:3000\r\nConnection: close\r\nIdempotency-Key: k-1\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{LIMIT}"
+        ))
+    };
+    let (first, second) = (ask(), ask());
+    assert_eq!((first.0, second.0), (202, 202), "{first:?} {second:?}");
+    assert_eq!(first.1["data"]["settled"], false);
+    assert!(first.1["data"]["order_id"].is_string());
+    assert_eq!(first.1["data"]["order_id"], second.1["data"]["order_id"]);
+    assert_eq!(rig.view.lock().core().counters().placed, 1);
 }
 
 #[test]
