@@ -14,6 +14,7 @@ use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionRe
 use super::risk_metrics::risk_metrics;
 use super::transition;
 use super::view::View;
+use super::webhooks::HookReply;
 use crate::core::orders::Order;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Mode, OrderId, Round, Usd, num};
@@ -147,6 +148,7 @@ fn status(app: &App, view: &View) -> Value {
         "recent_denials": recent(5),
         "recent_alarms": alarms(5),
         "latency": latency(view),
+        "webhooks": app.webhooks.reports().map(|hook| HookReply::new(&hook)).collect::<Vec<_>>(),
         "counters": app.counters.snapshot().into_iter().map(|(name, n)| (name, json!(n))).collect::<Map<_, _>>(),
     })
 }

@@ -25,3 +25,4 @@ mod sim;
 mod support;
 mod tls;
 mod transition;
+mod webhooks;

@@ -205,7 +205,24 @@ fn status() -> Value {
         ("recent_denials", list(denial)),
         ("recent_alarms", list(alarm)),
         ("latency", list(named("Latency"))),
+        ("webhooks", list(webhook())),
         ("counters", map(count())),
+    ])
+}
+
+fn webhook() -> Value {
+    object([
+        ("name", text()),
+        ("kind", text()),
+        ("failing", flag()),
+        ("last_error", id_or_null()),
+        ("last_delivered_at", or_null(time())),
+        ("waiting", count()),
+        ("delivered", count()),
+        ("retries", count()),
+        ("refused", count()),
+        ("given_up", count()),
+        ("left_out", count()),
     ])
 }
 
