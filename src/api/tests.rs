@@ -1,5 +1,8 @@
 //! The API over real loopback sockets, in front of a real core and a scripted venue.
 
+mod listening;
+mod lists;
+
 use super::app::Call;
 use super::*;
 use crate::core::Core;
@@ -867,131 +870,6 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
     assert_eq!(rig.view.lock().core().counters().placed, 0, "none of it reached the venue");
 }
 
-/// A listener over server-sent events and one over WebSocket, which have said nothing more than that they listen.
-fn listeners(rig: &Rig) -> [TcpStream; 2] {
-    let ask = |path: &str, upgrade: &str| {
-        let mut stream = TcpStream::connect(rig.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let request = format!("GET {PATH}/{path} HTTP/1.1\r\nHost: localhost:3000\r\n{upgrade}\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        stream
-    };
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let both = [ask("events", ""), ask("events/ws", upgrade)];
-    while rig.app.listeners.count() < 2 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    both
-}
-
-/// All that comes until the server closes.
-fn rest(mut stream: TcpStream) -> String {
-    let mut all = Vec::new();
-    // A reset is an end too.
-    let _ = stream.read_to_end(&mut all);
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-/// Tells so many events of so many bytes, and wakes who listens.
-fn tell(rig: &Rig, events: usize, bytes: usize) {
-    let words = "x".repeat(bytes);
-    let mut view = rig.view.lock();
-    for n in 0..events {
-        view.push_event(super::events::passing(
-            super::events::Kind::Pnl,
-            NOON,
-            serde_json::json!({ "n": n, "words": words }),
-        ));
-    }
-    rig.clock.set(rig.clock.now() + 1_000_000_000);
-}
-
-#[test]
-fn who_falls_behind_is_told_what_he_missed_and_cut_off() {
-    let rig = Rig::start(Venue::Fills).opened();
-    let both = listeners(&rig);
-    // More than is kept, at once.
-    tell(&rig, 70_000, 1);
-    for stream in both {
-        let text = rest(stream);
-        assert!(
-            text.contains("\"code\":\"MISSED\"") && text.contains("\"missed\":4464,"),
-            "{}",
-            &text[..text.len().min(600)]
-        );
-    }
-    assert_eq!(rig.app.listeners.count(), 0);
-}
-
-#[test]
-fn who_does_not_read_is_cut_off_and_others_are_not() {
-    let rig = Rig::start(Venue::Fills).opened();
-    let both = listeners(&rig);
-    // Less than is kept, and more than any connection takes.
-    tell(&rig, 50_000, 1_000);
-    while rig.app.listeners.count() > 0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    for stream in both {
-        let got = rest(stream).len();
-        assert!(got > 0 && got < 50_000_000, "{got} of some 50 MB were buffered");
-    }
-    // Who reads gets all of it.
-    let request =
-        format!("GET {PATH}/events?from=1&follow=false HTTP/1.1\r\nHost: localhost:3000\r\nConnection: close\r\n\r\n");
-    let mut stream = TcpStream::connect(rig.address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    assert!(rest(stream).starts_with("HTTP/1.1 200"));
-}
-
-#[test]
-fn lists_go_on_behind_their_cursor() {
-    let rig = Rig::start(Venue::Acks).opened();
-    let mut placed = Vec::new();
-    for n in 0..3 {
-        let (status, body) = rig.post(&LIMIT.replace("61000.5", &format!("6100{n}")));
-        assert_eq!(status, 200, "{body}");
-        placed.insert(0, body["data"]["order_id"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(rig.post(&format!("{{\"action\":\"cancel-order\",\"order_id\":\"{}\"}}", placed[0])).0, 200);
-    // Open ones first, then closed ones, each once.
-    let ids = |page: &Value, list: &str, id: &str| {
-        let rows = page["data"][list].as_array().unwrap().iter();
-        rows.map(|row| row[id].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let (mut seen, mut query) = (Vec::new(), "orders&status=all&limit=1".to_owned());
-    loop {
-        let (status, page) = rig.get(&query);
-        assert_eq!(status, 200, "{page}");
-        seen.extend(ids(&page, "orders", "order_id"));
-        let Some(cursor) = page["data"]["next_cursor"].as_str() else { break };
-        query = format!("orders&status=all&limit=1&cursor={cursor}");
-    }
-    assert_eq!(seen, [&placed[1], &placed[2], &placed[0]].map(String::clone));
-    // One by any of its ids; what is not there is not found.
-    let (status, one) = rig.get(&format!("order&id={}", placed[0]));
-    assert_eq!((status, &one["data"]["status"]), (200, &"canceled".into()), "{one}");
-    assert_eq!(rig.get("order&id=nobody").0, 404);
-    assert_eq!(rig.post(r#"{"action":"cancel-order","order_id":"nobody"}"#).0, 404);
-    assert_eq!(rig.get("alerts&limit=1").1["data"]["next_cursor"], Value::Null);
-    for cursor in ["orders&cursor=x", "orders&cursor=open-", "alerts&cursor=1-9-1-1", "alerts&cursor=1"] {
-        assert_eq!(rig.get(cursor).0, 400, "{cursor}");
-    }
-}
-
-#[test]
-fn trades_are_those_of_the_time_that_is_asked_for() {
-    let rig = Rig::start(Venue::Fills).opened();
-    assert_eq!(rig.post(BUY).0, 200);
-    let count = |query: &str| rig.get(query).1["data"]["trades"].as_array().map(Vec::len);
-    assert_eq!(count("trades&from=2024-08-08T12:00:00Z"), Some(1));
-    assert_eq!(count("trades&from=2024-08-08T12:00:01Z"), Some(0));
-    assert_eq!(count("trades&to=2024-08-08T12:00:00Z"), Some(0));
-    assert_eq!(count("trades&from=2024-08-08T11:00:00Z&to=2024-08-08T12:00:00.000000001Z"), Some(1));
-    assert_eq!(rig.get("trades&from=yesterday").0, 400);
-}
-
 #[test]
 fn a_repeated_request_gets_the_first_ones_answer_while_that_is_not_settled() {
     let rig = Rig::impatient(Venue::Silent).opened();
@@ -1008,24 +886,6 @@ fn a_repeated_request_gets_the_first_ones_answer_while_that_is_not_settled() {
     assert!(first.1["data"]["order_id"].is_string());
     assert_eq!(first.1["data"]["order_id"], second.1["data"]["order_id"]);
     assert_eq!(rig.view.lock().core().counters().placed, 1);
-}
-
-#[test]
-fn trades_are_paged_newest_first() {
-    let rig = Rig::start(Venue::Fills).opened();
-    for _ in 0..3 {
-        assert_eq!(rig.post(BUY).0, 200);
-    }
-    let (_, first) = rig.get("trades&limit=2");
-    let cursor = first["data"]["next_cursor"].as_str().unwrap().to_owned();
-    let (_, second) = rig.get(&format!("trades&limit=2&cursor={cursor}"));
-    let ids = |page: &Value| {
-        let trades = page["data"]["trades"].as_array().unwrap().iter();
-        trades.map(|trade| trade["exec_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!((ids(&first), ids(&second)), (vec!["3".into(), "2".into()], vec!["1".to_owned()]));
-    assert_eq!(second["data"]["next_cursor"], Value::Null);
-    assert_eq!(rig.get("trades&symbol=ETHUSDT").1["data"]["trades"], Value::Array(vec![]));
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn strictest(limits: &Limits) -> Limits {
         open_orders_max: 0,
         exposure_gross_max: Usd::ZERO,
         correlated_exposure_max: Usd::ZERO,
-        risk_score_max: 0,
+        // Worked out from the other limits: asked by itself.
+        risk_score_max: 100,
         ..*limits
     }
 }
@@ -86,9 +87,10 @@ fn weigh(scene: &Scene, order: &PlaceOrder, id: OrderId, passed: bool) -> Weighe
         exposure_asset_max: Usd::ZERO,
         ..net
     };
+    let score = Limits { risk_score_max: 0, ..*scene.limits };
     let mut found: Vec<DenyReason> = Vec::new();
     let caps = Caps { order_notional_max: Usd(-1), ..*scene.caps };
-    for limits in [&all, &to_trade, &net, &asset] {
+    for limits in [&all, &to_trade, &net, &asset, &score] {
         let scene = Scene { limits, caps: &caps, ..*scene };
         every(&scene, order, |reason| {
             if !found.iter().any(|known| known.rank() == reason.rank()) {
