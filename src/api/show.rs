@@ -207,12 +207,12 @@ fn held(view: &View) -> impl Iterator<Item = PositionReply> {
 
 fn positions(view: &View, query: Query) -> Answer {
     let exchange = query.get("exchange");
-    if let Some(exchange) = &exchange
-        && !view.core().venues().any(|(_, name, _)| name == exchange)
-    {
-        query.fault("exchange", format!("{exchange:?} is not a configured venue"));
-    }
     query.finish()?;
+    if let Some(exchange) = exchange.as_ref().filter(|name| !view.core().venues().any(|(_, known, _)| known == **name))
+    {
+        let message = format!("{:?} is not a configured venue", cut(exchange));
+        return Err(Failure::new(StatusCode::NOT_FOUND, "UNKNOWN_EXCHANGE", message));
+    }
     let wanted = |position: &PositionReply| exchange.as_ref().is_none_or(|exchange| position.exchange == *exchange);
     ok(json!({ "positions": held(view).filter(wanted).collect::<Vec<_>>() }))
 }

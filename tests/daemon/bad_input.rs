@@ -186,7 +186,7 @@ fn each_fault_gets_its_own_status() {
         (with("price", "99999999999999999999999"), 400, "INVALID_FIELD", "price is too large"),
         (with("colour", "\"red\""), 400, "INVALID_FIELD", "colour is not a field of this action"),
         (with("side", "[\"buy\"]"), 400, "INVALID_FIELD", "side must be a string"),
-        (with("reduce_only", &deep), 400, "INVALID_JSON", "recursion limit"),
+        (with("reduce_only", &deep), 400, "INVALID_FIELD", "must be true or false, is [[["),
         (with("reduce_only", "{\"a\":{\"b\":[]}}"), 400, "INVALID_FIELD", "must be true or false"),
         (with("symbol", "\"\\ud800\""), 400, "INVALID_FIELD", "symbol must be a string"),
         (with("symbol", "\"BTCUSDT\",\"symbol\":\"ETHUSDT\""), 400, "INVALID_FIELD", "symbol stands twice"),

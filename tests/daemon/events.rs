@@ -206,6 +206,8 @@ fn every_kind_is_heard_over_both_and_who_comes_back_misses_nothing_over_either()
     daemon.post(r#"{"action":"emergency-stop","reason":"a test"}"#);
     for listener in listeners {
         let heard = listener.join().unwrap();
+        let kinds: BTreeSet<&str> = heard.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert!(kinds.is_superset(&BTreeSet::from(EVERY_KIND)), "{kinds:?}");
         let rising = ids(&heard);
         assert!(rising.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order");
     }

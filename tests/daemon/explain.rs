@@ -20,8 +20,7 @@ fn rule<'a>(told: &'a Value, code: &str) -> &'a Value {
 fn a_decision_is_explained_the_same_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
-    // The strategies want 500 dollars an order.
-    let path = config(dir.path(), port, &[("order_notional_max_usd = 5_000", "order_notional_max_usd = 300")]);
+    let path = config(dir.path(), port, &[]);
     let mut daemon = Daemon::start(&path, port, &[]);
     daemon.ready();
     let (status, placed) = daemon.post(
@@ -29,6 +28,10 @@ fn a_decision_is_explained_the_same_after_a_restart() {
     );
     assert_eq!(status, 200, "{placed}");
     let order = placed["data"]["order_id"].as_str().unwrap();
+    // The strategies want 500 dollars an order.
+    let (status, changed) =
+        daemon.post(r#"{"action":"update-risk-config","maxOrderSize":300,"who":"Ada","why":"a small day"}"#);
+    assert_eq!(status, 200, "{changed}");
     let denial = wait_for("a strategy to be denied", || {
         let events = daemon.get("events&types=order_denied")?;
         let denied = events["events"].as_array()?.iter().find(|event| event["data"]["strategy"].is_number())?;

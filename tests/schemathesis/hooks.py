@@ -41,6 +41,8 @@ def map_body(context, body):
 
 @schemathesis.hook
 def map_query(context, query):
+    if isinstance(query, dict) and isinstance(query.get("asked"), dict):
+        known(query["asked"])
     return known(query)
 
 

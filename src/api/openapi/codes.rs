@@ -24,6 +24,7 @@ pub const CODES: &[(u16, &str, &str)] = &[
     (404, "NOT_FOUND", "there is nothing of this path or id"),
     (404, "ORDER_NOT_FOUND", "there is no such order"),
     (404, "UNKNOWN_INSTRUMENT", "the instrument is not configured"),
+    (404, "UNKNOWN_EXCHANGE", "the venue is not configured"),
     (404, "UNKNOWN_SCOPE", "what was to be set is not there"),
     (404, "ALERT_NOT_FOUND", "no such alert stands"),
     (405, "METHOD_NOT_ALLOWED", "the path does not know the method"),

@@ -269,7 +269,15 @@ fn paths(look: Value, act: Value) -> Value {
         ("ends_at".to_owned(), or_null(time())),
     ];
     let token = object([("token", json!({ "type": "string", "minLength": 1, "writeOnly": true }))]);
-    let event_stream = json!({ "text/event-stream": { "schema": { "type": "string" } } });
+    let data = json!({
+        "type": "string", "contentMediaType": "application/json",
+        "contentSchema": any([named("Event"), map(anything())]),
+    });
+    let frame = json!({
+        "type": "object", "required": ["data"],
+        "properties": { "id": { "type": "string" }, "event": { "type": "string" }, "data": data },
+    });
+    let event_stream = json!({ "text/event-stream": { "schema": frame } });
     json!({
         PATH: { "get": look, "post": act },
         EVENTS: { "get": {

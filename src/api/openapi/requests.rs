@@ -131,8 +131,8 @@ pub const APART: [[&str; 2]; 13] = [
     ["protection", "take_profit_percent"],
 ];
 
-/// Above any price and quantity that a venue takes.
-const QUANTITY_MAX: i64 = 10_000_000_000;
+/// What a price or quantity with eight places can be.
+const QUANTITY_MAX: i64 = i64::MAX / 100_000_000;
 
 fn px() -> Value {
     amount(QUANTITY_MAX, 8)

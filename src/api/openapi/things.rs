@@ -122,7 +122,7 @@ pub fn things() -> Vec<(&'static str, Value)> {
             object([
                 ("alert_id", text()),
                 ("severity", one_word(Severity::ALL.map(Severity::as_str))),
-                ("kind", one_word(AlarmKind::ALL.map(|kind| crate::api::replies::screaming(&format!("{kind:?}"))))),
+                ("kind", one_word(AlarmKind::ALL.map(AlarmKind::code))),
                 ("message", text()),
                 ("scope", text()),
                 ("symbol", id_or_null()),
