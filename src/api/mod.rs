@@ -42,6 +42,7 @@ mod rules;
 mod server;
 mod session;
 mod show;
+mod stop;
 mod summary;
 mod tail;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
+use crate::core::stop::StopRules;
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
@@ -416,6 +417,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
     agent.take(Body::AlertRules(alert_rules(&config.alerts)));
+    agent.take(Body::StopRules(stop_rules(&config.emergency)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -520,6 +522,14 @@ fn alert_rules(alerts: &config::Alerts) -> AlertRules {
         balance_low_ppm: alerts.balance_low_ppm,
         feed_stale_ns: alerts.feed_stale_ns,
         venue_down_ns: alerts.venue_down_ns,
+    }
+}
+
+fn stop_rules(emergency: &config::Emergency) -> StopRules {
+    StopRules {
+        flatten: emergency.flatten,
+        cancel_foreign: emergency.cancel_foreign,
+        heartbeat_max_ns: emergency.heartbeat_max_ns,
     }
 }
 
