@@ -23,6 +23,7 @@ fn closed() -> Value {
         ("denial", or_null(named("Denial"))),
         ("working_orders", list(named("Order"))),
         ("positions", list(named("Position"))),
+        ("emergency_stop?", named("EmergencyStop")),
     ])
 }
 
@@ -62,6 +63,12 @@ pub fn acted(action: &str) -> Value {
             ("stage", text()),
             ("key_ends_in", text()),
             ("takes_effect", text()),
+        ]),
+        "heartbeat" => object([
+            ("request_id", text()),
+            ("expected", flag()),
+            ("next_before", or_null(time())),
+            ("emergency_stop", or_null(named("EmergencyStop"))),
         ]),
         "rotate-credentials" => object([("credential", text()), ("rotated", exactly(true))]),
         "acknowledge-alert" => named("Alert"),
@@ -167,6 +174,7 @@ fn status() -> Value {
         ("trading_state", trading()),
         ("restrained", list(scoped())),
         ("shutting_down", flag()),
+        ("emergency_stop", or_null(named("EmergencyStop"))),
         ("looks", list(text())),
         ("run", count()),
         ("started_at", or_null(time())),

@@ -305,6 +305,7 @@ pub fn acts() -> Vec<Asking> {
             "Cancels every order at once, halts, and flattens where asked.",
             fields([("reason?", reason()), ("flatten?", flag())]),
         ),
+        asking("heartbeat", "Whoever must say so from time to time lives.", fields([("who?", words(24))])),
         Asking {
             action: "set-trading-state",
             about: "What may be sent, for the account or a part of it.",

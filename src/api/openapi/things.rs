@@ -148,9 +148,31 @@ pub fn things() -> Vec<(&'static str, Value)> {
                 ("max_ns", count()),
             ]),
         ),
+        ("EmergencyStop", emergency_stop()),
         ("Used", object([("value_usd", dec()), ("limit_usd", dec())])),
         ("Standing", object([("state", text()), ("stage", count()), ("approvals", count())])),
     ]
+}
+
+/// What set the stop, and what each venue says is left.
+fn emergency_stop() -> Value {
+    let left = object([
+        ("exchange", text()),
+        ("state", one_word(["nothing_left", "left", "unconfirmed"])),
+        ("message", text()),
+        ("open_orders", count()),
+        ("not_ours", count()),
+        ("positions", list(object([("symbol", text()), ("quantity", decimal())]))),
+        ("answered_at", or_null(time())),
+    ]);
+    object([
+        ("since", time()),
+        ("who", text()),
+        ("why", text()),
+        ("flatten", flag()),
+        ("confirmed", flag()),
+        ("venues", list(left)),
+    ])
 }
 
 fn order() -> Fields {
