@@ -345,7 +345,8 @@ fn conforms(request: &str, status: u16, body: &Value) {
     let said = serde_json::from_str::<Value>(sent).ok().and_then(|sent| Some(sent["action"].as_str()?.to_owned()));
     let action = if method == "POST" { said } else { asked };
     if let Err(why) = openapi::conform::answer(method, &action.unwrap_or_default(), status, body) {
-        panic!("not as documented: {why}\n{body:#}");
+        let hint = "write it in src/api/openapi, then: cargo run -- openapi > src/api/openapi/openapi.json";
+        panic!("not as documented ({hint}): {why}\n{body:#}");
     }
 }
 
