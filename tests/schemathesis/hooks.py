@@ -7,10 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
 import schemathesis
+from hypothesis import strategies as st
 
 PATH = "/api/trading/enhanced-execution"
-VENUE, SYMBOLS, ZONE = "binance", ("BTCUSDT", "ETHUSDT"), "UTC"
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
 NOT_AMOUNTS = {"order_id", "alert_id", "strategy"}
+
+schemathesis.openapi.format("exchange", st.just("binance"))
+schemathesis.openapi.format("iana-time-zone", st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo"]))
 
 
 def known(fields):
@@ -24,13 +28,8 @@ def known(fields):
             fields[name] = value
         if not isinstance(value, str) or not 0 < len(value) <= 24:
             continue
-        if name == "exchange" and fields.get("action") not in ("store-credentials", "rotate-credentials"):
-            fields[name] = VENUE
-        elif name == "symbol":
+        if name == "symbol":
             fields[name] = SYMBOLS[len(value) % 2]
-    hours = fields.get("tradingHours")
-    if isinstance(hours, dict) and isinstance(hours.get("timezone"), str) and 0 < len(hours["timezone"]) <= 32:
-        hours["timezone"] = ZONE
     return fields
 
 

@@ -34,7 +34,6 @@ fn whole(digits: usize) -> Value {
 pub fn looks() -> Vec<Asking> {
     let limit = || told("Rows at most; 100 if not given.", json!({ "type": "integer", "minimum": 1, "maximum": 1000 }));
     let symbol = || told("Of this instrument alone.", text());
-    let exchange = || told("A configured venue.", words(24));
     let mode = || one_word(Mode::ALL.map(Mode::as_str));
     let at = |words: &str| told(words, json!({ "type": "string", "format": "date-time" }));
     let cursor = |of: Value| told("The `next_cursor` of the page before.", of);
@@ -45,7 +44,7 @@ pub fn looks() -> Vec<Asking> {
     vec![
         asking("status", "How the engine stands.", vec![]),
         asking("portfolio", "Equity, exposure, balances, positions.", vec![]),
-        asking("positions", "What is held, with its stops and targets.", fields([("exchange?", exchange())])),
+        asking("positions", "What is held, with its stops and targets.", fields([("exchange?", venue())])),
         asking(
             "trades",
             "Fills, newest first.",
@@ -90,7 +89,7 @@ pub fn looks() -> Vec<Asking> {
         asking(
             "candles",
             "The last day of an instrument in minutes.",
-            fields([("symbol", text()), ("exchange?", exchange())]),
+            fields([("symbol", text()), ("exchange?", venue())]),
         ),
         asking("credentials-status", "The keys that are kept, without their secrets.", vec![]),
         asking(
@@ -134,6 +133,15 @@ pub const APART: [[&str; 2]; 13] = [
 /// What a price or quantity with eight places can be.
 const QUANTITY_MAX: i64 = i64::MAX / 100_000_000;
 
+/// The name of a configured venue, in any case of letters.
+fn venue() -> Value {
+    json!({ "type": "string", "minLength": 1, "format": "exchange" })
+}
+
+fn not_empty() -> Value {
+    json!({ "type": "string", "minLength": 1 })
+}
+
 fn px() -> Value {
     amount(QUANTITY_MAX, 8)
 }
@@ -141,8 +149,8 @@ fn px() -> Value {
 /// What every order may have.
 fn order_fields() -> Fields {
     fields([
-        ("symbol", words(32)),
-        ("exchange?", told("A configured venue; without it the route decides.", words(24))),
+        ("symbol", not_empty()),
+        ("exchange?", told("Without it the route decides.", venue())),
         ("side", one_word(["buy", "sell"])),
         (
             "quantity?",
@@ -154,7 +162,7 @@ fn order_fields() -> Fields {
         ("extended_hours?", flag()),
         ("client_order_id?", pattern("[A-Za-z0-9_-]{1,36}")),
         ("reduce_only?", flag()),
-        ("reason?", told("Journaled as it stands; cut to 48 bytes.", words(200))),
+        ("reason?", told("Journaled, cut to 48 bytes.", not_empty())),
     ])
 }
 
@@ -225,7 +233,7 @@ fn scopes(base: fn() -> Fields) -> Vec<Fields> {
     vec![
         with(base(), named_person("who")),
         part("account", vec![]),
-        part("venue", fields([("exchange", words(24))])),
+        part("venue", fields([("exchange", venue())])),
         part(
             "strategy",
             fields([(
@@ -233,7 +241,7 @@ fn scopes(base: fn() -> Fields) -> Vec<Fields> {
                 any([json!({ "type": "integer", "minimum": 0, "maximum": 255 }), pattern("[0-9]{1,2}")]),
             )]),
         ),
-        part("instrument", fields([("symbol", words(32)), ("exchange?", words(24))])),
+        part("instrument", fields([("symbol", not_empty()), ("exchange?", venue())])),
     ]
 }
 
@@ -242,7 +250,7 @@ fn risk_fields() -> Fields {
     let hours = object([
         ("start?", or_null(hour())),
         ("end?", or_null(hour())),
-        ("timezone?", told("Of the IANA database.", or_null(words(32)))),
+        ("timezone?", or_null(json!({ "type": "string", "format": "iana-time-zone" }))),
     ]);
     with(with(named_person("who"), risk_config::documented()), fields([("tradingHours?", hours)]))
 }
@@ -250,21 +258,18 @@ fn risk_fields() -> Fields {
 /// The actions of `POST`.
 pub fn acts() -> Vec<Asking> {
     let id = || any([text(), json!({ "type": "integer", "minimum": 0 })]);
-    let reason = || told("Journaled as it stands; cut to 48 bytes.", words(200));
-    let of_symbol = || fields([("symbol", words(32)), ("exchange?", words(24)), ("reason?", reason())]);
-    let key = |needed: bool| {
-        let mark = if needed { "" } else { "?" };
-        let secret =
-            || json!({ "type": "string", "minLength": 1, "maxLength": 2000, "writeOnly": true, "pattern": "^[!-~]+$" });
-        let environment = one_word([Environment::Testnet, Environment::Live].map(Environment::as_str));
-        let mut all = fields([
+    let reason = || told("Journaled, cut to 48 bytes.", not_empty());
+    let of_symbol = || fields([("symbol", not_empty()), ("exchange?", venue()), ("reason?", reason())]);
+    let of_key = || {
+        fields([
             ("exchange", pattern("[a-z0-9-]{1,32}")),
-            ("environment", environment),
+            ("environment", one_word([Environment::Testnet, Environment::Live].map(Environment::as_str))),
             ("name?", pattern("[a-z0-9-]{1,32}")),
-        ]);
-        all.push((format!("apiKey{mark}"), secret()));
-        all.push((format!("apiSecret{mark}"), secret()));
-        all
+        ])
+    };
+    let key = || {
+        let secret = || json!({ "type": "string", "maxLength": 2000, "pattern": "^[!-~]+$", "writeOnly": true });
+        with(of_key(), fields([("apiKey", secret()), ("apiSecret", secret())]))
     };
     let step = |action, about| asking(action, about, named_person("who"));
     vec![
@@ -320,8 +325,12 @@ pub fn acts() -> Vec<Asking> {
         step("approve-transition", "Approves it."),
         step("reject-transition", "Rejects it."),
         step("revert-to-paper", "Back to paper, at once."),
-        asking("store-credentials", "Keeps a venue's key, encrypted.", with(key(true), fields([("spare?", flag())]))),
-        asking("rotate-credentials", "Exchanges the key in use.", key(false)),
+        asking("store-credentials", "Keeps a venue's key, encrypted.", with(key(), fields([("spare?", flag())]))),
+        Asking {
+            action: "rotate-credentials",
+            about: "Exchanges the key in use, for this one or the next that is kept.",
+            forms: vec![of_key(), key()],
+        },
         asking(
             "acknowledge-alert",
             "Somebody has seen it.",
