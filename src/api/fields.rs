@@ -180,6 +180,9 @@ impl<'a> Fields<'a> {
         let id = raw.and_then(|raw| {
             let id = serde_json::from_str::<String>(raw).ok();
             let id = id.or_else(|| raw.bytes().all(|c| c.is_ascii_digit()).then(|| raw.to_owned()));
+            // A whole number in another dress, such as 81.0, is that number.
+            let whole = || parse(raw)?.units(0).ok().filter(|number| *number >= 0).map(|number| number.to_string());
+            let id = id.or_else(whole);
             if id.is_none() {
                 self.fault(field, format!("must be an id, is {}", cut(raw)));
             }

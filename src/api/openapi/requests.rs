@@ -228,7 +228,9 @@ fn named_person(who: &'static str) -> Fields {
 /// The parts of an account.
 fn scopes(base: fn() -> Fields) -> Vec<Fields> {
     let part = |word: &str, more: Fields| {
-        with(with(base(), named_person("who")), with(fields([("scope", exactly(word))]), more))
+        // Absent and `null` mean the account.
+        let word = if word == "account" { any([exactly(word), null()]) } else { exactly(word) };
+        with(with(base(), named_person("who")), with(fields([("scope", word)]), more))
     };
     vec![
         with(base(), named_person("who")),
