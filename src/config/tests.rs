@@ -121,7 +121,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "seed = 1",
             "seed = 1\nzebra = 1",
-            "sim.zebra: no such key; known here: alpaca, balances, enabled, files, listen, live_balances, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
+            "sim.zebra: no such key; known here: alpaca, balances, enabled, files, listen, live_balances, maker_fee_pct, market_rest_url, market_stream_url, order_latency_ms, report_latency_ms, seed, source, speed, state_file, taker_fee_pct\n",
         ),
         ("leverage_max = 3", "leverage_max = 0", "risk.leverage_max: 0 must be above 0 and at most 100\n"),
         ("leverage_max = 3", "leverage_max = -1", "risk.leverage_max: -1 must be above 0 and at most 100\n"),
@@ -222,6 +222,26 @@ fn a_fault_is_said_in_these_words() {
             "source = \"synthetic\"",
             "source = \"recording\"",
             "sim.files: is missing and has no default\nsim.speed: is missing and has no default\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"",
+            "sim.market_rest_url: is missing and has no default\nsim.market_stream_url: is missing and has no default\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"\nmarket_rest_url = \"https://api.binance.com\"\nmarket_stream_url = \"wss://stream.binance.com:9443\"",
+            "sim.market_rest_url: is not known to serve market data alone: take https://data-api.binance.vision, where no order is taken\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"\nmarket_rest_url = \"https://data-api.binance.vision\"\nmarket_stream_url = \"wss://data-stream.binance.vision\"",
+            "",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"synthetic\"\nmarket_rest_url = \"https://data-api.binance.vision\"",
+            "sim.market_rest_url: means nothing unless source = \"live\"\n",
         ),
         (
             "symbol = \"ETHUSDT\"",

@@ -3,6 +3,7 @@
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
 use super::keeper::{KeeperThread, Place as KeyPlace};
+use super::live_market::{self, LiveMarket};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
@@ -15,7 +16,9 @@ use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
+use crate::core::alarm::AlarmKind;
 use crate::core::alerts::{Act, AlertRules};
+use crate::core::command::Scope;
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
@@ -186,6 +189,7 @@ impl Engine {
                 core.orders().live_count(),
             );
         }
+        let store_is_behind = core.alerts().stands(AlarmKind::StoreBehind, Scope::Account);
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
@@ -297,10 +301,10 @@ impl Engine {
             venues: live_venues,
         };
         let transition = TransitionThread::start(&dir, judging);
-        let store = config
-            .store
-            .as_ref()
-            .and_then(|store| StoreThread::start(&dir, &config.engine.data_dir.join(&store.file), &counters));
+        let store = config.store.as_ref().and_then(|store| {
+            let file = config.engine.data_dir.join(&store.file);
+            StoreThread::start(&dir, &file, &counters, commands_tx.clone(), store_is_behind)
+        });
         let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
@@ -349,7 +353,7 @@ struct Simulated {
     agents: Vec<Box<dyn Agent>>,
     /// Of the account on paper, and of the one that plays live.
     binance: Vec<VenueKeys>,
-    alpaca: Option<VenueKeys>,
+    alpaca: Vec<VenueKeys>,
 }
 
 impl Simulated {
@@ -364,18 +368,28 @@ impl Simulated {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
             let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
-            let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
+            let live = live_market(config, sim, threads)?;
+            let network = Box::new(threads.network("sim", None)?);
+            let venue = simulated::start(sim, accounts, live, network, clock.clone())?;
             let addr = venue.local_addr();
-            let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
+            let data = live_market::addresses(sim);
+            let keys = |(api_key, secret)| VenueKeys::simulated(&addr, "/ws-api/v3", data, api_key, secret);
             all.binance = known.into_iter().map(keys).collect();
             all.agents.push(Box::new(venue));
         }
         if let Some(alpaca) = sim.alpaca.as_ref().filter(|_| trades(config::VenueKind::Alpaca)) {
-            let account = simulated::alpaca_account(sim.seed, alpaca.cash);
-            let (key, secret) = (account.key.clone(), account.secret.clone());
+            let plays_live =
+                |v: &config::Venue| v.kind == config::VenueKind::Alpaca && v.environment != config::Environment::Paper;
+            let mut accounts = vec![simulated::alpaca_account(sim.seed, false, alpaca.cash)];
+            if config.venues.iter().any(plays_live) {
+                accounts.push(simulated::alpaca_account(sim.seed, true, alpaca.live_cash));
+            }
+            let known: Vec<_> = accounts.iter().map(|a| (a.key.clone(), a.secret.clone())).collect();
             let network = Box::new(threads.network("sim", None)?);
-            let venue = simulated::start_alpaca(alpaca, sim.seed, account, network, clock.clone())?;
-            all.alpaca = Some(simulated_keys(&venue.local_addr(), "/stream", key, secret));
+            let venue = simulated::start_alpaca(alpaca, sim.seed, accounts, network, clock.clone())?;
+            let addr = venue.local_addr();
+            let keys = |(key, secret)| VenueKeys::simulated(&addr, "/stream", None, key, secret);
+            all.alpaca = known.into_iter().map(keys).collect();
             all.agents.push(Box::new(venue));
         }
         Ok(all)
@@ -384,20 +398,17 @@ impl Simulated {
     fn keys(&self, kind: config::VenueKind, live: bool) -> Option<&VenueKeys> {
         match kind {
             config::VenueKind::Binance => self.binance.get(usize::from(live)),
-            config::VenueKind::Alpaca => self.alpaca.as_ref(),
+            config::VenueKind::Alpaca => self.alpaca.get(usize::from(live)),
         }
     }
 }
 
-fn simulated_keys(addr: &str, orders_path: &str, api_key: String, secret: String) -> VenueKeys {
-    VenueKeys {
-        rest_url: format!("http://{addr}"),
-        stream_url: format!("ws://{addr}"),
-        ws_api_url: format!("ws://{addr}{orders_path}"),
-        api_key,
-        secret,
-        origin: None,
-    }
+/// The real market of the simulated Binance, where it has one.
+fn live_market(config: &Config, sim: &config::Sim, threads: &Threads) -> Result<Option<LiveMarket>, StartError> {
+    let Some(venue) = live_market::venue(config) else { return Ok(None) };
+    let network = Box::new(threads.network("sim", venue.ca_file.as_deref())?);
+    live_market::open(config, sim, venue, network, &threads.wake("sim"))
+        .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })
 }
 
 /// The run's first events: what the configuration says, so that the journal alone can repeat the run.

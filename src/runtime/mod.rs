@@ -7,6 +7,7 @@ pub mod engine;
 mod hours;
 mod keeper;
 pub mod keys;
+mod live_market;
 mod log;
 pub mod names;
 mod narrate;

@@ -91,6 +91,14 @@ fn paper_is_approved_to_stage_one_and_a_loss_takes_it_back() {
     assert!(trades("live").iter().all(|t| t["exchange"] == "binance-live") && !trades("live").is_empty());
     assert!(trades("paper").iter().all(|t| t["exchange"] == "binance"));
 
+    // The strategies trade live by their twins, and the same on paper beside it: both are told, side by side.
+    let apart = wait_until(|| {
+        let apart = desk.status()["live_against_paper"].clone();
+        let fills = |side: &str| apart[format!("{side}_fills")].as_u64().unwrap();
+        if fills("live") > 0 && fills("paper") > 0 { Ok(apart) } else { Err(format!("fills of both: {apart:#}")) }
+    });
+    assert!(apart["live_slippage_pct"].is_string() && apart["paper_slippage_pct"].is_string(), "{apart:#}");
+
     // Losses, by fees: bought and closed until the fall from the stage's best is too deep.
     let reverted = wait_until(|| {
         let status = desk.status();

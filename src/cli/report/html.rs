@@ -182,6 +182,7 @@ pub(super) fn page(sheet: &Sheet) -> String {
         let _ = write!(out, "<h2>Result of a trade after fees, USD</h2>{bars}");
     }
     stats_table(&mut out, "By instrument", &sheet.by_instrument);
+    stats_table(&mut out, "By venue", &sheet.by_venue);
     stats_table(&mut out, "By strategy", &sheet.by_strategy);
     let hours: Vec<(String, TradeStats)> =
         sheet.by_hour.iter().map(|(hour, stats)| (format!("{hour:02}:00"), *stats)).collect();

@@ -22,6 +22,7 @@ use self::renewal::{NextLink, OldLink, Twice};
 use self::session::{Call, Phase};
 use super::Leave;
 use super::backoff::Backoff;
+use super::live::LiveSession;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::Effect;
@@ -256,15 +257,16 @@ impl Gateway {
         })
     }
 
-    /// Another permit, before the last one ends.
-    pub fn renew_permit(&mut self, permit: LivePermit) {
-        self.leave = Leave::Live(permit);
-    }
-
     /// Takes new keys from there, while it trades.
     pub fn with_keys(mut self, keys: Rx<NewKey>) -> Gateway {
         self.keys = Some(keys);
         self
+    }
+}
+
+impl LiveSession for Gateway {
+    fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
     }
 }
 
