@@ -12,6 +12,7 @@ use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
+use super::webhooks::{Place as HookPlace, WebhookError, WebhookThreads};
 use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
@@ -58,6 +59,8 @@ pub enum StartError {
     #[error("venue {venue:?}: {cause}")]
     Venue { venue: String, cause: String },
     #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error("{what}: {cause}")]
     System { what: &'static str, cause: std::io::Error },
@@ -88,6 +91,8 @@ pub struct Engine {
     pub transition: Option<TransitionThread>,
     /// `None` where no credentials are configured.
     pub keeper: Option<KeeperThread>,
+    /// `None` where none is configured.
+    pub webhooks: Option<WebhookThreads>,
 }
 
 /// Threads that stop together.
@@ -280,8 +285,13 @@ impl Engine {
         let (criteria, apart) =
             (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
         let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
+        let webhooks = {
+            let place = HookPlace { dir: &dir, epoch, last_seq: recovered.last_seq };
+            WebhookThreads::start(config, &place, &names, &clock)?
+        };
         let control = Control::start(ControlParts {
             config,
+            webhooks: webhooks.as_ref().map(WebhookThreads::board).unwrap_or_default(),
             judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
@@ -316,7 +326,7 @@ impl Engine {
                 name: plan.name.clone(),
                 agents: agents.into_iter().map(|(_, agent)| agent).collect(),
                 core: plan.core,
-                wait: wait(plan.wait),
+                wait: plan.wait.into(),
             };
             group.threads.push(spawn(plan, reactor, clock.clone(), group.stop.clone(), ends_tx.clone())?);
             group.wakes.push(wake);
@@ -338,6 +348,7 @@ impl Engine {
             store,
             transition,
             keeper,
+            webhooks,
         })
     }
 
@@ -581,13 +592,5 @@ fn journal_config(config: &Config) -> JournalConfig {
         compress: config.journal.compress,
         segments_max: config.journal.segments_max,
         ..JournalConfig::default()
-    }
-}
-
-fn wait(wait: config::Wait) -> super::wait::Wait {
-    match wait {
-        config::Wait::Spin => super::wait::Wait::Spin,
-        config::Wait::Yield => super::wait::Wait::Yield,
-        config::Wait::Park { max_ns } => super::wait::Wait::Park { max: Duration::from_nanos(max_ns.unsigned_abs()) },
     }
 }

@@ -24,3 +24,4 @@ pub mod transition;
 pub mod vault;
 pub mod venue;
 pub mod wait;
+pub mod webhooks;

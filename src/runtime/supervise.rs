@@ -81,6 +81,9 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     if let Some(store) = engine.store.take() {
         store.stop();
     }
+    if let Some(webhooks) = engine.webhooks.take() {
+        webhooks.stop();
+    }
     let now = engine.clock.now();
     println!("\n{}", engine.view.lock().summary(now));
     let counted: Vec<(String, u64)> = engine.counters.snapshot().into_iter().filter(|(_, n)| *n > 0).collect();

@@ -24,3 +24,4 @@ mod store;
 mod support;
 mod tls;
 mod transition;
+mod webhooks;
