@@ -148,8 +148,8 @@ mod tests {
     fn a_year_of_trades_is_one_sheet() {
         let fills: u64 = std::env::var("TOLLGATE_FILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_500);
         let dir = tempfile::tempdir().unwrap();
-        // Some 37 events make ten fills.
-        let step_ns = 365 * 86_400_000_000_000 / (fills as i64 * 37 / 10);
+        // Some 34 events make ten fills.
+        let step_ns = 365 * 86_400_000_000_000 / (fills as i64 * 34 / 10);
         let (_journal, _flusher, market) = journal(dir.path(), fills, step_ns);
         let started = std::time::Instant::now();
         let sheet = Sheet::gather(dir.path(), Span::of(None, None).unwrap(), Mode::Paper).unwrap();

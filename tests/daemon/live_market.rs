@@ -108,8 +108,11 @@ fn orders_are_matched_here_against_a_market_that_is_only_looked_at() {
             "type": "limit", "quantity": "0.001", "price": format!("{:.2}", ask * 0.96) });
         (daemon.post(&order.to_string()).0 != 200).then_some(())
     });
-    let open =
-        daemon.get("orders").unwrap()["orders"].as_array().unwrap().iter().any(|o| o["id"] == resting["order_id"]);
+    let open = daemon.get("orders").unwrap()["orders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|o| o["order_id"] == resting["order_id"]);
     assert!(open, "{:#}", daemon.get("orders").unwrap());
     daemon.process.signal("TERM");
     assert!(daemon.process.wait().success(), "{}", daemon.process.log());

@@ -1,7 +1,7 @@
 //! The trade store's file is locked, or its disk is full: that is an alert, trading goes on, and no row is lost.
 
 use super::support::{Daemon, Process, config, free_port, tollgate, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
@@ -27,10 +27,11 @@ fn until_cleared(daemon: &Daemon) {
     });
 }
 
-/// An order is placed and filled; its id.
-fn trade(daemon: &Daemon) -> String {
-    let order = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market","exchange":"binance"}"#;
-    let (status, reply) = daemon.post(order);
+/// An order of so many thousandths of a bitcoin is placed and filled; its id.
+fn trade(daemon: &Daemon, thousandths: u32) -> String {
+    let order = json!({ "action": "place-order", "symbol": "BTCUSDT", "side": "buy", "type": "market",
+        "exchange": "binance", "quantity": format!("0.00{thousandths}") });
+    let (status, reply) = daemon.post(&order.to_string());
     assert_eq!(status, 200, "{reply}");
     let id = reply["data"]["order_id"].as_str().unwrap().to_owned();
     wait_until(|| {
@@ -59,14 +60,14 @@ fn a_locked_store_is_an_alert_and_trading_goes_on() {
     let mut daemon = Daemon::start(&config(dir.path(), port, &[]), port, &[]);
     daemon.ready();
     let file = dir.path().join("data/trades.db");
-    let before = trade(&daemon);
+    let before = trade(&daemon, 1);
     until_stored(&file, &before);
     assert!(alerts(&daemon).is_empty());
     let other = rusqlite::Connection::open(&file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let during = trade(&daemon);
+    let during = trade(&daemon, 2);
     until_raised(&daemon);
-    trade(&daemon);
+    trade(&daemon, 3);
     assert_eq!(daemon.get("status").unwrap()["trading_state"], "active");
     other.execute_batch("ROLLBACK").unwrap();
     until_cleared(&daemon);
@@ -83,7 +84,7 @@ fn on_a_full_disk(config: &Path, disk: &Path) -> Option<Process> {
         eprintln!("this machine lets nobody mount a disk in a namespace: a full one is not tried");
         return None;
     }
-    let fill = format!("dd if=/dev/zero of={:?} bs=1k count=1016 2>/dev/null", disk.join("ballast"));
+    let fill = format!("dd if=/dev/zero of={:?} bs=1k count=920 2>/dev/null", disk.join("ballast"));
     let run = format!("{mount} && {{ {fill}; exec {:?} run --config {config:?}; }}", tollgate().get_program());
     let mut command = Command::new("unshare");
     command.args(namespace).arg(run);
@@ -100,7 +101,7 @@ fn a_full_disk_is_an_alert_until_there_is_room_and_trading_goes_on() {
     let mut daemon = Daemon { process, port };
     daemon.ready();
     until_raised(&daemon);
-    let during = trade(&daemon);
+    let during = trade(&daemon, 1);
     assert!(daemon.process.log().contains("is full: make room, rows wait meanwhile"), "{}", daemon.process.log());
     // Its disk is seen by the process alone.
     let seen = Path::new("/proc").join(daemon.process.child.id().to_string()).join("root");
