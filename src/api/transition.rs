@@ -246,10 +246,10 @@ pub(super) fn performance(app: &App, mode: Mode) -> Answer {
     let found = judge.performance(mode);
     let symbol = |id: &InstrumentId| judge.symbol(*id).unwrap_or_else(|| id.to_string());
     let venue = |id: &VenueId| venues.get(id).cloned().unwrap_or_else(|| id.to_string());
-    let ids = judge.prices.instruments();
+    let ids = judge.quoted(mode);
     let correlation: Vec<Value> = judge
         .prices
-        .correlations()
+        .correlations_of(&ids)
         .into_iter()
         .map(|row| row.into_iter().map(|(value, _)| value.map(number).unwrap_or_default()).collect())
         .collect();

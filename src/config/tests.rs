@@ -464,6 +464,21 @@ fn money_is_traded_only_where_everything_says_so() {
     for key in ["rest_url", "ws_api_url"] {
         assert!(hosts.contains(&format!("venues[0].{key}: {needs}")), "{hosts}");
     }
+    // Alpaca may be live too, on the host of real money alone.
+    let alpaca = |host: &str| {
+        let addresses = format!(
+            "[[venues]]\nname = \"alpaca-live\"\nkind = \"alpaca\"\nenvironment = \"live\"\npaper = \"binance\"\naccount = \"keys\"\n\
+             rest_url = \"https://{host}\"\nstream_url = \"wss://stream.data.alpaca.markets\"\n\
+             ws_api_url = \"wss://{host}/stream\"\napi_key_env = \"K\"\nsecret_env = \"S\"\nstreams = [\"quote\"]\n\
+             connect_timeout_ms = 5_000\nrequest_timeout_ms = 10_000\nread_timeout_ms = 30_000\n\
+             reconnect_min_ms = 100\nreconnect_max_ms = 30_000\nframe_max_kib = 1_024\n\n[credentials]"
+        );
+        said(&[("[credentials]", &addresses)])
+    };
+    let (money, paper) = (alpaca("api.alpaca.markets"), alpaca("paper-api.alpaca.markets"));
+    assert!(money.contains("venues[2].paper: \"binance\" speaks another protocol"), "{money}");
+    assert!(!money.contains("venues[2].environment") && !money.contains("venues[2].rest_url"), "{money}");
+    assert!(paper.contains("venues[2].rest_url: is the host of paper accounts, and the venue is live"), "{paper}");
     let (head, tail) = fast.split_once("account = \"sim\"").unwrap();
     let money = format!("{head}account = \"sim\"{}", tail.replacen("account = \"sim\"", live, 1));
     let found = Config::parse(&money).unwrap_err().to_string();

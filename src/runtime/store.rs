@@ -5,7 +5,7 @@ use crate::core::alarm::AlarmKind;
 use crate::core::command::Scope;
 use crate::core::event::{Body, Input};
 use crate::net::link::Tx;
-use crate::store::{Follower, StoreError, Turn};
+use crate::store::{Follower, Turn};
 use crate::telemetry::{Counter, Counters};
 use std::path::Path;
 use std::sync::Arc;

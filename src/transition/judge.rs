@@ -379,6 +379,14 @@ impl Judge {
         self.history.iter()
     }
 
+    /// Instruments of one mode that were quoted.
+    pub fn quoted(&self, mode: Mode) -> Vec<InstrumentId> {
+        let of_mode = |id: &InstrumentId| {
+            self.recorder.instruments().any(|def| def.id == *id) && self.recorder.mode_of(*id) == mode
+        };
+        self.prices.instruments().into_iter().filter(of_mode).collect()
+    }
+
     /// What was kept of the last one is shown under these names.
     pub fn symbol(&self, instrument: InstrumentId) -> Option<String> {
         let mut all = self.recorder.instruments();

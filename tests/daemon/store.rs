@@ -84,7 +84,7 @@ fn on_a_full_disk(config: &Path, disk: &Path) -> Option<Process> {
         eprintln!("this machine lets nobody mount a disk in a namespace: a full one is not tried");
         return None;
     }
-    let fill = format!("dd if=/dev/zero of={:?} bs=1k count=920 2>/dev/null", disk.join("ballast"));
+    let fill = format!("dd if=/dev/zero of={:?} bs=1k count=1016 2>/dev/null", disk.join("ballast"));
     let run = format!("{mount} && {{ {fill}; exec {:?} run --config {config:?}; }}", tollgate().get_program());
     let mut command = Command::new("unshare");
     command.args(namespace).arg(run);

@@ -64,6 +64,7 @@ impl Sheet {
             end = (record.event.seq, record.event.ts_ns);
             if let Body::Quote(quote) = &record.event.body
                 && span.holds(end.1)
+                && names.contains_key(&quote.instrument)
                 && recorder.mode_of(quote.instrument) == mode
             {
                 prices.see(end.1, quote);

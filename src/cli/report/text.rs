@@ -36,6 +36,10 @@ pub(super) fn maybe(value: Option<Decimal>) -> String {
     value.map_or_else(|| NONE.to_owned(), money)
 }
 
+fn in_usd(value: Option<Decimal>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{} USD", money(value)))
+}
+
 /// UTC, to the second.
 pub(super) fn time(ns: Nanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(ns))
@@ -76,9 +80,9 @@ pub(super) fn facts(sheet: &Sheet) -> Vec<(&'static str, String)> {
         ("trades", trades.trades.to_string()),
         ("success rate", percent(trades.success_rate())),
         ("profit factor", ratio(trades.profit_factor())),
-        ("expectancy", format!("{} USD", maybe(trades.expectancy()))),
-        ("average win", format!("{} USD", maybe(trades.average_win()))),
-        ("average loss", format!("{} USD", maybe(trades.average_loss()))),
+        ("expectancy", in_usd(trades.expectancy())),
+        ("average win", in_usd(trades.average_win())),
+        ("average loss", in_usd(trades.average_loss())),
         ("average holding", held(trades.average_held_ns())),
         ("in the market", percent(curve.exposure_time)),
         ("turnover", format!("{} USD", dollars(curve.turnover))),
