@@ -15,6 +15,7 @@ mod keys;
 mod kill9;
 mod lifecycle;
 mod live_market;
+mod log;
 mod recordings;
 mod renewal;
 mod rotation;
