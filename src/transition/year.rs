@@ -5,7 +5,7 @@ use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Ask, Command};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
-use crate::core::effect::{EffectOf, Outbox, RecordedEffect};
+use crate::core::effect::{EffectOf, Fill, Outbox, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::core::risk::Caps;
 use crate::core::standing::{Cause, Policy, RevertRules, STAGES_MAX, StageRule};
@@ -89,28 +89,35 @@ impl World {
             quotes: [Quote::default(); 2],
             live_worse_ppm: 0,
         };
-        let kind = StrategyKind::EmaCross { fast: 2, slow: 5, sample_ns: 1, order_notional: Usd::dollars(4_000) };
+        world.begin(1, 2);
+        world
+    }
+
+    /// What a run says of itself at its start; `fast` is a parameter of its strategy.
+    fn begin(&mut self, run: u32, fast: u32) {
+        let kind = StrategyKind::EmaCross { fast, slow: 5, sample_ns: 1, order_notional: Usd::dollars(4_000) };
         for body in [
-            Body::Start { epoch: 1, run: 1 },
+            Body::Start { epoch: 1, run },
             Body::Limits(Limits { quote_age_max_ns: 10 * SECOND, ..Limits::LOOSEST }),
             Body::Venue { venue: PAPER, name: Text::new("paper") },
             Body::Venue { venue: LIVE, name: Text::new("live") },
             Body::LiveVenue { venue: LIVE, paper: PAPER },
             Body::Policy(policy()),
         ] {
-            world.step(body);
+            self.step(body);
+        }
+        for (n, id) in [1, 129].into_iter().enumerate() {
+            let (id, instrument) = (StrategyId(id), InstrumentId(n as u16));
+            self.step(Body::Strategy(StrategyConfig { id, instrument, kind }));
         }
         for (n, venue) in [PAPER, LIVE].into_iter().enumerate() {
-            world.step(Body::Instrument(instrument(n as u16, venue)));
-            world.step(Body::VenueState { venue, state: VenueState::Syncing });
+            self.step(Body::Instrument(instrument(n as u16, venue)));
+            self.step(Body::VenueState { venue, state: VenueState::Syncing });
             let balance = Balance { venue, asset: AssetId(0), free: 10_000 * E8, locked: 0, ts_event_ns: 0 };
-            world.step(Body::Balance(balance));
-            world.step(Body::Reconciled { venue });
-            world.step(Body::VenueState { venue, state: VenueState::Ready });
-            let id = StrategyId(if venue == LIVE { 129 } else { 1 });
-            world.step(Body::Strategy(StrategyConfig { id, instrument: InstrumentId(n as u16), kind }));
+            self.step(Body::Balance(balance));
+            self.step(Body::Reconciled { venue });
+            self.step(Body::VenueState { venue, state: VenueState::Ready });
         }
-        world
     }
 
     /// One event through core and judge; the venue fills what is sent at the touch, at once.
@@ -290,4 +297,48 @@ fn live_fills_that_are_worse_than_their_shadows_take_it_back_and_equal_ones_do_n
         assert_eq!(world.core.orders().live().filter(|order| order.venue == LIVE).count(), 0);
         assert!(world.core.portfolio().get(InstrumentId(1)).is_some_and(|inst| inst.position.net.is_zero()));
     }
+}
+
+#[test]
+fn another_configuration_begins_the_evidence_anew_and_says_so() {
+    let mut world = World::open();
+    (0..20).for_each(|_| world.day(6_000_000));
+    world.begin(2, 2);
+    world.day(6_000_000);
+    let (period, ..) = world.judge.paper();
+    assert!(period.observed_ns() > 20 * DAY, "a restart with the same goes on: {}", period.observed_ns() / DAY);
+    world.begin(3, 3);
+    (0..15).for_each(|_| world.day(6_000_000));
+    let (period, what, why) = world.judge.paper();
+    assert_eq!((what, why), ("another configuration", "strategy 1 has other parameters"));
+    assert!(period.observed_ns() <= 15 * DAY);
+    assert_eq!(world.judge.state(), State::Paper, "36 days, of which 15 count");
+    assert!(world.judge.verdict().reasons().iter().any(|reason| reason.starts_with("evaluationPeriodDays")));
+}
+
+#[test]
+fn what_cannot_be_is_not_eligible_with_its_reason_and_a_clocks_step_is_no_day() {
+    let after = |spoil: fn(&mut World)| {
+        let mut world = World::open();
+        (0..15).for_each(|_| world.day(6_000_000));
+        spoil(&mut world);
+        (0..17).for_each(|_| world.day(6_000_000));
+        (world.judge.state(), world.judge.verdict().reasons().join("; "))
+    };
+    assert_eq!(after(|_| {}).0, State::Eligible);
+    let (state, reasons) = after(|world| {
+        let fill = Fill { order: OrderId(77_777), side: Side::Buy, qty: Qty(E8), px: Price(E8), ..Fill::default() };
+        let event = Event { seq: world.core.seq(), ts_ns: world.now, recv_ns: 0, decoded_ns: 0, body: Body::Tick };
+        world.judge.apply(&event, std::iter::once(EffectOf::Fill(fill)));
+    });
+    assert!(state == State::Paper && reasons.contains("fills of orders that were never placed"), "{reasons}");
+    let (state, reasons) = after(|world| world.now -= 3 * DAY);
+    assert!(state == State::Paper && reasons.contains("time went back"), "{reasons}");
+    // Forty days ahead at one step: nobody saw them pass.
+    let mut world = World::open();
+    (0..5).for_each(|_| world.day(6_000_000));
+    world.now += 40 * DAY;
+    world.day(6_000_000);
+    assert_eq!(world.judge.state(), State::Paper);
+    assert!(world.judge.paper().0.observed_ns() <= 6 * DAY);
 }

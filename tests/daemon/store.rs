@@ -42,15 +42,17 @@ fn trade(daemon: &Daemon, thousandths: u32) -> String {
     id
 }
 
+fn is_stored(file: &Path, order: &str) -> Result<(), String> {
+    let db = rusqlite::Connection::open(file).map_err(|error| error.to_string())?;
+    let sql = "SELECT count(*) FROM fills WHERE CAST(order_id AS TEXT) = ?1";
+    match db.query_row(sql, [order], |row| row.get::<_, i64>(0)) {
+        Ok(1..) => Ok(()),
+        other => Err(format!("the rows of {order}: {other:?}")),
+    }
+}
+
 fn until_stored(file: &Path, order: &str) {
-    wait_until(|| {
-        let db = rusqlite::Connection::open(file).map_err(|error| error.to_string())?;
-        let sql = "SELECT count(*) FROM fills WHERE CAST(order_id AS TEXT) = ?1";
-        match db.query_row(sql, [order], |row| row.get::<_, i64>(0)) {
-            Ok(1..) => Ok(()),
-            other => Err(format!("the rows of {order}: {other:?}")),
-        }
-    });
+    wait_until(|| is_stored(file, order));
 }
 
 #[test]
@@ -108,5 +110,12 @@ fn a_full_disk_is_an_alert_until_there_is_room_and_trading_goes_on() {
     let disk = seen.join(disk.strip_prefix("/").unwrap());
     std::fs::remove_file(disk.join("ballast")).unwrap();
     until_cleared(&daemon);
-    until_stored(&disk.join("trades.db"), &during);
+    // Read from a copy: SQLite would follow the path into this process's own file system.
+    let copy = tempfile::tempdir().unwrap();
+    wait_until(|| {
+        for file in ["trades.db", "trades.db-wal"] {
+            std::fs::copy(disk.join(file), copy.path().join(file)).map_err(|error| format!("{file}: {error}"))?;
+        }
+        is_stored(&copy.path().join("trades.db"), &during)
+    });
 }
