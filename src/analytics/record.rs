@@ -380,6 +380,7 @@ impl Recorder {
             | EffectOf::Broken { .. }
             | EffectOf::Sized { .. }
             | EffectOf::Routed(_)
+            | EffectOf::Left(_)
             | EffectOf::Reply { .. } => {}
         }
     }
@@ -495,6 +496,7 @@ fn action(action: &Action) -> &'static str {
         Action::Close(_) => "close-position",
         Action::CloseAll => "close-all-positions",
         Action::EmergencyStop { .. } => "emergency-stop",
+        Action::Heartbeat => "heartbeat",
         Action::SetTradingState { .. } => "set-trading-state",
         Action::Shutdown => "shutdown",
         Action::SetLimits(_) => "set-limits",

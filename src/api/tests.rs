@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::core::config::Limits;
 use crate::core::effect::{EffectOf, Outbox};
 use crate::core::event::{Body, Event, Input};
+use crate::core::stop::LeftState;
 use crate::domain::*;
 use crate::net::link::{Rx, Wake, link};
 use crate::telemetry::{Clock, Counters};
@@ -105,6 +106,9 @@ impl Engine {
                     };
                     self.events.push_back(Input::at(NOON + 9_000, Body::Exec(report)));
                 }
+                EffectOf::Reconcile { venue: of } if venue != Venue::Silent => {
+                    self.events.push_back(Input::new(Body::Reconciled { venue: of }));
+                }
                 _ => {}
             }
         }
@@ -114,7 +118,8 @@ impl Engine {
 impl Records for Engine {
     fn next(&mut self, view: &mut View) -> Result<bool, String> {
         // Time goes on only where something waits for it.
-        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active);
+        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active)
+            || (self.core.stop().is_set() && self.core.stop().left(VENUE).state == LeftState::Unconfirmed);
         let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
         let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {
             return Ok(false);
@@ -608,7 +613,14 @@ fn an_emergency_stop_halts_and_resume_is_the_way_back() {
     let (status, body) = rig.post(r#"{"action":"emergency-stop","flatten":true,"reason":"drill"}"#);
     assert_eq!((status, &body["data"]["complete"]), (200, &true.into()), "{body}");
     assert_eq!(body["data"]["positions"], Value::Array(vec![]));
-    assert_eq!(rig.get("status").1["data"]["trading_state"], "halted");
+    let left = &body["data"]["emergency_stop"];
+    assert_eq!((&left["confirmed"], &left["venues"][0]["state"]), (&true.into(), &"nothing_left".into()), "{body}");
+    let status = &rig.get("status").1["data"];
+    assert_eq!(status["trading_state"], "halted");
+    let stop = &status["emergency_stop"];
+    assert_eq!((&stop["who"], &stop["why"], &stop["flatten"]), (&"api".into(), &"drill".into(), &true.into()));
+    let (_, body) = rig.post(r#"{"action":"heartbeat","who":"Ada"}"#);
+    assert_eq!((&body["data"]["expected"], &body["data"]["next_before"]), (&false.into(), &Value::Null), "{body}");
     let (status, body) = rig.post(BUY);
     assert_eq!((status, &body["error"]["code"]), (422, &"TRADING_NOT_ACTIVE".into()));
     let (status, body) = rig.post(r#"{"action":"resume","who":"Ada","why":"settled"}"#);
@@ -777,7 +789,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, heartbeat, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (

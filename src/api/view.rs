@@ -299,6 +299,7 @@ impl View {
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
+            | EffectOf::Left(_)
             | EffectOf::Trading { .. } => {}
         }
     }

@@ -1,10 +1,9 @@
 //! What people and programs ask. Every command is answered, every order among them takes the gate.
 
 use super::alarm::AlarmKind;
-use super::command::{Action, Ask, Command, PlaceOrder, Scope, TradingState};
+use super::command::{Action, Ask, Command, PlaceOrder, Scope};
 use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
 use super::orders::Order;
-use super::standing::Cause;
 use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
@@ -48,17 +47,7 @@ impl Core {
                 }
             }
             Action::CloseAll => self.close_all(request, out),
-            Action::EmergencyStop { flatten } => {
-                if flatten {
-                    self.halt_when_flat = true;
-                    self.set_trading(TradingState::Reducing, out);
-                    self.close_all(request, out)
-                } else {
-                    self.halt_when_flat = false;
-                    self.set_trading(TradingState::Halted, out);
-                    closing(self.cancel_where(|_| true, out), 0)
-                }
-            }
+            Action::EmergencyStop { flatten } => self.emergency_stop((command.who, command.why), flatten, request, out),
             Action::SetTradingState { scope, state } => {
                 if self.set_trading_of(scope, state, out) {
                     Reply::Done
@@ -97,6 +86,10 @@ impl Core {
                     Reply::NotFound
                 }
             }
+            Action::Heartbeat => {
+                self.on_heartbeat();
+                Reply::Done
+            }
             // The journal has it; that is all that was wanted.
             Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
@@ -108,9 +101,6 @@ impl Core {
                 }
             }
         };
-        if matches!(command.action, Action::EmergencyStop { .. }) {
-            self.take_back(Cause::EmergencyStop, out);
-        }
         out.push(EffectOf::Reply { request, reply });
         if matches!(command.action, Action::EmergencyStop { .. }) {
             self.condition(AlarmKind::EmergencyStop, Scope::Account, true, out);
@@ -119,7 +109,7 @@ impl Core {
         self.go_on_closing(out);
     }
 
-    fn close_all(&mut self, request: RequestId, out: &mut Outbox) -> Reply {
+    pub(super) fn close_all(&mut self, request: RequestId, out: &mut Outbox) -> Reply {
         let (mut cancels, mut flattens) = (0, 0);
         for n in 0..self.books.len() {
             let (cancelled, open) = self.begin_close(InstrumentId(n as u16), request, out);
@@ -190,6 +180,6 @@ impl Core {
     }
 }
 
-fn closing(cancels: u32, flattens: u32) -> Reply {
+pub(super) fn closing(cancels: u32, flattens: u32) -> Reply {
     if cancels == 0 && flattens == 0 { Reply::NothingOpen } else { Reply::Closing { cancels, flattens } }
 }

@@ -6,6 +6,7 @@ use crate::core::risk::{Approved, DenyReason};
 use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::{Change, Moved, StepRefusal};
+use crate::core::stop::Left;
 use crate::domain::{
     ExecId, InstrumentId, ListKind, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, ReplaceMode, RequestId, Side,
     StrategyId, Text, Usd, VenueId, VenueOrderId,
@@ -214,6 +215,8 @@ pub enum EffectOf<P> {
     },
     /// Which venue an order goes to, and from what that was decided; the order follows.
     Routed(Routed),
+    /// What a venue said is left after a stop, where that is news.
+    Left(Left),
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -232,6 +235,7 @@ wire_enum!(RecordedEffect {
     18 => Amend { order, qty },
     19 => Sized { request, strategy, instrument, sizing },
     20 => Routed(routed),
+    21 => Left(left),
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -284,6 +288,7 @@ impl Effect {
             EffectOf::Replace { cancel, mode, new } => EffectOf::Replace { cancel, mode, new: *new.get() },
             EffectOf::Amend { order, qty } => EffectOf::Amend { order, qty },
             EffectOf::Routed(x) => EffectOf::Routed(x),
+            EffectOf::Left(x) => EffectOf::Left(x),
         }
     }
 }

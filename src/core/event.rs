@@ -8,6 +8,7 @@ use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
+use crate::core::stop::StopRules;
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
     OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
@@ -138,6 +139,8 @@ pub enum Body {
     },
     /// Instruments that are the same thing at several venues; those of a run are told after its start.
     Route(RouteConfig),
+    /// What stops do, in this run's configuration.
+    StopRules(StopRules),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -169,4 +172,5 @@ wire_enum!(Body {
     26 => AlertRules(rules),
     27 => Condition { kind, scope, is_so },
     28 => Route(route),
+    29 => StopRules(rules),
 });

@@ -65,6 +65,8 @@ pub struct Inst {
     pub live: bool,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
+    /// The venue named an open order that is not ours, when it was asked last.
+    pub foreign: bool,
     /// The greatest exec id of a fill of ours.
     pub last_exec: ExecId,
     /// `last_exec` when the last reconciliation was asked for.
@@ -100,6 +102,7 @@ wire_struct!(Inst {
     trading,
     live,
     traded,
+    foreign,
     last_exec,
     marked_exec,
     synced_exec,

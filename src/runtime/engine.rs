@@ -7,6 +7,7 @@ use super::live_market::{self, LiveMarket};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
+use super::settings::journal_config;
 use super::simulated;
 use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
@@ -24,8 +25,9 @@ use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
+use crate::core::stop::StopRules;
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
-use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
+use crate::journal::{Journal, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
 use crate::net::tls::{TlsClient, TlsError};
@@ -427,6 +429,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
     agent.take(Body::AlertRules(alert_rules(&config.alerts)));
+    agent.take(Body::StopRules(stop_rules(&config.emergency)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -534,6 +537,14 @@ fn alert_rules(alerts: &config::Alerts) -> AlertRules {
     }
 }
 
+fn stop_rules(emergency: &config::Emergency) -> StopRules {
+    StopRules {
+        flatten: emergency.flatten,
+        cancel_foreign: emergency.cancel_foreign,
+        heartbeat_max_ns: emergency.heartbeat_max_ns,
+    }
+}
+
 fn limits(risk: &config::Risk) -> Limits {
     Limits {
         order_notional_max: risk.order_notional_max,
@@ -581,16 +592,5 @@ fn limits(risk: &config::Risk) -> Limits {
         volatility_assumed_ppm: risk.volatility_assumed_ppm,
         value_at_risk_max: risk.value_at_risk_max,
         risk_score_max: risk.risk_score_max,
-    }
-}
-
-fn journal_config(config: &Config) -> JournalConfig {
-    JournalConfig {
-        segment_bytes: config.journal.segment_bytes,
-        flush_interval_ns: config.journal.flush_interval_ns,
-        checkpoint_every: config.journal.checkpoint_events,
-        compress: config.journal.compress,
-        segments_max: config.journal.segments_max,
-        ..JournalConfig::default()
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
 mod control;
+mod emergency;
 pub mod engine;
 mod hours;
 mod keeper;
@@ -15,6 +16,7 @@ mod probe;
 mod records;
 mod rescue;
 pub mod sequencer;
+mod settings;
 pub mod signals;
 pub mod simulated;
 mod store;

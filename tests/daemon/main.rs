@@ -21,6 +21,7 @@ mod renewal;
 mod rotation;
 mod sbe;
 mod sim;
+mod stop;
 mod store;
 mod support;
 mod tls;

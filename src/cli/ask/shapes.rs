@@ -206,6 +206,14 @@ pub fn close(data: &Value) -> String {
     out
 }
 
+pub fn stop(data: &Value) -> String {
+    let mut out = close(data);
+    for venue in rows(data, "/emergency_stop/venues") {
+        out.push_str(&format!("{}\n", plain(&venue["message"])));
+    }
+    out
+}
+
 pub fn explain(data: &Value) -> String {
     let order = if data["order"].is_object() { order(data) } else { String::new() };
     let rules = [

@@ -20,6 +20,7 @@ use crate::core::standing::{
     Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
     StepRefusal, TABLE,
 };
+use crate::core::stop::{Left, LeftState, StopRules};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -665,6 +666,7 @@ fn command() -> impl Strategy<Value = Command> {
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
         any::<u64>().prop_map(|alert| Action::Acknowledge { alert }),
+        Just(Action::Heartbeat),
         prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
     ];
     (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
@@ -728,6 +730,9 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
         step().prop_map(Body::Step),
         alert_rules().prop_map(Body::AlertRules),
+        any::<(bool, bool, i64)>().prop_map(|(flatten, cancel_foreign, heartbeat_max_ns)| {
+            Body::StopRules(StopRules { flatten, cancel_foreign, heartbeat_max_ns })
+        }),
         (alarm_kind(), scope(), any::<bool>()).prop_map(|(kind, scope, is_so)| Body::Condition { kind, scope, is_so }),
         (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
             let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
@@ -916,6 +921,19 @@ fn alert_rules() -> impl Strategy<Value = AlertRules> {
     })
 }
 
+fn left() -> impl Strategy<Value = Left> {
+    let state = prop::sample::select(vec![LeftState::Unconfirmed, LeftState::Left, LeftState::Nothing]);
+    (venue_id(), state, any::<(u32, u32, u32, i64)>()).prop_map(|(venue, state, n)| Left {
+        venue,
+        state,
+        orders: n.0,
+        foreign: n.1,
+        positions: n.2,
+        answered_ns: n.3,
+        ..Left::default()
+    })
+}
+
 fn sizing() -> impl Strategy<Value = Sizing> {
     let by = prop::sample::select(SizedBy::ALL.to_vec());
     (usd(), usd(), px(), any::<[u32; 3]>(), qty(), by, qty()).prop_map(|(equity, risk, px, n, wanted, by, qty)| {
@@ -945,6 +963,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         (order_id(), venue_id(), instrument_id(), side())
             .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),
         venue_id().prop_map(|venue| E::Reconcile { venue }),
+        left().prop_map(E::Left),
         (venue_id(), instrument_id(), exec_id(), any::<i64>())
             .prop_map(|(venue, instrument, from, since_ns)| E::Backfill { venue, instrument, from, since_ns }),
         (any::<(u64, u8)>(), instrument_id(), side(), qty(), px(), deny_reason()).prop_map(
