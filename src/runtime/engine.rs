@@ -375,7 +375,17 @@ impl Simulated {
             if live {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
-            let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
+            // Binary streams are for Ed25519 keys alone, here as there.
+            let sbe =
+                |v: &config::Venue| v.credentials == config::Credentials::Sim && v.market_data == config::DataForm::Sbe;
+            let sbe = config.venues.iter().any(sbe);
+            let cannot = |cause| StartError::Venue { venue: "sim".to_owned(), cause };
+            let mut known = Vec::with_capacity(accounts.len());
+            for account in &mut accounts {
+                let secret = account.secret.clone();
+                let key = if sbe { simulated::with_ed25519(account) } else { Ok(secret) };
+                known.push((account.api_key.clone(), key.map_err(cannot)?));
+            }
             let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
             let addr = venue.local_addr();
             let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
