@@ -4,7 +4,11 @@
 //! One question is out at a time, instrument after instrument. A session is ready once each instrument has had its
 //! turn; a question that fails is passed over until the next round, and the gate denies what it then cannot evaluate.
 
+use super::Gateway;
+use super::session::Call;
+use crate::core::event::{Body, Input};
 use crate::domain::{Instrument, InstrumentId, Nanos};
+use crate::venues::binance::{DecodeError, exchange_info, reference};
 
 /// A round of questions takes this long after the first, which does not wait. A few times below the age at which the
 /// gate denies.
@@ -125,6 +129,66 @@ impl References {
                 self.next = now + wait;
             }
         }
+    }
+}
+
+impl Gateway {
+    /// Asks what the filters need besides, where it is time and nothing of the kind is out.
+    pub(super) fn ask_besides(&mut self, now: Nanos) -> usize {
+        let out = self.calls_out.iter().any(|(_, call)| matches!(call, Call::Besides(..)));
+        if out || !self.info_known || !self.desk.sync.is_known() {
+            return 0;
+        }
+        let Some((instrument, question, mins)) = self.references.ask(now) else { return 0 };
+        let call = Call::Besides(instrument, question);
+        let now_ms = self.desk.sync.venue_ms(self.desk.clock.now());
+        if let Err(exceeded) = self.desk.limits.admit(call.cost(), now_ms) {
+            self.references.wait(now + Nanos::from(exceeded.wait_s) * 1_000_000_000);
+            return 0;
+        }
+        let Some(symbol) = self.desk.decoder.names().symbols.symbol(instrument) else { return 0 };
+        let request = match question {
+            Question::OwnFilters => self.calls.own_filters(symbol, now_ms),
+            Question::Reference => self.calls.price("/api/v3/referencePrice", symbol),
+            Question::Average if mins == 0 => self.calls.price("/api/v3/ticker/price", symbol),
+            Question::Average => self.calls.price("/api/v3/avgPrice", symbol),
+        };
+        self.submit(call, request)
+    }
+
+    pub(super) fn on_besides(
+        &mut self,
+        instrument: InstrumentId,
+        question: Question,
+        body: &[u8],
+        now: Nanos,
+    ) -> Result<(), DecodeError> {
+        let Some(def) = self.instruments.iter_mut().find(|def| def.id == instrument) else { return Ok(()) };
+        let px = match question {
+            Question::OwnFilters => {
+                exchange_info::own_filters(body, def)?;
+                self.references.own_filters_known(instrument);
+                self.desk.reports.say(Body::Instrument(*def));
+                None
+            }
+            Question::Reference => reference::reference_price(body)?,
+            Question::Average => {
+                let (mins, px) = reference::average_price(body)?;
+                if mins != def.filters.px_mins {
+                    let (symbol, wanted) = (def.symbol, def.filters.px_mins);
+                    tracing::error!(%symbol, mins, wanted, "the venue averages over other minutes than its filters do");
+                    // Nor will it do otherwise in the next round: limits stay denied.
+                    self.references.done(true, now);
+                    return Ok(());
+                }
+                px
+            }
+        };
+        if let Some(px) = px {
+            self.desk.reports.push(Input::at(now, Body::VenuePx { instrument, px }));
+        }
+        self.references.done(px.is_some(), now);
+        Ok(())
     }
 }
 

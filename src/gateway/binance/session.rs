@@ -17,7 +17,6 @@ use crate::venues::binance::account::server_time;
 use crate::venues::binance::errors::ErrorClass;
 use crate::venues::binance::exchange_info::{self, InstrumentContext};
 use crate::venues::binance::limits::Cost;
-use crate::venues::binance::reference;
 use std::error::Error;
 
 /// Frames and effects of one turn: a burst must not keep the other work of the thread waiting.
@@ -66,7 +65,7 @@ pub(super) enum Call {
 
 impl Call {
     /// What the venue counts for it (§10.1, §10.2).
-    fn cost(self) -> Cost {
+    pub(super) fn cost(self) -> Cost {
         let weight = match self {
             Call::Time => 1,
             Call::Info { .. } => 20,
@@ -334,7 +333,7 @@ impl Gateway {
         1
     }
 
-    fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
+    pub(super) fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
         self.next_call += 1;
         let venue_ms = self.desk.sync.venue_ms(self.desk.clock.now());
         self.desk.limits.spent(call.cost(), venue_ms);
@@ -375,64 +374,6 @@ impl Gateway {
                 self.step_taken(ask, b"[]", now)
             }
         }
-    }
-
-    /// Asks what the filters need besides, where it is time and nothing of the kind is out.
-    fn ask_besides(&mut self, now: Nanos) -> usize {
-        let out = self.calls_out.iter().any(|(_, call)| matches!(call, Call::Besides(..)));
-        if out || !self.info_known || !self.desk.sync.is_known() {
-            return 0;
-        }
-        let Some((instrument, question, mins)) = self.references.ask(now) else { return 0 };
-        let call = Call::Besides(instrument, question);
-        let now_ms = self.desk.sync.venue_ms(self.desk.clock.now());
-        if let Err(exceeded) = self.desk.limits.admit(call.cost(), now_ms) {
-            self.references.wait(now + Nanos::from(exceeded.wait_s) * 1_000_000_000);
-            return 0;
-        }
-        let Some(symbol) = self.desk.decoder.names().symbols.symbol(instrument) else { return 0 };
-        let request = match question {
-            Question::OwnFilters => self.calls.own_filters(symbol, now_ms),
-            Question::Reference => self.calls.price("/api/v3/referencePrice", symbol),
-            Question::Average if mins == 0 => self.calls.price("/api/v3/ticker/price", symbol),
-            Question::Average => self.calls.price("/api/v3/avgPrice", symbol),
-        };
-        self.submit(call, request)
-    }
-
-    fn on_besides(
-        &mut self,
-        instrument: InstrumentId,
-        question: Question,
-        body: &[u8],
-        now: Nanos,
-    ) -> Result<(), DecodeError> {
-        let Some(def) = self.instruments.iter_mut().find(|def| def.id == instrument) else { return Ok(()) };
-        let px = match question {
-            Question::OwnFilters => {
-                exchange_info::own_filters(body, def)?;
-                self.references.own_filters_known(instrument);
-                self.desk.reports.say(Body::Instrument(*def));
-                None
-            }
-            Question::Reference => reference::reference_price(body)?,
-            Question::Average => {
-                let (mins, px) = reference::average_price(body)?;
-                if mins != def.filters.px_mins {
-                    let (symbol, wanted) = (def.symbol, def.filters.px_mins);
-                    tracing::error!(%symbol, mins, wanted, "the venue averages over other minutes than its filters do");
-                    // Nor will it do otherwise in the next round: limits stay denied.
-                    self.references.done(true, now);
-                    return Ok(());
-                }
-                px
-            }
-        };
-        if let Some(px) = px {
-            self.desk.reports.push(Input::at(now, Body::VenuePx { instrument, px }));
-        }
-        self.references.done(px.is_some(), now);
-        Ok(())
     }
 
     fn reconciled(&mut self) -> usize {
