@@ -380,7 +380,8 @@ impl Simulated {
             if live {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
-            let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
+            let known = simulated::keys_of(config, &mut accounts)
+                .map_err(|cause| StartError::Venue { venue: "sim".to_owned(), cause })?;
             let live = live_market(config, sim, threads)?;
             let network = Box::new(threads.network("sim", None)?);
             let venue = simulated::start(sim, accounts, live, network, clock.clone())?;

@@ -114,6 +114,7 @@ impl BinanceSim {
     ) -> Result<BinanceSim, SimError> {
         let now = clock.now();
         let mut venue = Venue::new(config.seed);
+        venue.exchange = config.exchange;
         venue.listen_keys.on = config.listen_keys;
         // Ids grow by less than 10,000 a second: starting at the time, none comes twice after a restart.
         let first_id = (now / 100_000).max(1) as u64;
