@@ -158,7 +158,8 @@ impl Decision {
                 })
                 .collect(),
         };
-        let validated = matches!(command(&past), Some(Command { action: Action::Validate(_), .. }));
+        let validated =
+            matches!(command(&past), Some(Command { action: Action::Validate(_) | Action::ValidateAtVenue(_), .. }));
         let denied = denied.filter(|_| order.is_none());
         let named_it = match named {
             Named::Order(_) => order.is_some(),

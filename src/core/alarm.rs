@@ -128,6 +128,7 @@ kinds! {
         "a stop loss or take profit was reached and its exit does not come about; it is tried every second";
     32 StopUnconfirmed, Critical, true,
         "the emergency stop is set, and the venue has not confirmed that nothing is left; it is asked again and again";
+    33 StoreBehind, Warning, true, "the trade store cannot be written; its rows wait in the journal, trading goes on";
 }
 
 /// What happened to an alert.

@@ -4,7 +4,7 @@
 //!
 //! The table is bounded. Where it is full the oldest cleared one goes, and then the least grave that stands, counted.
 //! Conditions are looked at a few times a second, from sums that are kept anyway; those that live outside of the core
-//! (clock, rate limit, credentials) enter as events.
+//! (clock, rate limit, credentials, trade store) enter as events.
 
 use super::Core;
 use super::alarm::{AlarmKind, AlertChange, News, Severity};
@@ -222,9 +222,10 @@ impl Alerts {
         change
     }
 
-    /// What the severity does by itself. The stop's own alert does nothing more.
+    /// What the severity does by itself. The stop's own alert does nothing more; what people look at later touches no
+    /// trading.
     fn ask(&mut self, kind: AlarmKind, severity: Severity) {
-        if kind != AlarmKind::EmergencyStop {
+        if !matches!(kind, AlarmKind::EmergencyStop | AlarmKind::StoreBehind) {
             let act = self.rules.acts[severity as usize];
             if self.due.is_none_or(|(due, _)| act > due) {
                 self.due = Some((act, kind));
@@ -453,7 +454,8 @@ impl Core {
 
     /// What the outside says of itself. Kinds that the core sees for itself are not the outside's to tell.
     pub(super) fn on_condition(&mut self, kind: AlarmKind, scope: Scope, is_so: bool, out: &mut Outbox) {
-        if matches!(kind, AlarmKind::ClockOff | AlarmKind::RateLimitNear | AlarmKind::CredentialExpiring) {
+        use AlarmKind as K;
+        if matches!(kind, K::ClockOff | K::RateLimitNear | K::CredentialExpiring | K::StoreBehind) {
             self.condition(kind, scope, is_so, out);
         }
     }

@@ -27,6 +27,16 @@ fn closed() -> Value {
     ])
 }
 
+/// What the venue says of an order that was to be validated there too.
+fn venue_verdict() -> Value {
+    object([
+        ("exchange", id_or_null()),
+        ("verdict", one_word(["accepted", "refused", "no_answer", "not_asked"])),
+        ("code", or_null(whole())),
+        ("message", text()),
+    ])
+}
+
 /// A command that the core has not answered in time.
 pub fn pending() -> Value {
     object([("request_id?", text()), ("status?", exactly("pending")), ("settled", exactly(false)), ("message", text())])
@@ -44,6 +54,7 @@ pub fn acted(action: &str) -> Value {
             ("denial?", named("Denial")),
             ("denials?", list(named("Denial"))),
             ("sizing", or_null(named("Sizing"))),
+            ("venue_verdict", or_null(venue_verdict())),
         ]),
         "cancel-all-orders" | "close-position" | "close-all-positions" | "emergency-stop" => closed(),
         "set-trading-state" | "resume" => object([("trading_state", trading()), ("restrained", list(scoped()))]),
@@ -306,6 +317,7 @@ fn performance_of_mode() -> Value {
         ("fees_usd", text()),
         ("slippage_usd", text()),
     ]);
+    let fall = object([("high_at", time()), ("low_at", time()), ("recovered_at", or_null(time()))]);
     object([
         ("mode", one_word(Mode::ALL.map(Mode::as_str))),
         ("summary", trades.clone()),
@@ -315,13 +327,22 @@ fn performance_of_mode() -> Value {
                 ("equity_start_usd", or_null(decimal())),
                 ("equity_usd", or_null(decimal())),
                 ("sharpe", statistic_or_null()),
+                ("sortino", statistic_or_null()),
+                ("calmar", statistic_or_null()),
+                ("volatility", statistic_or_null()),
+                ("max_drawdown_dates", or_null(fall)),
+                ("exposure_time", statistic_or_null()),
+                ("turnover_usd", or_null(decimal())),
                 ("daily_returns", anything()),
                 ("max_drawdown", statistic()),
                 ("days", statistic()),
                 ("impossible_records", count()),
             ]),
         ),
-        ("by_symbol", map(trades)),
+        ("by_symbol", map(trades.clone())),
+        ("by_exchange", map(trades.clone())),
+        ("by_strategy", map(trades.clone())),
+        ("by_hour_utc", map(trades)),
         (
             "correlation",
             object([
@@ -392,6 +413,8 @@ fn standing() -> Value {
             object([
                 ("live_trades", count()),
                 ("paper_trades", count()),
+                ("live_fills", count()),
+                ("paper_fills", count()),
                 ("mean_difference_usd", statistic_or_null()),
                 ("at_best_usd", statistic_or_null()),
                 ("live_slippage_pct", or_null(decimal())),

@@ -283,7 +283,13 @@ pub fn acts() -> Vec<Asking> {
         Asking {
             action: "validate-order",
             about: "Every rule that the order would break; sends nothing.",
-            forms: order_forms(),
+            forms: order_forms()
+                .into_iter()
+                .map(|form| {
+                    let at_venue = told("The venue is asked too, where it has a way to test an order.", flag());
+                    with(form, fields([("venue_test?", at_venue)]))
+                })
+                .collect(),
         },
         asking(
             "replace-order",
