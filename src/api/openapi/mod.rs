@@ -180,7 +180,8 @@ fn look(schemas: &mut Map<String, Value>) -> Value {
 fn act(schemas: &mut Map<String, Value>) -> Value {
     let (mut mapping, mut by_action, mut later) = (Map::new(), Map::new(), Vec::new());
     for asking in acts() {
-        let (request, answer) = (camel(asking.action), format!("{}Answer", camel(asking.action)));
+        let name = camel(asking.action);
+        let (request, answer) = (format!("{name}Request"), format!("{name}Answer"));
         let mut forms: Vec<Value> = asking.forms.iter().map(|fields| form(&asking, fields, true)).collect();
         let schema = if forms.len() == 1 { forms.remove(0) } else { json!({ "type": "object", "oneOf": forms }) };
         schemas.insert(request.clone(), schema);

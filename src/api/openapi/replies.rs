@@ -23,7 +23,7 @@ fn closed() -> Value {
         ("denial", or_null(named("Denial"))),
         ("working_orders", list(named("Order"))),
         ("positions", list(named("Position"))),
-        ("emergency_stop?", named("EmergencyStop")),
+        ("emergency_stop?", named("Stop")),
     ])
 }
 
@@ -79,7 +79,7 @@ pub fn acted(action: &str) -> Value {
             ("request_id", text()),
             ("expected", flag()),
             ("next_before", or_null(time())),
-            ("emergency_stop", or_null(named("EmergencyStop"))),
+            ("emergency_stop", or_null(named("Stop"))),
         ]),
         "rotate-credentials" => object([("credential", text()), ("rotated", exactly(true))]),
         "acknowledge-alert" => named("Alert"),
@@ -185,7 +185,7 @@ fn status() -> Value {
         ("trading_state", trading()),
         ("restrained", list(scoped())),
         ("shutting_down", flag()),
-        ("emergency_stop", or_null(named("EmergencyStop"))),
+        ("emergency_stop", or_null(named("Stop"))),
         ("looks", list(text())),
         ("run", count()),
         ("started_at", or_null(time())),

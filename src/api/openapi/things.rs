@@ -148,7 +148,7 @@ pub fn things() -> Vec<(&'static str, Value)> {
                 ("max_ns", count()),
             ]),
         ),
-        ("EmergencyStop", emergency_stop()),
+        ("Stop", emergency_stop()),
         ("Used", object([("value_usd", dec()), ("limit_usd", dec())])),
         ("Standing", object([("state", text()), ("stage", count()), ("approvals", count())])),
     ]
