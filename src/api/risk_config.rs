@@ -1,5 +1,6 @@
 //! `update-risk-config`: limits changed at run time, by the names users know or by their keys in the configuration.
 //!
+//! Whoever trades may tighten; loosening needs the role admin, on paper as in live mode.
 //! The change is checked as a whole against the limits that hold, sent as one command in a person's name, and applied
 //! between two events. It holds until the next start: there the configuration file wins.
 
@@ -9,6 +10,7 @@ use super::app::{Call, unanswered};
 use super::fields::Fields;
 use crate::core::command::Action;
 use crate::core::config::{HoursRule, Limits};
+use crate::credentials::Role;
 use crate::domain::{Dec, Text, Usd};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -31,8 +33,10 @@ struct Limit {
 enum Looser {
     Up,
     Down,
+    /// What other samples would say is not known.
+    Either,
 }
-use Looser::{Down, Up};
+use Looser::{Down, Either, Up};
 
 macro_rules! limits {
     ($($looser:ident $name:expr, $key:literal, $field:ident $(. $inner:tt)? $(* $unit:literal)?, $scale:literal, $max:literal;)*) => {
@@ -92,6 +96,12 @@ limits! {
     Up None, "drawdown_reduce_pct", drawdown_reduce_ppm, 4, 100;
     Up None, "drawdown_halt_pct", drawdown_halt_ppm, 4, 100;
     Up None, "loss_streak_max", loss_streak_max, 0, 1_000_000;
+    Up None, "ack_timeout_ms", ack_timeout_ns * 1_000_000, 0, 60_000;
+    Up None, "query_interval_ms", query_interval_ns * 1_000_000, 0, 600_000;
+    Up None, "reconcile_interval_ms", reconcile_interval_ns * 1_000_000, 0, 86_400_000;
+    Either None, "correlation_sample_ms", correlation_sample_ns * 1_000_000, 0, 86_400_000;
+    Either None, "correlation_window_samples", correlation_window, 0, 512;
+    Down None, "correlation_samples_min", correlation_samples_min, 0, 512;
 }
 
 /// What of a change lets more through than before, by key: in live mode that needs the admin role. Empty where the
@@ -102,7 +112,11 @@ pub fn loosens(old: &Limits, new: &Limits) -> Vec<&'static str> {
         let off = matches!(limit.key, "stop_loss_pct" | "take_profit_pct");
         let of = |limits| Some((limit.get)(limits)).filter(|value| !off || *value != 0).unwrap_or(i64::MAX);
         let (old, new) = (of(old), of(new));
-        if limit.looser == Up { new > old } else { new < old }
+        match limit.looser {
+            Up => new > old,
+            Down => new < old,
+            Either => new != old,
+        }
     });
     let mut keys: Vec<&'static str> = looser.map(|limit| limit.key).collect();
     let (was, is) = (&old.hours, &new.hours);
@@ -190,12 +204,16 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     }
     whole(&new, &fields);
     fields.finish().map_err(Failure::fields)?;
+    let looser = loosens(&old, &new);
+    if !looser.is_empty() {
+        app.caller.need(Role::Admin, &format!("loosening {}", looser.join(", ")))?;
+    }
     let request = app.send_as(&who, Action::SetLimits(new), &why)?;
     match outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await {
         Some(_) => ok(serde_json::json!({
             "request_id": request.to_string(),
             "changed": Value::Object(changed),
-            "loosened": loosens(&old, &new),
+            "loosened": looser,
             "holds": "until the next start: there the configuration file wins",
         })),
         None => pending(unanswered(request)),
@@ -232,6 +250,27 @@ fn whole(limits: &Limits, fields: &Fields) {
     if limits.daily_loss_halt_ppm < 1_000_000 {
         fields.fault("daily_loss_halt_pct", "must be at least 100");
     }
+    let ms = 1_000_000;
+    for (key, value, least) in [
+        ("ack_timeout_ms", limits.ack_timeout_ns / ms, 10),
+        ("query_interval_ms", limits.query_interval_ns / ms, 10),
+        ("reconcile_interval_ms", limits.reconcile_interval_ns / ms, 10_000),
+        ("correlation_sample_ms", limits.correlation_sample_ns / ms, 100),
+        ("correlation_window_samples", limits.correlation_window.into(), 10),
+        ("correlation_samples_min", limits.correlation_samples_min.into(), 5),
+    ] {
+        // What the file let stand so is not this change's fault.
+        if value < least && fields.has(key) {
+            fields.fault(key, format!("must be at least {least}"));
+        }
+    }
+    if fields.has("ack_timeout_ms") && limits.ack_timeout_ns > limits.not_found_after_ns {
+        fields.fault("ack_timeout_ms", "would be above not_found_after_ms");
+    }
+    let samples = fields.has("correlation_samples_min") || fields.has("correlation_window_samples");
+    if samples && limits.correlation_samples_min > limits.correlation_window {
+        fields.fault("correlation_samples_min", "would be above correlation_window_samples: nothing would be known");
+    }
     if limits.drawdown_reduce_ppm > limits.drawdown_halt_ppm {
         fields.fault("drawdown_reduce_pct", "would be above drawdown_halt_pct");
     }
@@ -265,23 +304,14 @@ mod tests {
         assert_eq!(loosens(&middle, &moved), ["trading_hours"]);
     }
 
-    /// Every limit stands in the table but those that are about answers and samples, which the file alone sets.
+    /// Every limit stands in the table but what makes other sums of the same fills, and what depends on the
+    /// venues' own times: the file alone sets those.
     #[test]
     fn every_limit_of_the_configuration_can_be_changed() {
         let shipped = include_str!("../../config/tollgate.toml");
         let risk = &shipped[shipped.find("[risk]\n").unwrap()..shipped.find("[risk.trading_hours]").unwrap()];
         let keys = risk.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
-        let file_alone = [
-            "usd_assets",
-            "day_start_utc",
-            "ack_timeout_ms",
-            "not_found_after_ms",
-            "query_interval_ms",
-            "reconcile_interval_ms",
-            "correlation_sample_ms",
-            "correlation_window_samples",
-            "correlation_samples_min",
-        ];
+        let file_alone = ["usd_assets", "day_start_utc", "not_found_after_ms"];
         for (key, _) in keys {
             let known = LIMITS.iter().any(|limit| limit.key == key);
             assert!(known != file_alone.contains(&key), "{key}");

@@ -1,5 +1,7 @@
 //! The API over real loopback sockets, in front of a real core and a scripted venue.
 
+mod alerts;
+
 use super::app::Call;
 use super::*;
 use crate::core::Core;
@@ -118,7 +120,11 @@ impl Engine {
 impl Records for Engine {
     fn next(&mut self, view: &mut View) -> Result<bool, String> {
         // Time goes on only where something waits for it.
-        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active)
+        let closing = self
+            .core
+            .portfolio()
+            .defined()
+            .any(|inst| inst.closing.active || (inst.closing.unverified && self.core.orders().live_count() == 0))
             || (self.core.stop().is_set() && self.core.stop().left(VENUE).state == LeftState::Unconfirmed);
         let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
         let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {

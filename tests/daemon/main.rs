@@ -15,6 +15,7 @@ mod keys;
 mod kill9;
 mod lifecycle;
 mod log;
+mod protect;
 mod recordings;
 mod renewal;
 mod rotation;
