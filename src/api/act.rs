@@ -9,7 +9,7 @@ use super::fields::{FieldFault, Fields};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
-use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, VenueVerdict, is_settled, usd};
 use super::risk_config;
 use super::stop::{self, StopReply};
 use super::transition;
@@ -203,11 +203,16 @@ pub(super) fn rejected(reply: &PlaceReply) -> Failure {
 
 async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
-    let (order, why) = read_order(app, fields)?;
+    let (order, at_venue, why) = read_order(app, fields)?;
     let deadline = app.deadline();
-    let request = app.send(Action::Validate(order), &why)?;
+    let action = if at_venue { Action::ValidateAtVenue(order) } else { Action::Validate(order) };
+    let request = app.send(action, &why)?;
     let answered = |outcome: &Outcome| outcome.reply.is_some();
-    let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let Some(found) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let tested = |outcome: &Outcome| outcome.tested.is_some();
+    let waits = at_venue && found.asked_venue.is_some();
+    let outcome = if waits { outcome(app, deadline, request, tested).await.unwrap_or(found) } else { found };
+    let venue_verdict = at_venue.then(|| VenueVerdict::new(&app.view.lock(), &outcome));
     let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
         Some(Reply::WouldPass { notional }) => ok(json!({
@@ -215,6 +220,7 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
             "would_pass": true,
             "notional_usd": usd(notional),
             "sizing": sizing,
+            "venue_verdict": venue_verdict,
         })),
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
@@ -225,6 +231,7 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
                 "denial": denials.first(),
                 "denials": denials,
                 "sizing": sizing,
+                "venue_verdict": venue_verdict,
             }))
         }
     }

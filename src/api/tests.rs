@@ -98,6 +98,14 @@ impl Engine {
                         });
                     }
                 }
+                EffectOf::Test { request, .. } if venue != Venue::Silent => {
+                    let (outcome, code, text) = match venue {
+                        Venue::Rejects => (TestOutcome::Refused, -2010, "Account has insufficient balance"),
+                        _ => (TestOutcome::Accepted, 0, ""),
+                    };
+                    let tested = Tested { request, outcome, code, text: Text::new(text) };
+                    self.events.push_back(Input::at(NOON + 2_500, Body::Tested(tested)));
+                }
                 EffectOf::Cancel(cancel) if venue != Venue::Silent => {
                     let report = ExecReport {
                         venue: VENUE,
@@ -683,6 +691,30 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     }
     let (status, body) = rig.post(r#"{"action":"update-risk-config","maxDailyLoss":5}"#);
     assert_eq!((status, body["error"]["details"]["fields"].as_array().map(Vec::len)), (400, Some(2)), "{body}");
+}
+
+#[test]
+fn the_venues_verdict_stands_beside_the_gates() {
+    let asked = BUY.replacen("place-order", "validate-order", 1).replacen('{', "{\"venue_test\":true,", 1);
+    for (venue, body, passes, verdict, code, words) in [
+        (Venue::Acks, asked.clone(), true, "accepted", Value::Null, "would take"),
+        (Venue::Rejects, asked.clone(), true, "refused", (-2010).into(), "insufficient balance (-2010)"),
+        (Venue::Silent, asked.clone(), true, "no_answer", Value::Null, "has not answered"),
+        (Venue::Acks, asked.replacen("0.001", "1000", 1), false, "not_asked", Value::Null, "the gate denies"),
+    ] {
+        let rig = if venue == Venue::Silent { Rig::impatient(venue) } else { Rig::start(venue) }.opened();
+        let (status, reply) = rig.post(&body);
+        let data = &reply["data"];
+        assert_eq!((status, &data["would_pass"]), (200, &passes.into()), "{reply}");
+        let said = &data["venue_verdict"];
+        assert_eq!((&said["verdict"], &said["code"]), (&verdict.into(), &code), "{reply}");
+        assert!(said["message"].as_str().unwrap().contains(words), "{reply}");
+        assert_eq!(said["exchange"].is_null(), verdict == "not_asked", "{reply}");
+        assert_eq!(rig.get("orders").1["data"]["orders"].as_array().map(Vec::len), Some(0), "nothing is placed");
+    }
+    let rig = Rig::start(Venue::Acks).opened();
+    let (_, plain) = rig.post(&BUY.replacen("place-order", "validate-order", 1));
+    assert!(plain["data"]["venue_verdict"].is_null(), "asked for by nobody: {plain}");
 }
 
 #[test]

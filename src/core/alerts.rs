@@ -4,7 +4,7 @@
 //!
 //! The table is bounded. Where it is full the oldest cleared one goes, and then the least grave that stands, counted.
 //! Conditions are looked at a few times a second, from sums that are kept anyway; those that live outside of the core
-//! (clock, rate limit, credentials) enter as events.
+//! (clock, rate limit, credentials, trade store) enter as events.
 
 use super::Core;
 use super::alarm::{AlarmKind, AlertChange, News, Severity};
@@ -236,9 +236,10 @@ impl Alerts {
         change
     }
 
-    /// What the severity does by itself. The stop's own alert does nothing more.
+    /// What the severity does by itself. The stop's own alert does nothing more; what people look at later touches no
+    /// trading.
     fn ask(&mut self, kind: AlarmKind, severity: Severity, most: Act) {
-        if kind != AlarmKind::EmergencyStop {
+        if !matches!(kind, AlarmKind::EmergencyStop | AlarmKind::StoreBehind) {
             let act = self.rules.acts[severity as usize].min(most);
             if self.due.is_none_or(|(due, _)| act > due) {
                 self.due = Some((act, kind));
@@ -502,7 +503,8 @@ impl Core {
 
 /// The core cannot see it for itself.
 fn is_outside(kind: AlarmKind) -> bool {
-    matches!(kind, AlarmKind::ClockOff | AlarmKind::RateLimitNear | AlarmKind::CredentialExpiring)
+    use AlarmKind as K;
+    matches!(kind, K::ClockOff | K::RateLimitNear | K::CredentialExpiring | K::StoreBehind)
 }
 
 fn tell(alert: &Alert, change: AlertChange, who: Text<24>, out: &mut Outbox) {

@@ -309,6 +309,12 @@ impl Core {
             Body::StopRules(rules) => self.stop.rules = *rules,
             Body::Condition { kind, scope, is_so } => self.on_condition(*kind, *scope, *is_so, out),
             Body::Route(route) => self.routes.add(route),
+            Body::Tested(_) => {}
+            Body::VenuePx { instrument, px } => {
+                if let Some(inst) = self.portfolio.get_mut(*instrument) {
+                    (inst.venue_px, inst.venue_px_ns) = (*px, event.ts_ns);
+                }
+            }
         }
         self.act_on_alerts(out);
         self.watch_difference(out);

@@ -58,6 +58,9 @@ pub struct Inst {
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
+    /// The price that the venue's filters hold orders against, and when it was told; 0: not in this run.
+    pub venue_px: Price,
+    pub venue_px_ns: Nanos,
     /// How far the mid went lately.
     pub swing: Swing,
     pub position: Position,
@@ -99,6 +102,8 @@ wire_struct!(Inst {
     paused,
     quote,
     quote_ns,
+    venue_px,
+    venue_px_ns,
     swing,
     position,
     working,
@@ -350,6 +355,7 @@ impl Portfolio {
         }
         if rescaled {
             inst.quote = Quote::default();
+            inst.venue_px_ns = 0;
             inst.quote_ns = 0;
             inst.swing = Swing::default();
         }

@@ -4,6 +4,8 @@
 //! liveness proved by data, the local-book procedure, and what happens while the core does not keep up.
 //! Must not know: `gateway`, `api`, `journal`; of `core` nothing but `Input` and `Body`.
 //!
+//! `tap` hands frames on as they come, for the venue that is simulated on a real market.
+//!
 //! What is full, and what then: the channel to the core conflates quotes by instrument, drops and counts trades, and
 //! begins a book again whose diff did not fit; the buffer of diffs that await a snapshot stops the reading of the
 //! socket, so that the venue waits instead of data being lost.
@@ -17,6 +19,7 @@ mod line;
 mod outlet;
 mod renewal;
 mod stats;
+pub mod tap;
 #[cfg(test)]
 mod tests;
 

@@ -39,6 +39,8 @@ pub struct VenueKeys {
     pub rest_url: String,
     pub stream_url: String,
     pub ws_api_url: String,
+    /// Server of the books' snapshots, where it is not that of the orders.
+    pub data_url: Option<String>,
     pub api_key: String,
     pub secret: String,
     /// Where the key came from, where the keeper of keys may exchange it.
@@ -53,6 +55,25 @@ impl Drop for VenueKeys {
 }
 
 impl VenueKeys {
+    /// A simulated venue's, at `host:port`. `data`: servers of streams and snapshots, where they are not its own.
+    pub fn simulated(
+        addr: &str,
+        orders_path: &str,
+        data: Option<(&str, &str)>,
+        api_key: String,
+        secret: String,
+    ) -> VenueKeys {
+        VenueKeys {
+            rest_url: format!("http://{addr}"),
+            stream_url: data.map_or_else(|| format!("ws://{addr}"), |(streams, _)| streams.to_owned()),
+            ws_api_url: format!("ws://{addr}{orders_path}"),
+            data_url: data.map(|(_, rest)| rest.to_owned()),
+            api_key,
+            secret,
+            origin: None,
+        }
+    }
+
     /// What the configuration names, or what the simulated venue handed over.
     pub fn find(config: &Config, venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
         match (&venue.credentials, sim) {
@@ -63,7 +84,15 @@ impl VenueKeys {
                 let text = |part: &Secret| part.expose_text().map(str::to_owned).ok_or("a key is text");
                 let (api_key, secret) = (text(&origin.credential.api_key)?, text(&origin.credential.secret)?);
                 let secret = super::keys::unlock(config, venue, credential, secret)?;
-                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret, origin: Some(origin) })
+                Ok(VenueKeys {
+                    rest_url,
+                    stream_url,
+                    ws_api_url,
+                    data_url: None,
+                    api_key,
+                    secret,
+                    origin: Some(origin),
+                })
             }
             (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => {
                 let secret = secret.read().map_err(|cause| cause.to_string())?;
@@ -71,6 +100,7 @@ impl VenueKeys {
                     rest_url: rest_url.clone(),
                     stream_url: stream_url.clone(),
                     ws_api_url: ws_api_url.clone(),
+                    data_url: None,
                     api_key: api_key.read().map_err(|cause| cause.to_string())?,
                     secret: super::keys::unlock(config, venue, &venue.name, secret)?,
                     origin: None,
@@ -78,8 +108,12 @@ impl VenueKeys {
             }
             (Credentials::Sim, Some(keys)) => Ok(VenueKeys {
                 rest_url: keys.rest_url.clone(),
-                stream_url: keys.stream_url.clone(),
+                stream_url: match venue.market_data {
+                    DataForm::Sbe => format!("{}/sbe", keys.stream_url),
+                    DataForm::Json | DataForm::MsgPack => keys.stream_url.clone(),
+                },
                 ws_api_url: keys.ws_api_url.clone(),
+                data_url: keys.data_url.clone(),
                 api_key: keys.api_key.clone(),
                 secret: keys.secret.clone(),
                 origin: None,
@@ -177,6 +211,7 @@ impl VenueParts<'_> {
         network: Box<dyn Network>,
         orders: Rx<Effect>,
         reports: Tx<Input>,
+        permits: Rx<LivePermit>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
         self.alpaca_key()?;
@@ -202,9 +237,20 @@ impl VenueParts<'_> {
             cancels: self.rest("rest-cancels", 2, wake)?,
             questions: self.rest("rest-asks", 2, wake)?,
         };
-        let gateway = AlpacaGateway::new(config, self.clock, network, ways, orders, reports, self.counters)
-            .map_err(|cause| cause.to_string())?;
-        Ok(Box::new(gateway))
+        if self.venue.environment == Environment::Paper {
+            let leave = Leave::Paper(paper_hosts([&config.rest_url, &config.stream_url])?);
+            let gateway = AlpacaGateway::new(config, leave, self.clock, network, ways, orders, reports, self.counters);
+            return Ok(Box::new(gateway.map_err(|cause| cause.to_string())?));
+        }
+        let (clock, counters) = (self.clock.clone(), self.counters.clone());
+        let open: Open = Box::new(move |permit| {
+            let leave = Leave::Live(permit);
+            match AlpacaGateway::new(config, leave, &clock, network, ways, orders, reports, &counters) {
+                Ok(gateway) => Ok(Box::new(gateway)),
+                Err(cause) => Err(cause.to_string()),
+            }
+        });
+        Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
 
     fn recv_window_ms(&self) -> u32 {
@@ -225,7 +271,7 @@ impl VenueParts<'_> {
             stream_path,
             market_data: self.market_data()?,
             connections: self.venue.connections,
-            rest_url: self.keys.rest_url.clone(),
+            rest_url: self.keys.data_url.as_ref().unwrap_or(&self.keys.rest_url).clone(),
             instruments: self.instruments().map(|i| (i.id, i.symbol.clone())).collect(),
             quotes: wants(Stream::Quote),
             trades: wants(Stream::Trade),
@@ -265,7 +311,7 @@ impl VenueParts<'_> {
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
         if self.venue.kind == VenueKind::Alpaca {
-            return self.alpaca_gateway(network, orders, reports, wake);
+            return self.alpaca_gateway(network, orders, reports, permits, wake);
         }
         let taker_fee_ppm = match (&self.venue.credentials, &self.config.sim) {
             (Credentials::Sim, Some(sim)) => sim.taker_fee_ppm,
@@ -298,17 +344,17 @@ impl VenueParts<'_> {
         };
         let rest = self.rest("rest-gateway", 1, wake)?;
         if self.venue.environment == Environment::Paper {
-            // The configuration has been checked; the type asks once more.
-            let hosts = PaperHosts::of([config.rest_url.as_str(), config.ws_api_url.as_str()]);
-            let leave = Leave::Paper(hosts.map_err(|url| format!("{url} is not known to be a paper environment"))?);
+            let leave = Leave::Paper(paper_hosts([&config.rest_url, &config.ws_api_url])?);
             let gateway = Gateway::new(config, leave, self.clock, network, rest, orders, reports, self.counters)
                 .map_err(|cause| cause.to_string())?;
             return Ok(Box::new(gateway.with_keys(new_keys)));
         }
         let (clock, counters) = (self.clock.clone(), self.counters.clone());
         let open: Open = Box::new(move |permit| {
-            Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters)
-                .map(|gateway| gateway.with_keys(new_keys))
+            match Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters) {
+                Ok(gateway) => Ok(Box::new(gateway.with_keys(new_keys))),
+                Err(cause) => Err(cause.to_string()),
+            }
         });
         Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
@@ -346,4 +392,9 @@ impl VenueParts<'_> {
             },
         })
     }
+}
+
+/// The configuration has been checked; the type asks once more.
+fn paper_hosts(urls: [&String; 2]) -> Result<PaperHosts, String> {
+    PaperHosts::of(urls.map(String::as_str)).map_err(|url| format!("{url} is not known to be a paper environment"))
 }

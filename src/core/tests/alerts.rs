@@ -113,7 +113,8 @@ fn a_condition_is_raised_when_it_begins_and_cleared_when_it_ends() {
         assert_eq!(rig.core.alerts().stands(AlarmKind::BalanceLow, Scope::Account), low, "{usd}");
     }
     // What the outside sees.
-    for kind in [AlarmKind::ClockOff, AlarmKind::RateLimitNear, AlarmKind::CredentialExpiring] {
+    use AlarmKind::{ClockOff, CredentialExpiring, RateLimitNear, StoreBehind};
+    for kind in [ClockOff, RateLimitNear, CredentialExpiring, StoreBehind] {
         for (is_so, want) in [(true, vec![AlertChange::Raised]), (true, vec![]), (false, vec![AlertChange::Cleared])] {
             let effects = rig.step(Body::Condition { kind, scope: venue, is_so });
             assert_eq!(changes(&effects, kind), want, "{kind:?} {is_so}");
@@ -121,6 +122,20 @@ fn a_condition_is_raised_when_it_begins_and_cleared_when_it_ends() {
     }
     let effects = rig.step(Body::Condition { kind: AlarmKind::DailyLoss, scope: venue, is_so: true });
     assert!(effects.is_empty(), "what the core sees for itself nobody tells it: {effects:?}");
+}
+
+#[test]
+fn a_store_that_is_behind_touches_no_trading_however_grave_it_becomes() {
+    let mut rig = Rig::alerting(|rules| {
+        (rules.acts, rules.escalate_after_ns) = ([Act::Stop, Act::Stop, Act::Stop], SECOND);
+        (rules.feed_stale_ns, rules.venue_down_ns) = (0, 0);
+    });
+    let account = Scope::Account;
+    let effects = rig.step(Body::Condition { kind: AlarmKind::StoreBehind, scope: account, is_so: true });
+    assert_eq!(changes(&effects, AlarmKind::StoreBehind), [AlertChange::Raised]);
+    let effects = rig.wait(2 * SECOND);
+    assert_eq!(changes(&effects, AlarmKind::StoreBehind), [AlertChange::Escalated]);
+    assert_eq!(rig.core.trading(), TradingState::Active);
 }
 
 #[test]

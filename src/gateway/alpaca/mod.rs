@@ -8,6 +8,8 @@
 //! The venue takes cancels by its own id alone. Until that is known (by the answer, or by the stream, whichever is
 //! first) a cancel waits here, and is refused if the order turns out not to be there.
 //!
+//! With money, all of it stands on a permit: while none holds nothing is asked, sent or kept open.
+//!
 //! The stream replays nothing (§16.1): after each break the account's orders, fills since the last reconciliation,
 //! positions and worth are asked for before anything is sent again. Fills are counted by the stream's execution id,
 //! which the account's activities carry too.
@@ -24,8 +26,10 @@ use self::ask::Call;
 use self::lanes::Lanes;
 use self::reconcile::{Backfill, Reconcile};
 use self::session::Phase;
+use super::Leave;
 use super::backoff::Backoff;
 use super::known::KnownOrders;
+use super::live::LiveSession;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::{CancelOrder, Effect};
@@ -37,6 +41,7 @@ use crate::net::ws::{WebSocket, WsConfig};
 use crate::net::{Endpoint, Network, Rest};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::{Counter, Counters};
+use crate::transition::LivePermit;
 use crate::venues::alpaca::assets;
 use crate::venues::alpaca::limits::Limits;
 use crate::venues::alpaca::names::{Names, Twice};
@@ -112,6 +117,8 @@ impl AlpacaCounters {
 pub struct AlpacaGateway {
     agent: String,
     config: AlpacaConfig,
+    /// What every connection stands on.
+    leave: Leave,
     clock: Clock,
     endpoint: Endpoint,
     target: String,
@@ -162,6 +169,7 @@ impl AlpacaGateway {
     /// it through `core`. `epoch` is in `config.names`.
     pub fn new(
         config: AlpacaConfig,
+        leave: Leave,
         clock: &Clock,
         network: Box<dyn Network>,
         ways: Ways,
@@ -214,8 +222,15 @@ impl AlpacaGateway {
             account_after: 0,
             held: vec![None; MAX_INSTRUMENTS],
             clock: clock.clone(),
+            leave,
             config,
         })
+    }
+}
+
+impl LiveSession for AlpacaGateway {
+    fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
     }
 }
 
@@ -227,6 +242,9 @@ impl Agent for AlpacaGateway {
     /// Orders go out before anything is read: a turn with both should not make them wait.
     fn do_work(&mut self, now: Nanos) -> usize {
         let flushed = self.reports.flush();
+        if !self.leave.holds(now, self.config.names.venue) {
+            return flushed + self.bar(now);
+        }
         flushed
             + self.take_effects(now)
             + self.read_stream(now)
