@@ -17,6 +17,7 @@ use super::view::{Outcome, View};
 use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
+use crate::core::portfolio::Inst;
 use crate::core::risk::DenyReason;
 use crate::credentials::Role;
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueId};
@@ -396,7 +397,8 @@ struct CloseReply {
     /// Cancels and flattening orders that the command began with.
     cancels: u32,
     flattens: u32,
-    /// Nothing of what was asked for is left to do. False where the time to answer came first.
+    /// Nothing of what was asked for is left to do, and where positions were closed the venue has said so. False where
+    /// the time to answer came first.
     complete: bool,
     trading_state: &'static str,
     /// Orders made to flatten, as they stand.
@@ -453,7 +455,8 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
     let over = |view: &View| {
         let core = view.core();
         let open = meant.iter().any(|id| core.orders().get(*id).is_some_and(|order| !order.status.is_closed()));
-        let closing = core.portfolio().defined().any(|inst| within(inst.def.id) && inst.closing.active);
+        let closes = |inst: &&Inst| inst.closing.active || inst.closing.unverified;
+        let closing = core.portfolio().defined().filter(|inst| within(inst.def.id)).any(|inst| closes(&inst));
         // A stop that flattens halts only when it is flat; and a stop is over when every venue has said so.
         let halted = || core.trading() == TradingState::Halted && stop::is_confirmed(view);
         let stopped = scope != Reach::Stop || halted();

@@ -71,6 +71,8 @@ pub fn role_to_act(action: &str) -> Role {
         | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
+        // As with limits: whoever trades may tighten them.
+        "update-risk-config" => Role::Trader,
         _ => Role::Admin,
     }
 }
@@ -300,7 +302,7 @@ mod tests {
         ("heartbeat", Role::Trader),
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
-        ("update-risk-config", Role::Admin),
+        ("update-risk-config", Role::Trader),
         ("initiate-transition", Role::Admin),
         ("approve-transition", Role::Admin),
         ("reject-transition", Role::Admin),

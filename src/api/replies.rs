@@ -131,6 +131,8 @@ pub struct PositionReply {
     pub fees_usd: String,
     /// A close is under way: opens are barred.
     pub closing: bool,
+    /// It was closed, and the venue has not confirmed that nothing is left of it.
+    pub unverified: bool,
     /// The stops and targets that the core keeps for what entries have filled, oldest first. Exits that rest at the
     /// venue are orders, and shown as such.
     pub protection: Vec<ProtectionReply>,
@@ -190,6 +192,7 @@ impl PositionReply {
             realised_usd: usd(inst.realised()),
             fees_usd: usd(inst.position.fees),
             closing: inst.closing.active,
+            unverified: inst.closing.unverified && !inst.closing.active,
             protection: view
                 .core()
                 .protections()

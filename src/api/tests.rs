@@ -1,5 +1,6 @@
 //! The API over real loopback sockets, in front of a real core and a scripted venue.
 
+mod alerts;
 mod listening;
 mod lists;
 
@@ -129,7 +130,11 @@ impl Engine {
 impl Records for Engine {
     fn next(&mut self, view: &mut View) -> Result<bool, String> {
         // Time goes on only where something waits for it.
-        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active)
+        let closing = self
+            .core
+            .portfolio()
+            .defined()
+            .any(|inst| inst.closing.active || (inst.closing.unverified && self.core.orders().live_count() == 0))
             || (self.core.stop().is_set() && self.core.stop().left(VENUE).state == LeftState::Unconfirmed);
         let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
         let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {
@@ -718,7 +723,6 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     // What contradicts limits that hold is no fault of the request alone.
     for (rest, fault) in [
         (r#""maxOrderSize":20000"#, "order_notional_max_usd"),
-        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
         (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
     ] {
         let (status, faults, body) = update(rest);
@@ -728,6 +732,7 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     }
     for (rest, fault) in [
         (r#""maxOrderSize":null"#, "maxOrderSize"),
+        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
         (r#""maxDailyLoss":5,"maxLeverage":101"#, "maxLeverage"),
         (r#""maxDailyLoss":-5"#, "maxDailyLoss"),
         (r#""riskPerTrade":101,"maxDailyLoss":5"#, "riskPerTrade"),

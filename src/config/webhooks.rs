@@ -85,7 +85,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// Every kind of alert, as the API and `kinds` write it.
-pub const ALERT_KINDS: [&str; 34] = [
+pub const ALERT_KINDS: [&str; 37] = [
     "IMPOSSIBLE_REPORT",
     "UNKNOWN_INSTRUMENT",
     "UNKNOWN_ORDER",
@@ -120,6 +120,9 @@ pub const ALERT_KINDS: [&str; 34] = [
     "PROTECTION_BLOCKED",
     "STOP_UNCONFIRMED",
     "STORE_BEHIND",
+    "RISK_SCORE_HIGH",
+    "RECONCILE_DIFFERENCE",
+    "STILL_HELD",
 ];
 
 impl Webhook {

@@ -129,6 +129,11 @@ kinds! {
     32 StopUnconfirmed, Critical, true,
         "the emergency stop is set, and the venue has not confirmed that nothing is left; it is asked again and again";
     33 StoreBehind, Warning, true, "the trade store cannot be written; its rows wait in the journal, trading goes on";
+    34 RiskScoreHigh, Warning, true, "the portfolio's risk score is high; its parts are in risk-metrics";
+    /// A deposit, a fee that nobody told of, or somebody else's trade.
+    35 ReconcileDifference, Critical, true,
+        "a balance at the venue is not what the engine's fills made of it; look at the account";
+    36 StillHeld, Critical, true, "a position was closed, and the venue still shows one; look at the venue";
 }
 
 /// What happened to an alert.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod alarm;
 pub mod alerts;
 pub mod book;
+mod close;
 pub mod command;
 mod commands;
 pub mod config;
@@ -130,6 +131,8 @@ struct Venue {
     reconciling: bool,
     /// Open orders that are not ours, in the answer that comes or came last.
     foreign: u32,
+    /// In that answer a balance is not what our fills made of it.
+    differs: bool,
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,

@@ -1,12 +1,14 @@
 //! Claims about the core, each a short story of events.
 
 mod alerts;
+mod close;
 mod gate;
 mod lists;
 mod live;
 mod margin;
 mod oracle;
 mod order_types;
+mod portfolio;
 mod protect;
 mod routing;
 mod stop;

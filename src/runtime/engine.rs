@@ -522,19 +522,21 @@ fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> Strat
 }
 
 fn alert_rules(alerts: &config::Alerts) -> AlertRules {
-    let acts = alerts.acts.map(|act| match act {
+    let act = |act| match act {
         config::AlertAct::None => Act::None,
         config::AlertAct::Reduce => Act::Reduce,
         config::AlertAct::Halt => Act::Halt,
         config::AlertAct::Stop => Act::Stop,
-    });
+    };
     AlertRules {
-        acts,
+        acts: alerts.acts.map(act),
         escalate_after_ns: alerts.escalate_after_ns,
+        escalated: act(alerts.escalated),
         exposure_high_ppm: alerts.exposure_high_ppm,
         balance_low_ppm: alerts.balance_low_ppm,
         feed_stale_ns: alerts.feed_stale_ns,
         venue_down_ns: alerts.venue_down_ns,
+        risk_score_high: alerts.risk_score_high,
     }
 }
 

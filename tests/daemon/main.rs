@@ -18,6 +18,7 @@ mod kill9;
 mod lifecycle;
 mod live_market;
 mod log;
+mod protect;
 mod recordings;
 mod renewal;
 mod rotation;

@@ -85,6 +85,7 @@ pub fn things() -> Vec<(&'static str, Value)> {
                 ("realised_usd", dec()),
                 ("fees_usd", dec()),
                 ("closing", flag()),
+                ("unverified", flag()),
                 (
                     "protection",
                     list(object([
