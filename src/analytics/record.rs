@@ -381,6 +381,7 @@ impl Recorder {
             | EffectOf::Sized { .. }
             | EffectOf::Routed(_)
             | EffectOf::Left(_)
+            | EffectOf::Test { .. }
             | EffectOf::Reply { .. } => {}
         }
     }
@@ -490,7 +491,7 @@ fn action(action: &Action) -> &'static str {
         Action::Place(_) => "place-order",
         Action::Note { .. } => "note",
         Action::Acknowledge { .. } => "acknowledge-alert",
-        Action::Validate(_) => "validate-order",
+        Action::Validate(_) | Action::ValidateAtVenue(_) => "validate-order",
         Action::Cancel(_) => "cancel-order",
         Action::CancelAll => "cancel-all-orders",
         Action::Close(_) => "close-position",

@@ -1,7 +1,7 @@
 //! What the answers are made of. Decimals are strings, times RFC 3339 in UTC with nanoseconds.
 
 use super::answer::time;
-use super::view::{Alarm, Denial, FillNote, View};
+use super::view::{Alarm, Denial, FillNote, Outcome, View};
 use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
 use crate::core::protect::{Protection, Trigger};
@@ -9,8 +9,8 @@ use crate::core::risk::DenyReason;
 use crate::core::routing::{LegSeen, Routed};
 use crate::core::sizing::Sizing;
 use crate::domain::{
-    Dec, InstrumentId, Liquidity, OrdStatus, OrderId, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId,
-    VenueOrderId, num,
+    Dec, InstrumentId, Liquidity, OrdStatus, OrderId, Price, Qty, Round, StpMode, StrategyId, TestOutcome, Trail, Usd,
+    VenueId, VenueOrderId, num,
 };
 use crate::telemetry::StageRow;
 use serde::Serialize;
@@ -131,6 +131,8 @@ pub struct PositionReply {
     pub fees_usd: String,
     /// A close is under way: opens are barred.
     pub closing: bool,
+    /// It was closed, and the venue has not confirmed that nothing is left of it.
+    pub unverified: bool,
     /// The stops and targets that the core keeps for what entries have filled, oldest first. Exits that rest at the
     /// venue are orders, and shown as such.
     pub protection: Vec<ProtectionReply>,
@@ -190,6 +192,7 @@ impl PositionReply {
             realised_usd: usd(inst.realised()),
             fees_usd: usd(inst.position.fees),
             closing: inst.closing.active,
+            unverified: inst.closing.unverified && !inst.closing.active,
             protection: view
                 .core()
                 .protections()
@@ -366,6 +369,41 @@ pub struct RouteReply {
     pub legs: Vec<RouteLeg>,
 }
 
+/// What the venue says of an order that was to be validated there too.
+#[derive(Debug, Clone, Serialize)]
+pub struct VenueVerdict {
+    /// `null` where no venue was asked.
+    pub exchange: Option<String>,
+    /// `accepted`, `refused`, `no_answer` or `not_asked`.
+    pub verdict: &'static str,
+    /// The venue's own, where it refused.
+    pub code: Option<i32>,
+    pub message: String,
+}
+
+impl VenueVerdict {
+    pub fn new(view: &View, outcome: &Outcome) -> VenueVerdict {
+        let late = "the venue has not answered in the time that a request has; nothing was placed";
+        let denied = "not asked: the gate denies the order, and what it denies is never sent";
+        let (verdict, code, said) = match (&outcome.tested, outcome.asked_venue) {
+            (Some(tested), _) => (tested.outcome, tested.code, tested.text.as_str()),
+            (None, Some(_)) => (TestOutcome::NoAnswer, 0, late),
+            (None, None) => (TestOutcome::NotAsked, 0, denied),
+        };
+        let message = match verdict {
+            TestOutcome::Accepted => "it would take the order".to_owned(),
+            TestOutcome::Refused => format!("it would refuse the order: {said} ({code})"),
+            TestOutcome::NoAnswer | TestOutcome::NotAsked => said.to_owned(),
+        };
+        VenueVerdict {
+            exchange: outcome.asked_venue.map(|venue| venue_name(view, venue)),
+            verdict: verdict.as_str(),
+            code: (code != 0).then_some(code),
+            message,
+        }
+    }
+}
+
 /// A venue as the decision saw it.
 #[derive(Debug, Clone, Serialize)]
 pub struct RouteLeg {
@@ -407,6 +445,8 @@ impl RouteReply {
 /// A denial that happened.
 #[derive(Debug, Clone, Serialize)]
 pub struct DenialNote {
+    /// What `explain` takes.
+    pub denial_id: String,
     pub seq: u64,
     pub time: String,
     pub symbol: String,
@@ -421,6 +461,7 @@ impl DenialNote {
     pub fn new(view: &View, note: &Denial) -> DenialNote {
         let names = Names::of(view, note.instrument);
         DenialNote {
+            denial_id: denial_id(note.seq, note.part),
             seq: note.seq,
             time: time(note.ts_ns),
             symbol: names.symbol.clone(),
@@ -520,6 +561,11 @@ pub fn venue_name(view: &View, venue: VenueId) -> String {
 
 fn strategy(id: StrategyId) -> Option<u8> {
     (id.0 != 0).then_some(id.0)
+}
+
+/// The name of a denial: its record's sequence, and its place among the denials of that record.
+pub fn denial_id(seq: u64, part: u16) -> String {
+    format!("denial-{seq}-{part}")
 }
 
 /// A number, or a UUID where the venue has such.

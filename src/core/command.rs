@@ -203,6 +203,8 @@ pub enum Action {
     Place(PlaceOrder),
     /// The whole verdict, nothing sent.
     Validate(PlaceOrder),
+    /// The same, and where the order passes, the venue is asked what it would say; nothing is placed.
+    ValidateAtVenue(PlaceOrder),
     Cancel(OrderId),
     CancelAll,
     /// Cancel the instrument's orders, then flatten its position with a market order.
@@ -260,6 +262,7 @@ wire_enum!(Action {
     13 => Transition(ask),
     14 => PlaceList(list), 15 => Replace { order, mode, new }, 16 => Amend { order, qty }, 17 => Acknowledge { alert },
     18 => Heartbeat,
+    19 => ValidateAtVenue(order),
 });
 
 /// What a person asks for between paper and live.

@@ -2,7 +2,7 @@
 
 use super::alarm::AlarmKind;
 use super::command::{Action, Ask, Command, PlaceOrder, Scope};
-use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
+use super::effect::{CancelOrder, Effect, EffectOf, Outbox, Reply};
 use super::orders::Order;
 use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
@@ -16,7 +16,8 @@ impl Core {
                 self.place(&order, Source { request, strategy: StrategyId(0) }, out);
                 return;
             }
-            Action::Validate(order) => return self.validate(&order, request, out),
+            Action::Validate(order) => return self.validate(&order, request, false, out),
+            Action::ValidateAtVenue(order) => return self.validate(&order, request, true, out),
             Action::PlaceList(list) => {
                 // Answered by `Accepted` or `Denied`, like the others that make orders.
                 self.place_list(&list, Source { request, strategy: StrategyId(0) }, out);
@@ -119,8 +120,9 @@ impl Core {
         closing(cancels, flattens)
     }
 
-    /// The verdict of every rule, nothing sent and nothing counted.
-    fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
+    /// The verdict of every rule, nothing placed and nothing counted. Where the order passes and the venue is to be
+    /// asked too, it is handed on as it would be sent.
+    fn validate(&mut self, order: &PlaceOrder, request: RequestId, at_venue: bool, out: &mut Outbox) {
         let sized;
         let order = if order.auto_qty {
             sized = self.sized(order, Source { request, strategy: StrategyId(0) }, out);
@@ -128,8 +130,16 @@ impl Core {
         } else {
             order
         };
-        let reply = match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
-            Ok(verdict) => Reply::WouldPass { notional: verdict.notional },
+        let source = Source { request, strategy: StrategyId(0) };
+        let leg = if at_venue { self.first_leg(order, source) } else { None };
+        let order = leg.as_ref().unwrap_or(order);
+        let reply = match self.verdict(order, self.next_order(), source.strategy) {
+            Ok(verdict) => {
+                if at_venue {
+                    out.push(Effect::Test { request, order: verdict.order });
+                }
+                Reply::WouldPass { notional: verdict.notional }
+            }
             Err(_) => {
                 let scene = self.scene(order, StrategyId(0));
                 let rules = risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }));

@@ -219,6 +219,11 @@ pub enum EffectOf<P> {
     Routed(Routed),
     /// What a venue said is left after a stop, where that is news.
     Left(Left),
+    /// For its gateway: have the venue test the order without placing it, and tell the answer by `Body::Tested`.
+    Test {
+        request: RequestId,
+        order: P,
+    },
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -238,6 +243,7 @@ wire_enum!(RecordedEffect {
     19 => Sized { request, strategy, instrument, sizing },
     20 => Routed(routed),
     21 => Left(left),
+    22 => Test { request, order },
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -291,6 +297,7 @@ impl Effect {
             EffectOf::Amend { order, qty } => EffectOf::Amend { order, qty },
             EffectOf::Routed(x) => EffectOf::Routed(x),
             EffectOf::Left(x) => EffectOf::Left(x),
+            EffectOf::Test { request, order } => EffectOf::Test { request, order: *order.get() },
         }
     }
 }

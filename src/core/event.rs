@@ -11,7 +11,7 @@ use crate::core::standing::{Policy, Step};
 use crate::core::stop::StopRules;
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
-    OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
+    OrderId, Price, Quote, StrategyId, Tested, Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -141,6 +141,13 @@ pub enum Body {
     Route(RouteConfig),
     /// What stops do, in this run's configuration.
     StopRules(StopRules),
+    /// The price that the venue's filters hold orders against (Binance: the reference price, else the average).
+    VenuePx {
+        instrument: InstrumentId,
+        px: Price,
+    },
+    /// What came of `Effect::Test`. Read by those who asked; it changes nothing here.
+    Tested(Tested),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -173,4 +180,6 @@ wire_enum!(Body {
     27 => Condition { kind, scope, is_so },
     28 => Route(route),
     29 => StopRules(rules),
+    30 => Tested(tested),
+    31 => VenuePx { instrument, px },
 });

@@ -73,7 +73,7 @@ impl Core {
                 scene.covered = Qty(first.side.sign() * first.qty.0);
             }
             let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made + n as u64);
-            verdicts[n] = Some(risk::gate(&scene, leg, id).map_err(|reason| (n, reason))?);
+            verdicts[n] = Some(self.gate(&scene, leg, id).map_err(|reason| (n, reason))?);
         }
         Ok(verdicts)
     }
@@ -247,10 +247,17 @@ impl Core {
             return Err(DenyReason::OrderTypeUnsupported { what: Ability::Feature(feature) });
         }
         let works = matches!(order.status, OrdStatus::New | OrdStatus::PartiallyFilled);
-        if !works || order.list != OrderId::FOREIGN {
-            return Err(DenyReason::TermsInvalid(TermFault::NotReplaceable));
-        }
-        Ok(())
+        let listed = order.list != OrderId::FOREIGN;
+        let fault = match feature {
+            _ if !works => TermFault::NotReplaceable,
+            // The venue cuts both legs of a pair at once, and tells of each.
+            Feature::Amend if listed && order.id == order.list && order.mate == OrderId::FOREIGN => {
+                TermFault::EntryOfList
+            }
+            Feature::Replace if listed => TermFault::LegOfList,
+            _ => return Ok(()),
+        };
+        Err(DenyReason::TermsInvalid(fault))
     }
 
     /// An order waits for the venue's word on a change of it.

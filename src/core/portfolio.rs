@@ -40,8 +40,13 @@ pub struct Closing {
     pub request: RequestId,
     /// Flattening orders sent so far.
     pub attempts: u8,
+    /// It is closed by our fills, and the venue has not said so yet; and it was asked since.
+    pub unverified: bool,
+    pub asked: bool,
+    /// What the account held of the base asset besides positions when the close began, 10^-8; `None`: not known.
+    pub apart: Option<i64>,
 }
-wire_struct!(Closing { active, request, attempts });
+wire_struct!(Closing { active, request, attempts, unverified, asked, apart });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inst {
@@ -53,6 +58,9 @@ pub struct Inst {
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
+    /// The price that the venue's filters hold orders against, and when it was told; 0: not in this run.
+    pub venue_px: Price,
+    pub venue_px_ns: Nanos,
     /// How far the mid went lately.
     pub swing: Swing,
     pub position: Position,
@@ -94,6 +102,8 @@ wire_struct!(Inst {
     paused,
     quote,
     quote_ns,
+    venue_px,
+    venue_px_ns,
     swing,
     position,
     working,
@@ -238,6 +248,9 @@ pub struct Portfolio {
     other: Totals,
     /// `totals` are of the live venues.
     live: bool,
+    /// Instruments valued so far.
+    #[cfg(test)]
+    pub(super) valued: u64,
 }
 
 impl Portfolio {
@@ -251,6 +264,8 @@ impl Portfolio {
             totals: Totals::default(),
             other: Totals::default(),
             live: false,
+            #[cfg(test)]
+            valued: 0,
         }
     }
 
@@ -340,6 +355,7 @@ impl Portfolio {
         }
         if rescaled {
             inst.quote = Quote::default();
+            inst.venue_px_ns = 0;
             inst.quote_ns = 0;
             inst.swing = Swing::default();
         }
@@ -472,6 +488,10 @@ impl Portfolio {
     /// Brings the sums up to the instrument's quote, position and working orders.
     #[inline]
     pub fn revalue(&mut self, id: InstrumentId) {
+        #[cfg(test)]
+        {
+            self.valued += 1;
+        }
         let Some(inst) = self.insts.get_mut(id.index()) else { return };
         let def = &inst.def;
         let shares = (|| {

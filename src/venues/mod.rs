@@ -31,3 +31,4 @@
 pub mod alpaca;
 pub mod assets;
 pub mod binance;
+pub mod pair;

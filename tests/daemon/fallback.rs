@@ -141,8 +141,8 @@ fn a_split_order_is_filled_at_both_venues_and_comes_to_what_was_asked() {
     assert!(held(&two, "BTCUSDT") > Decimal::ZERO && filled_at_alpaca(&two) > Decimal::ZERO);
     let id = parts[0]["order_id"].as_str().unwrap();
     let told = two.engine.get(&format!("explain&id={id}")).unwrap();
-    assert_eq!(told["route"]["policy"], "split", "{told}");
-    assert!(told["route"]["legs"].as_array().unwrap().iter().all(|leg| leg["size"].is_string()), "{told}");
+    assert_eq!(told["route"]["chosen"]["policy"], "split", "{told}");
+    assert!(told["route"]["chosen"]["legs"].as_array().unwrap().iter().all(|leg| leg["size"].is_string()), "{told}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod bad_input;
 mod both;
+mod both_rotated;
 mod browser;
 mod commands;
 mod connections;
@@ -11,20 +13,28 @@ mod credentials;
 mod died;
 mod door;
 mod events;
+mod explain;
 mod fallback;
 mod faults;
 mod keys;
 mod kill9;
 mod lifecycle;
+mod live_market;
 mod log;
+mod protect;
 mod recordings;
 mod renewal;
 mod rotation;
+mod rotation_kinds;
+mod rusty_vault;
 mod sbe;
+mod schemathesis;
 mod sim;
 mod stop;
+mod store;
 mod support;
 mod tls;
 mod transition;
 mod two;
+mod vault;
 mod webhooks;

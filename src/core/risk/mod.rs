@@ -31,6 +31,7 @@ mod score;
 mod self_match;
 mod state;
 mod value;
+mod witness;
 
 pub use ability::TermFault;
 pub(crate) use balance::{purse, reserve};
@@ -47,6 +48,8 @@ pub use runaway::Run;
 pub(crate) use score::moving;
 pub use score::{PARTS, Parts, Score};
 pub use self_match::Resting;
+pub use witness::Weighed;
+pub(crate) use witness::Witness;
 
 use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};
@@ -179,7 +182,8 @@ pub(crate) fn amend(scene: &Scene, order: &Order, wanted: &PlaceOrder) -> Result
         return Err(DenyReason::VenueFilter { filter: FilterName::MaxNumOrderAmends, value, limit });
     }
     let (value_px, qty, notional) = value::value(scene, inst, wanted)?;
-    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 })
+    let candidate = Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 };
+    filters::own(scene, &candidate)
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be

@@ -6,7 +6,7 @@ use super::lanes::Job;
 use super::reconcile::{Ask, Backfill, Reconcile};
 use crate::core::effect::EffectOf;
 use crate::core::event::Body;
-use crate::domain::{Nanos, OrderId, VenueState};
+use crate::domain::{Nanos, OrderId, Tested, VenueState};
 use crate::net::ws::{WsError, WsState};
 use crate::venues::alpaca::errors::ErrorClass;
 use crate::venues::alpaca::updates::{self, Frame};
@@ -24,6 +24,8 @@ const INFO_AGE_MAX_NS: Nanos = 3_600_000_000_000;
 const WORTH_EVERY_NS: Nanos = 1_000_000_000;
 /// An order that changes something about the account is waited for this long before its worth is asked for.
 const WORTH_QUIET_NS: Nanos = 50_000_000;
+/// What an order and a cancel are told that came without a permit.
+const NO_PERMIT: &str = "no permit for live trading holds";
 /// A venue that refuses the key will not change its mind soon.
 const REFUSED_NS: Nanos = 30_000_000_000;
 
@@ -68,6 +70,10 @@ impl AlpacaGateway {
                 EffectOf::Replace { cancel, mode, new } if cancel.venue == venue => {
                     self.place(Job::Replace { cancel: *cancel, mode: *mode, new: *new.get() }, now);
                 }
+                EffectOf::Test { request, order } if order.get().venue == venue => {
+                    let why = "Alpaca has no test of an order: only the gate's verdict can be had";
+                    self.reports.say(Body::Tested(Tested::not_asked(*request, why)));
+                }
                 EffectOf::Cancel(cancel) if cancel.venue == venue => self.cancel(*cancel, now),
                 EffectOf::CancelAll { venue: of, instrument } if *of == venue => self.cancel_all.push(*instrument),
                 // One while the stream is down is answered by the next reconciliation.
@@ -80,6 +86,26 @@ impl AlpacaGateway {
             }
         }
         self.cancel_everything(now);
+        taken
+    }
+
+    /// No permit holds: the session ends, nothing leaves by any way, and what is wanted is refused. Answers to what went
+    /// out before wait, since some of them lead to more.
+    pub(super) fn bar(&mut self, now: Nanos) -> usize {
+        self.lost("the permit for live trading has ended", 0, now);
+        let mut taken = 0;
+        while taken < EFFECTS_MAX
+            && let Some(effect) = self.effects.try_recv()
+        {
+            taken += 1;
+            let venue = self.config.names.venue;
+            match &effect {
+                EffectOf::Place(order) if order.get().venue == venue => self.not_sent(order.get().order, NO_PERMIT),
+                EffectOf::Cancel(cancel) if cancel.venue == venue => self.refuse_cancel(cancel, NO_PERMIT),
+                // What was not told is asked for when the session is back.
+                _ => {}
+            }
+        }
         taken
     }
 
@@ -173,7 +199,7 @@ impl AlpacaGateway {
     }
 
     /// Something of ours may have been missed: the venue is asked for everything, and takes no order meanwhile.
-    fn missed(&mut self) {
+    pub(super) fn missed(&mut self) {
         if self.phase.is_up() {
             self.phase = Phase::Syncing;
             self.reconcile = None;
@@ -205,6 +231,7 @@ impl AlpacaGateway {
         if self.told != VenueState::Down {
             self.tell(VenueState::Down);
         }
+        self.rekey_lost();
         let waiting: Vec<Job> = self.lanes.drain().collect();
         for job in waiting {
             self.job_not_sent(&job, "the private stream was lost before it was sent");

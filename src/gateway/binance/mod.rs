@@ -7,6 +7,7 @@ mod compound;
 mod desk;
 mod inflight;
 mod reconcile;
+mod references;
 mod rekey;
 mod renewal;
 mod session;
@@ -16,12 +17,14 @@ mod tests;
 use self::calls::Calls;
 use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
+use self::references::References;
 use self::rekey::KeySwap;
-pub use self::rekey::{KeyTicket, NewKey};
 use self::renewal::{NextLink, OldLink, Twice};
 use self::session::{Call, Phase};
 use super::Leave;
 use super::backoff::Backoff;
+use super::live::LiveSession;
+use super::rekey::NewKey;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::Effect;
@@ -181,6 +184,7 @@ pub struct Gateway {
     backfills: Vec<Backfill>,
     reconcile: Option<Reconcile>,
     step_after: Nanos,
+    references: References,
 }
 
 impl Gateway {
@@ -252,19 +256,21 @@ impl Gateway {
             backfills: Vec::new(),
             reconcile: None,
             step_after: 0,
+            references: References::default(),
             config,
         })
-    }
-
-    /// Another permit, before the last one ends.
-    pub fn renew_permit(&mut self, permit: LivePermit) {
-        self.leave = Leave::Live(permit);
     }
 
     /// Takes new keys from there, while it trades.
     pub fn with_keys(mut self, keys: Rx<NewKey>) -> Gateway {
         self.keys = Some(keys);
         self
+    }
+}
+
+impl LiveSession for Gateway {
+    fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
     }
 }
 

@@ -458,7 +458,7 @@ fn protect() -> impl Strategy<Value = Protect> {
 }
 
 fn filters() -> impl Strategy<Value = Filters> {
-    any::<([i64; 5], [u32; 14], bool)>().prop_map(|(px, n, px_by_side)| Filters {
+    any::<([i64; 7], [u32; 15], bool)>().prop_map(|(px, n, px_by_side)| Filters {
         buy_px_up: px[0],
         buy_px_down: px[1],
         sell_px_up: px[2],
@@ -479,6 +479,9 @@ fn filters() -> impl Strategy<Value = Filters> {
         venue_lists_max: n[12],
         amends_max: n[13],
         position_max: Qty(px[4]),
+        px_mins: n[14],
+        base_max: Qty(px[5]),
+        quote_max: Usd(px[6]),
     })
 }
 
@@ -656,10 +659,26 @@ fn cancel_order() -> impl Strategy<Value = CancelOrder> {
     )
 }
 
+fn tested() -> impl Strategy<Value = Tested> {
+    let outcome = prop::sample::select(vec![
+        TestOutcome::Accepted,
+        TestOutcome::Refused,
+        TestOutcome::NoAnswer,
+        TestOutcome::NotAsked,
+    ]);
+    (any::<u64>(), outcome, any::<i32>(), text()).prop_map(|(request, outcome, code, text)| Tested {
+        request: RequestId(request),
+        outcome,
+        code,
+        text,
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
         place_order().prop_map(Action::Validate),
+        place_order().prop_map(Action::ValidateAtVenue),
         order_id().prop_map(Action::Cancel),
         Just(Action::CancelAll),
         instrument_id().prop_map(Action::Close),
@@ -735,6 +754,8 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         command().prop_map(Body::Command),
         Just(Body::Tick),
         route().prop_map(Body::Route),
+        tested().prop_map(Body::Tested),
+        (instrument_id(), px()).prop_map(|(instrument, px)| Body::VenuePx { instrument, px }),
         policy().prop_map(Body::Policy),
         (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
         step().prop_map(Body::Step),
@@ -780,6 +801,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::QuoteAssetNotUsd),
         Just(Unevaluable::OrderTableFull),
         Just(Unevaluable::NoCalendar),
+        Just(Unevaluable::NoVenuePrice),
     ];
     let no_short = prop::sample::select(vec![
         NoShort::NotConfigured,
@@ -866,6 +888,8 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             TermFault::List,
             TermFault::ListPrices,
             TermFault::NotReplaceable,
+            TermFault::LegOfList,
+            TermFault::EntryOfList,
             TermFault::AmendQty,
         ])
         .prop_map(D::TermsInvalid),
@@ -920,13 +944,15 @@ fn news() -> impl Strategy<Value = News> {
 
 fn alert_rules() -> impl Strategy<Value = AlertRules> {
     let act = || prop::sample::select(vec![Act::None, Act::Reduce, Act::Halt, Act::Stop]);
-    ((act(), act(), act()), any::<(i64, u32, u32, i64, i64)>()).prop_map(|(acts, n)| AlertRules {
+    ((act(), act(), act(), act()), any::<(i64, u32, u32, i64, i64, u32)>()).prop_map(|(acts, n)| AlertRules {
         acts: [acts.0, acts.1, acts.2],
+        escalated: acts.3,
         escalate_after_ns: n.0,
         exposure_high_ppm: n.1,
         balance_low_ppm: n.2,
         feed_stale_ns: n.3,
         venue_down_ns: n.4,
+        risk_score_high: n.5,
     })
 }
 
@@ -1007,6 +1033,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             E::Moved(Moved { request, from, to, change, cause, who, why })
         }),
         routed().prop_map(E::Routed),
+        (any::<u64>(), new_order()).prop_map(|(request, order)| E::Test { request: RequestId(request), order }),
         (any::<u64>(), change(), refusal()).prop_map(|(request, change, refusal)| E::StepRefused {
             request: RequestId(request),
             change,

@@ -106,7 +106,10 @@ impl Target {
             rescue::Way::Binance { signer, recv_window_ms } => {
                 binance::test(self, &way, signer, *recv_window_ms, &mut checks);
             }
-            rescue::Way::Alpaca { api_key, secret } => alpaca::test(self, &way, api_key, secret, &mut checks),
+            rescue::Way::Alpaca { keys } => {
+                let pair = keys.get();
+                alpaca::test(self, &way, &pair.key, &pair.secret, &mut checks);
+            }
         }
         checks.0
     }
@@ -197,6 +200,7 @@ fn time_text(wall_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::venues::pair::SharedPair;
 
     #[test]
     fn a_clock_is_judged_by_its_offset_and_the_sentence_says_which_way() {
@@ -222,7 +226,7 @@ mod tests {
             name: "alpaca".to_owned(),
             rest_url: format!("http://{closed}"),
             private_url: format!("ws://{closed}/stream"),
-            way: rescue::Way::Alpaca { api_key: "PK1".to_owned(), secret: zeroize::Zeroizing::new("s".to_owned()) },
+            way: rescue::Way::Alpaca { keys: SharedPair::new("PK1", "s") },
             tls: TlsConfig::builder().build(),
             ca_file: None,
             live: false,

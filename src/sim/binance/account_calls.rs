@@ -167,9 +167,23 @@ impl Desk {
         let symbol = self.venue.symbol(p.required("symbol")?)?;
         p.check_all_read()?;
         j.object("", |j| {
-            j.array("exchangeFilters", |_| {});
+            j.array("exchangeFilters", |j| filters::write_exchange(&self.venue.exchange, j));
             j.array("symbolFilters", |j| filters::write_filters(&self.venue.symbols[symbol].instrument, j));
-            j.array("assetFilters", |_| {});
+            j.array("assetFilters", |j| filters::write_assets(&self.venue.symbols[symbol].instrument, j));
+        });
+        Ok(())
+    }
+
+    /// What the account's keys may do; the keys of one account may all do the same here.
+    pub fn key_rights(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
+        p.check_all_read()?;
+        let may = self.venue.accounts[account].may;
+        j.object("", |j| {
+            j.bool("ipRestrict", false);
+            j.bool("enableReading", true);
+            j.bool("enableWithdrawals", may.withdraw);
+            j.bool("enableInternalTransfer", may.withdraw);
+            j.bool("enableSpotAndMarginTrading", may.trade);
         });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! How the venue starts: its accounts, its market, its bounds.
 
 use super::account::{Fees, Permissions};
+use super::filters::ExchangeLimits;
 use super::limits::LimitsConfig;
 use super::signing;
 use super::venue::Venue;
@@ -42,6 +43,11 @@ pub struct SimConfig {
     pub seed: u64,
     pub fees: Fees,
     pub limits: LimitsConfig,
+    /// How long a request takes to the venue, and an answer or a report back.
+    pub order_latency_ns: Nanos,
+    pub report_latency_ns: Nanos,
+    /// What an account may have open over all symbols.
+    pub exchange: ExchangeLimits,
     /// Connections at one time; further ones are closed at once.
     pub connections_max: usize,
     /// Bytes that a client may leave unread before it is closed.
@@ -69,6 +75,9 @@ impl SimConfig {
             seed: 1,
             fees: Fees::default(),
             limits: LimitsConfig::default(),
+            order_latency_ns: 0,
+            report_latency_ns: 0,
+            exchange: ExchangeLimits::default(),
             connections_max: 256,
             backlog_max: 8 << 20,
             stream_messages_per_second: 5,

@@ -4,11 +4,8 @@ use super::errors::ApiError;
 use super::orders::{OrderKind, Stp};
 use crate::sim::decimal::{self, ONE};
 use crate::sim::json::Json;
-use crate::sim::market::SimInstrument;
+use crate::sim::market::{Side, SimInstrument};
 
-/// `PERCENT_PRICE_BY_SIDE`: how far from the average a limit may be, as on the live venue.
-const MULTIPLIER_UP: i64 = 5;
-const MULTIPLIER_DOWN_INVERSE: i64 = 5;
 pub const AVERAGE_MINUTES: i64 = 5;
 
 fn within(value: i64, min: i64, max: i64, step: i64) -> bool {
@@ -16,13 +13,14 @@ fn within(value: i64, min: i64, max: i64, step: i64) -> bool {
 }
 
 /// `PRICE_FILTER` and `PERCENT_PRICE_BY_SIDE` of a limit price. `average` is absent before the first trade.
-pub fn check_px(i: &SimInstrument, px: i64, average: Option<i64>) -> Result<(), ApiError> {
+pub fn check_px(i: &SimInstrument, side: Side, px: i64, average: Option<i64>) -> Result<(), ApiError> {
     if px == 0 || !within(px, i.px_min, i.px_max, i.tick) {
         return Err(ApiError::filter("PRICE_FILTER"));
     }
     if let Some(average) = average {
-        let (px, average) = (i128::from(px), i128::from(average));
-        if px > average * i128::from(MULTIPLIER_UP) || px * i128::from(MULTIPLIER_DOWN_INVERSE) < average {
+        let (up, down) = i.px_times[side.index()];
+        let (px, average) = (i128::from(px) * i128::from(ONE), i128::from(average));
+        if px > average * i128::from(up) || px < average * i128::from(down) {
             return Err(ApiError::filter("PERCENT_PRICE_BY_SIDE"));
         }
     }
@@ -67,6 +65,67 @@ pub fn check_counts(i: &SimInstrument, open: OpenCounts) -> Result<(), ApiError>
         }
     }
     Ok(())
+}
+
+/// The exchange's own filters: what an account may have open over all symbols. 0 is off, as on the live venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExchangeLimits {
+    pub orders_max: u32,
+    pub algo_orders_max: u32,
+    pub iceberg_orders_max: u32,
+    pub order_lists_max: u32,
+}
+
+/// `EXCHANGE_MAX_NUM_ORDERS` and its like, of all that is open with the orders in question; `lists` is what lists there
+/// would be.
+pub fn check_exchange(limits: &ExchangeLimits, open: OpenCounts, lists: usize) -> Result<(), ApiError> {
+    for (count, max, name) in [
+        (open.orders, limits.orders_max, "EXCHANGE_MAX_NUM_ORDERS"),
+        (open.algo_orders, limits.algo_orders_max, "EXCHANGE_MAX_NUM_ALGO_ORDERS"),
+        (open.icebergs, limits.iceberg_orders_max, "EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+        (lists, limits.order_lists_max, "EXCHANGE_MAX_NUM_ORDER_LISTS"),
+    ] {
+        if max != 0 && count > max as usize {
+            return Err(ApiError::filter(name));
+        }
+    }
+    Ok(())
+}
+
+pub fn write_exchange(limits: &ExchangeLimits, j: &mut Json) {
+    for (name, key, max) in [
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", limits.orders_max),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", limits.algo_orders_max),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", limits.iceberg_orders_max),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", limits.order_lists_max),
+    ] {
+        if max != 0 {
+            j.object("", |j| {
+                j.str("filterType", name);
+                j.uint(key, max.into());
+            });
+        }
+    }
+}
+
+/// `MAX_ASSET`: what one order may come to in either asset.
+pub fn check_asset(i: &SimInstrument, qty: i64, notional: i128) -> Result<(), ApiError> {
+    let above = (i.base_order_max != 0 && qty > i.base_order_max)
+        || (i.quote_order_max != 0 && notional > i128::from(i.quote_order_max));
+    if above { Err(ApiError::filter("MAX_ASSET")) } else { Ok(()) }
+}
+
+/// The assets' filters, which `myFilters` alone shows.
+pub fn write_assets(i: &SimInstrument, j: &mut Json) {
+    for (asset, max) in [(&i.base, i.base_order_max), (&i.quote, i.quote_order_max)] {
+        if max != 0 {
+            j.object("", |j| {
+                j.str("filterType", "MAX_ASSET");
+                j.str("asset", asset);
+                j.dec("limit", max);
+            });
+        }
+    }
 }
 
 /// `MAX_NUM_ORDER_LISTS`, the list in question included.
@@ -123,7 +182,7 @@ pub fn write_symbol(i: &SimInstrument, sets: bool, j: &mut Json) {
             ("icebergAllowed", true),
             ("ocoAllowed", true),
             ("otoAllowed", true),
-            ("opoAllowed", false),
+            ("opoAllowed", true),
             ("quoteOrderQtyMarketAllowed", true),
             ("allowTrailingStop", true),
             ("cancelReplaceAllowed", true),
@@ -172,13 +231,15 @@ pub fn write_filters(i: &SimInstrument, j: &mut Json) {
         j.dec("stepSize", 0);
     });
     filter("PERCENT_PRICE_BY_SIDE", &|j| {
-        let up = MULTIPLIER_UP.to_string();
-        let down = decimal::text((ONE / MULTIPLIER_DOWN_INVERSE).into());
-        let down = down.trim_end_matches('0');
-        j.str("bidMultiplierUp", &up);
-        j.str("bidMultiplierDown", down);
-        j.str("askMultiplierUp", &up);
-        j.str("askMultiplierDown", down);
+        let plain = |times: i64| {
+            let text = decimal::text(times.into());
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        };
+        for (name, side) in [("bid", Side::Buy), ("ask", Side::Sell)] {
+            let (up, down) = i.px_times[side.index()];
+            j.str(&format!("{name}MultiplierUp"), &plain(up));
+            j.str(&format!("{name}MultiplierDown"), &plain(down));
+        }
         j.int("avgPriceMins", AVERAGE_MINUTES);
     });
     filter("NOTIONAL", &|j| {
@@ -216,8 +277,11 @@ mod tests {
     #[test]
     fn each_filter_fails_by_its_name() {
         let i = SimInstrument::btcusdt();
+        let bound = SimInstrument { base_order_max: 2 * ONE, quote_order_max: 3 * ONE, ..i.clone() };
+        let limits =
+            ExchangeLimits { orders_max: 1_000, algo_orders_max: 200, iceberg_orders_max: 1_000, order_lists_max: 200 };
         let average = Some(100_000 * ONE);
-        let px = |px| check_px(&i, px, average);
+        let px = |px| check_px(&i, Side::Buy, px, average);
         let open = OpenCounts::default();
         let named = |name: &'static str| Err(ApiError::filter(name));
         for (got, want) in [
@@ -252,6 +316,20 @@ mod tests {
             (check_iceberg(&i, 500, ONE), named("LOT_SIZE")),
             (check_stop_px(&i, ONE + 1), named("PRICE_FILTER")),
             (check_stop_px(&i, ONE), Ok(())),
+            (check_exchange(&limits, OpenCounts { orders: 1_000, algo_orders: 200, icebergs: 1_000 }, 200), Ok(())),
+            (check_exchange(&limits, OpenCounts { orders: 1_001, ..open }, 0), named("EXCHANGE_MAX_NUM_ORDERS")),
+            (
+                check_exchange(&limits, OpenCounts { algo_orders: 201, ..open }, 0),
+                named("EXCHANGE_MAX_NUM_ALGO_ORDERS"),
+            ),
+            (
+                check_exchange(&limits, OpenCounts { icebergs: 1_001, ..open }, 0),
+                named("EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+            ),
+            (check_exchange(&limits, open, 201), named("EXCHANGE_MAX_NUM_ORDER_LISTS")),
+            (check_asset(&bound, 2 * ONE, i128::from(ONE)), Ok(())),
+            (check_asset(&bound, 2 * ONE + 1, 0), named("MAX_ASSET")),
+            (check_asset(&bound, 0, i128::from(3 * ONE) + 1), named("MAX_ASSET")),
         ] {
             assert_eq!(got, want);
         }

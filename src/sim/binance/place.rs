@@ -195,8 +195,11 @@ impl OrderRef {
 impl Venue {
     /// The filters (§11.2), as `order/test` applies them too, of orders that are placed together.
     pub fn check_filters(&self, account: usize, orders: &[&NewOrder]) -> Result<(), ApiError> {
-        orders.iter().try_for_each(|new| self.check_own_filters(account, new))?;
         let Some(first) = orders.first() else { return Ok(()) };
+        if self.symbols[first.symbol].closed {
+            return Err(ApiError::rejected("Market is closed."));
+        }
+        orders.iter().try_for_each(|new| self.check_own_filters(account, new))?;
         let mut counts = OpenCounts { orders: orders.len(), ..OpenCounts::default() };
         counts.algo_orders = orders.iter().filter(|o| o.kind.is_stop()).count();
         counts.icebergs = orders.iter().filter(|o| o.iceberg > 0).count();
@@ -205,7 +208,15 @@ impl Venue {
             counts.algo_orders += usize::from(order.kind.is_stop());
             counts.icebergs += usize::from(order.iceberg > 0);
         }
-        filters::check_counts(&self.symbols[first.symbol].instrument, counts)
+        filters::check_counts(&self.symbols[first.symbol].instrument, counts)?;
+        let elsewhere = self.accounts[account].open.iter().filter_map(|id| self.orders.get(id));
+        for order in elsewhere.filter(|order| order.symbol != first.symbol) {
+            counts.orders += 1;
+            counts.algo_orders += usize::from(order.kind.is_stop());
+            counts.icebergs += usize::from(order.iceberg > 0);
+        }
+        let lists = if orders.len() > 1 { self.open_lists(account).count() + 1 } else { 0 };
+        filters::check_exchange(&self.exchange, counts, lists)
     }
 
     /// An account's open orders on a symbol.
@@ -220,7 +231,7 @@ impl Venue {
         let market = new.kind.is_market();
         let average = symbol.average_px();
         if !market {
-            filters::check_px(i, new.px, average)?;
+            filters::check_px(i, new.side, new.px, average)?;
         }
         if new.stop_px > 0 {
             filters::check_stop_px(i, new.stop_px)?;
@@ -234,6 +245,7 @@ impl Venue {
             if let Some(px) = px {
                 filters::check_notional(i, px, qty, market)?;
             }
+            filters::check_asset(i, qty, decimal::notional(px.unwrap_or(0), qty))?;
             if new.iceberg > 0 {
                 filters::check_iceberg(i, new.iceberg, qty)?;
             }
@@ -246,6 +258,7 @@ impl Venue {
         }
         if let Some(quote_qty) = new.quote_qty {
             filters::check_notional_amount(i, quote_qty.into(), true)?;
+            filters::check_asset(i, 0, quote_qty.into())?;
         }
         Ok(())
     }
