@@ -19,8 +19,13 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         // It waits for an entry, and pays with what that brings.
         return Ok(());
     }
-    let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
-        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
+    let needed = if c.order.side == Side::Buy && def.funding == Funding::Balances && c.order.terms.quote_qty.is_zero() {
+        // What it was valued at is what it holds.
+        c.notional.0
+    } else {
+        reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
+            .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?
+    };
     let powers = || {
         let powers = scene.account.powers(def.venue);
         if powers.known { Ok(powers) } else { Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount)) }

@@ -7,7 +7,7 @@
 
 use super::{Candidate, DenyReason, Scene, Unevaluable};
 use crate::core::orders::open_counts;
-use crate::domain::{Dec, FilterName, Filters, OpenCounts, OrderType, Price, Qty, Round, Side, Trail, Usd, num};
+use crate::domain::{Dec, FilterName, Filters, OpenCounts, OrderType, POW10, Price, Qty, Round, Side, Trail, Usd, num};
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
@@ -124,24 +124,36 @@ fn notional(c: &Candidate, by_quote: bool) -> Result<(), DenyReason> {
     let market = !order.kind.is_limit();
     let min = if market && !def.notional_min_applies_to_market { Usd::ZERO } else { def.notional_min };
     let max = if market && !def.notional_max_applies_to_market { Usd::ZERO } else { def.notional_max };
-    let at = |px| c.inst.notional(px, order.qty, Round::Down).unwrap_or(Usd::ZERO);
     // The minimum is held against the lower touch for a market order: its margin must not lift it over the bound.
-    let low = if by_quote {
-        order.terms.quote_qty
-    } else if order.kind.is_limit() {
-        at(order.px)
-    } else if order.terms.stop_px.is_zero() {
-        at(c.inst.quote.bid_px)
-    } else {
-        at(order.terms.stop_px)
+    let low_px = match order.kind.is_limit() {
+        true => order.px,
+        false if order.terms.stop_px.is_zero() => c.inst.quote.bid_px,
+        false => order.terms.stop_px,
     };
-    let high = if order.kind.is_limit() {
+    let high = if order.kind.is_limit() && order.px != c.value_px {
         c.inst.notional(order.px, order.qty, Round::Up).unwrap_or(Usd(i64::MAX))
     } else {
         c.notional
     };
-    if low < min || (max > Usd::ZERO && high > max) {
-        let notional = if low < min { low } else { high };
+    // Held without the division, which only a denial needs.
+    let too_low = if by_quote {
+        order.terms.quote_qty < min
+    } else {
+        let scale = def.px_scale + def.qty_scale;
+        let one = POW10.get(usize::from(scale.saturating_sub(Usd::SCALE))).copied().unwrap_or(u64::MAX);
+        let product = i128::from(low_px.0) * i128::from(order.qty.0);
+        match scale >= Usd::SCALE {
+            true => product < i128::from(min.0).saturating_mul(one.into()),
+            false => c.inst.notional(low_px, order.qty, Round::Down).unwrap_or(Usd::ZERO) < min,
+        }
+    };
+    if too_low || (max > Usd::ZERO && high > max) {
+        let low = || c.inst.notional(low_px, order.qty, Round::Down).unwrap_or(Usd::ZERO);
+        let notional = match (too_low, by_quote) {
+            (false, _) => high,
+            (true, true) => order.terms.quote_qty,
+            (true, false) => low(),
+        };
         return Err(DenyReason::VenueNotional { notional, min, max });
     }
     Ok(())
