@@ -9,6 +9,7 @@ mod commands;
 mod credentials;
 mod died;
 mod door;
+mod drill;
 mod events;
 mod faults;
 mod keys;
