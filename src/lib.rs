@@ -54,3 +54,4 @@ pub mod store;
 pub mod telemetry;
 pub mod transition;
 pub mod venues;
+pub mod webhooks;

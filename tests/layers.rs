@@ -55,6 +55,7 @@ const HOUSE: &[Row] = &[
     Row { folder: "analytics",   only: None,                                        never: &["feed", "gateway", "venues"],      words: &[] },
     Row { folder: "journal",     only: Some(&["domain", "agent", "core::event", "core::effect"]), never: &[],                   words: SOCKETS },
     Row { folder: "store",       only: None,                                        never: &["core"],                           words: SOCKETS },
+    Row { folder: "webhooks",    only: Some(&["domain", "core", "journal", "net", "credentials", "telemetry"]), never: &[],      words: &["std::net", "mio", "tokio", "axum"] },
     Row { folder: "api",         only: None,                                        never: &["venues", "feed", "gateway", "sim"], words: &[] },
     Row { folder: "config",      only: Some(&["domain"]),                           never: &[],                                 words: &[] },
     Row { folder: "telemetry",   only: Some(&["domain"]),                           never: &[],                                 words: &[] },

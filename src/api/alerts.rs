@@ -5,7 +5,7 @@ use super::answer::{Answer, Failure, ok, pending, time};
 use super::app::{Call, unanswered};
 use super::fields::Fields;
 use super::query::Query;
-use super::replies::{screaming, venue_name};
+use super::replies::venue_name;
 use super::view::View;
 use crate::core::alarm::{AlarmKind, News, Severity};
 use crate::core::alerts::Alert;
@@ -42,7 +42,7 @@ impl AlertReply {
         AlertReply {
             alert_id: alert.id.to_string(),
             severity: alert.severity.as_str(),
-            kind: screaming(&format!("{:?}", alert.kind)),
+            kind: alert.kind.code(),
             message: message(view, alert.kind, alert.scope),
             scope: scope_name(view, alert.scope),
             symbol: known.map(|inst| inst.def.symbol.as_str().to_owned()),

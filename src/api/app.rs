@@ -14,6 +14,7 @@ use crate::core::event::{Body, Input};
 use crate::domain::{Nanos, RequestId, Text};
 use crate::net::link::Tx;
 use crate::telemetry::{Clock, Counters};
+use crate::webhooks::Board;
 use axum::http::StatusCode;
 use serde_json::json;
 use std::ops::Deref;
@@ -50,6 +51,8 @@ pub struct App {
     pub limits_turn: tokio::sync::Mutex<()>,
     /// Who judges what is between paper and live; none in an engine without.
     pub judge: Option<SharedJudge>,
+    /// How the webhooks do.
+    pub webhooks: Board,
     commands: Tx<Input>,
     requests: AtomicU64,
     answers: AtomicU64,
@@ -126,6 +129,7 @@ impl App {
             keys,
             limits_turn: tokio::sync::Mutex::new(()),
             judge: None,
+            webhooks: Board::default(),
             commands,
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
@@ -186,6 +190,10 @@ impl App {
 
     pub fn with_judge(self, judge: SharedJudge) -> App {
         App { judge: Some(judge), ..self }
+    }
+
+    pub fn with_webhooks(self, webhooks: Board) -> App {
+        App { webhooks, ..self }
     }
 
     /// The tail has seen all there is.

@@ -150,6 +150,7 @@ fn exposition(app: &App, view: &View) -> String {
     money(&mut page, view);
     connections(&mut page, app, view);
     latency(&mut page, view);
+    webhooks(&mut page, app);
     counted(&mut page, app);
     page.text
 }
@@ -272,6 +273,30 @@ fn latency(page: &mut Page, view: &View) {
         page.sample(&format!("{name}_sum"), &[("stage", stage.as_str())], sum_ns / 1e9);
         page.sample(&format!("{name}_count"), &[("stage", stage.as_str())], count);
     }
+}
+
+fn webhooks(page: &mut Page, app: &App) {
+    let hooks: Vec<_> = app.webhooks.reports().collect();
+    if hooks.is_empty() {
+        return;
+    }
+    page.family("webhook_alerts_total", "counter", "Alerts that were settled for a webhook, by what became of them.");
+    for hook in &hooks {
+        for (outcome, n) in [
+            ("delivered", hook.delivered),
+            ("refused", hook.refused),
+            ("given_up", hook.given_up),
+            ("left_out", hook.left_out),
+        ] {
+            page.sample("webhook_alerts_total", &[("webhook", &hook.name), ("outcome", outcome)], n);
+        }
+    }
+    page.family("webhook_retries_total", "counter", "Attempts of a webhook after the first.");
+    hooks.iter().for_each(|hook| page.sample("webhook_retries_total", &[("webhook", &hook.name)], hook.retries));
+    page.family("webhook_waiting", "gauge", "Alerts that wait for a webhook.");
+    hooks.iter().for_each(|hook| page.sample("webhook_waiting", &[("webhook", &hook.name)], hook.waiting));
+    page.family("webhook_failing", "gauge", "1 while the last attempt of a webhook did not succeed.");
+    hooks.iter().for_each(|hook| page.sample("webhook_failing", &[("webhook", &hook.name)], u8::from(hook.failing)));
 }
 
 /// What feeds, gateways, journal and queues counted themselves; their names are metrics' names already.

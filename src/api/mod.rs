@@ -49,6 +49,7 @@ mod tls;
 mod transition;
 mod view;
 mod way;
+mod webhooks;
 
 pub use app::{App, Entrance, Info};
 pub use auth::{Access, AccessError, Caller};

@@ -445,7 +445,7 @@ impl AlarmNote {
         AlarmNote {
             seq: note.seq,
             time: time(note.ts_ns),
-            kind: screaming(&format!("{:?}", note.kind)),
+            kind: note.kind.code(),
             symbol: known.map(|inst| inst.def.symbol.as_str().to_owned()),
             order_id: (note.order.0 != 0).then(|| note.order.to_string()),
         }
@@ -532,18 +532,6 @@ pub fn venue_order_id(id: VenueOrderId) -> Option<String> {
     }
 }
 
-/// `OrderUnknown` is `ORDER_UNKNOWN`.
-pub(super) fn screaming(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_uppercase());
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -576,7 +564,6 @@ mod tests {
         assert_eq!(venue_order_id(VenueOrderId::from_u64(42)).as_deref(), Some("42"));
         let uuid = VenueOrderId { hi: 0x0123_4567_89ab_cdef, lo: 0xfedc_ba98_7654_3210 };
         assert_eq!(venue_order_id(uuid).as_deref(), Some("01234567-89ab-cdef-fedc-ba9876543210"));
-        assert_eq!(screaming("OrderUnknown"), "ORDER_UNKNOWN");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionRe
 use super::risk_metrics::risk_metrics;
 use super::transition;
 use super::view::View;
+use super::webhooks::HookReply;
 use crate::core::risk::RULES;
 use crate::domain::{Dec, Mode, Round, Usd, num};
 use axum::http::StatusCode;
@@ -143,6 +144,7 @@ fn status(app: &App, view: &View) -> Value {
         "recent_denials": recent(5),
         "recent_alarms": alarms(5),
         "latency": latency(view),
+        "webhooks": app.webhooks.reports().map(|hook| HookReply::new(&hook)).collect::<Vec<_>>(),
         "counters": app.counters.snapshot().into_iter().map(|(name, n)| (name, json!(n))).collect::<Map<_, _>>(),
     })
 }

@@ -49,6 +49,9 @@ enum Cmd {
         /// The configuration file.
         #[arg(long, default_value = "config/tollgate.toml")]
         config: PathBuf,
+        /// In the place of `log.format`: human or json.
+        #[arg(long, value_name = "FORMAT")]
+        log_format: Option<LogFormat>,
     },
     /// Check a configuration and name every fault at once.
     Check {
@@ -83,14 +86,23 @@ enum Cmd {
     Ask(Box<ask::Question>),
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
+}
+
 pub fn main() -> ExitCode {
     // Before any secret is in memory.
     for refused in crate::credentials::harden() {
         eprintln!("{refused}");
     }
     match Arguments::parse().command {
-        None => run::run(&PathBuf::from("config/tollgate.toml")),
-        Some(Cmd::Run { config }) => run::run(&config),
+        None => run::run(&PathBuf::from("config/tollgate.toml"), None),
+        Some(Cmd::Run { config, log_format }) => {
+            run::run(&config, log_format.map(|format| matches!(format, LogFormat::Json)))
+        }
         Some(Cmd::Check { config }) => check::check(&config),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),

@@ -2,27 +2,29 @@
 
 use super::UNUSABLE;
 use super::check::load;
-use crate::config::{Colour, Config};
+use crate::config::{Colour, Config, Log};
 use crate::runtime::engine::Engine;
 use crate::runtime::signals::Signals;
 use crate::runtime::supervise;
+use crate::telemetry::log::LogSettings;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-pub(super) fn run(path: &Path) -> ExitCode {
+/// `json` takes the place of `log.format` for this run.
+pub(super) fn run(path: &Path, json: Option<bool>) -> ExitCode {
     let config = match load(path) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let colour = match config.log.colour {
-        Colour::Auto => None,
-        Colour::Always => Some(true),
-        Colour::Never => Some(false),
+    // Its last lines are written when this ends.
+    let _log = match crate::telemetry::log::init(&settings(&config.log, json)) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(UNUSABLE);
+        }
     };
-    if let Err(error) = crate::telemetry::log::init(&config.log.filter, colour) {
-        eprintln!("{error}");
-        return ExitCode::from(UNUSABLE);
-    }
     // Before anything trades: a signal during the start stops in order too.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -40,6 +42,21 @@ pub(super) fn run(path: &Path) -> ExitCode {
             eprintln!("tollgate does not start: {error}");
             ExitCode::from(UNUSABLE)
         }
+    }
+}
+
+fn settings(log: &Log, json: Option<bool>) -> LogSettings {
+    LogSettings {
+        filter: log.filter.clone(),
+        json: json.unwrap_or(log.json),
+        colour: match log.colour {
+            Colour::Auto => None,
+            Colour::Always => Some(true),
+            Colour::Never => Some(false),
+        },
+        marks: log.marks,
+        repeat_window: Duration::from_nanos(log.repeat_window_ns.unsigned_abs()),
+        burst_max: log.burst_max,
     }
 }
 

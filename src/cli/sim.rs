@@ -17,6 +17,7 @@ use crate::sim::alpaca::AlpacaSim;
 use crate::sim::binance::{BinanceSim, LimitsConfig, SimAccount, SimConfig};
 use crate::sim::{MarketSource, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
+use crate::telemetry::log::LogSettings;
 use clap::{Args, Subcommand};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -132,7 +133,7 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
             "say where to serve which venue, such as --binance 127.0.0.1:7001 or --alpaca 127.0.0.1:7002".into()
         );
     }
-    crate::telemetry::log::init("info", None)?;
+    let _log = crate::telemetry::log::init(&LogSettings::plain("info"))?;
     let signals = Signals::listen()?;
     let clock = Clock::real();
     let wake = Wake::default();

@@ -2,6 +2,7 @@
 
 use super::reader::Doc;
 use super::venues::{Credentials, Environment, Stream};
+use super::webhooks::WEBHOOKS_MAX;
 use super::{Config, Mode, StrategyKind, Venue, VenueKind};
 use crate::domain::hosts::{is_paper, is_simulated};
 use crate::domain::{MAX_INSTRUMENTS, MAX_VENUES, Usd};
@@ -17,6 +18,21 @@ pub(super) fn across(config: &Config, doc: &Doc) {
     threads(config, doc);
     risk(config, doc);
     strategies(config, doc);
+    webhooks(config, doc);
+}
+
+fn webhooks(config: &Config, doc: &Doc) {
+    if config.webhooks.len() > WEBHOOKS_MAX {
+        doc.fault(
+            "webhooks",
+            format!("{} are more than the {WEBHOOKS_MAX} that one engine has", config.webhooks.len()),
+        );
+    }
+    for (i, hook) in config.webhooks.iter().enumerate() {
+        if !hook.name.is_empty() && config.webhooks[..i].iter().any(|other| other.name == hook.name) {
+            doc.fault(&format!("webhooks[{i}].name"), format!("{:?} is used twice", hook.name));
+        }
+    }
 }
 
 fn venues(config: &Config, doc: &Doc) {

@@ -270,13 +270,28 @@ pub enum Colour {
 pub struct Log {
     /// What is written, in the filter language of `tracing`: `info`, `info,tollgate::feed=debug`.
     pub filter: String,
+    /// One JSON object a line, instead of words.
+    pub json: bool,
     pub colour: Colour,
+    /// Whether the record types have their signs.
+    pub marks: bool,
+    /// Time within which what repeats is counted instead of written; 0 writes everything.
+    pub repeat_window_ns: Nanos,
+    /// Lines of one place in the program within that time.
+    pub burst_max: u32,
+    /// How often a line tells of profit, orders and latency; 0 never.
+    pub performance_ns: Nanos,
 }
 
 impl Log {
     pub(super) fn read(s: Section) -> Log {
         let log = Log {
             filter: s.text("filter"),
+            json: s.word("format", &[("human", false), ("json", true)]).unwrap_or(false),
+            marks: s.flag("marks"),
+            repeat_window_ns: s.millis("repeat_window_ms", 0..=3_600_000),
+            burst_max: s.whole("burst_max", 1..=100_000) as u32,
+            performance_ns: s.millis("performance_interval_ms", 0..=86_400_000),
             colour: s
                 .word("colour", &[("auto", Colour::Auto), ("always", Colour::Always), ("never", Colour::Never)])
                 .unwrap_or(Colour::Auto),

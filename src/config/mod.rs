@@ -20,6 +20,7 @@ mod store;
 mod strategies;
 mod transition;
 mod venues;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use venues::{
     Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimAlpaca, SimSource, Speed,
     Stream, Venue, VenueKind,
 };
+pub use webhooks::{LeastSeverity, Webhook, WebhookAddress, WebhookKind, fit};
 
 use reader::{Doc, Section};
 use std::path::Path;
@@ -70,6 +72,8 @@ pub struct Config {
     pub transition: Option<Transition>,
     /// `None` where no trade store is kept.
     pub store: Option<Store>,
+    /// May be empty: then alerts are told here alone.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {
@@ -118,6 +122,7 @@ impl Config {
             telemetry: Telemetry::read(root.section("telemetry")),
             transition: root.section_opt("transition").map(Transition::read),
             store: root.section_opt("store").and_then(Store::read),
+            webhooks: root.sections("webhooks").into_iter().map(Webhook::read).collect(),
         };
         root.finish();
         check::across(&config, &doc);

@@ -313,7 +313,7 @@ impl Credentials {
 }
 
 impl SecretSource {
-    fn at(s: &Section, env: &'static str, file: &'static str) -> SecretSource {
+    pub(super) fn at(s: &Section, env: &'static str, file: &'static str) -> SecretSource {
         match (s.text_opt(env), s.text_opt(file)) {
             (Some(name), None) => SecretSource::Env(name),
             (None, Some(path)) => SecretSource::File(path.into()),

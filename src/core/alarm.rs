@@ -67,6 +67,18 @@ macro_rules! kinds {
                 match self { $(AlarmKind::$name => $lasts),* }
             }
 
+            /// As interfaces write it: `DAILY_LOSS_HALT`.
+            pub fn code(self) -> String {
+                let mut code = String::new();
+                for c in match self { $(AlarmKind::$name => stringify!($name)),* }.chars() {
+                    if c.is_ascii_uppercase() && !code.is_empty() {
+                        code.push('_');
+                    }
+                    code.push(c.to_ascii_uppercase());
+                }
+                code
+            }
+
             /// As a sentence.
             pub fn words(self) -> &'static str {
                 match self { $(AlarmKind::$name => $words),* }

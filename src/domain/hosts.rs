@@ -60,6 +60,12 @@ pub fn is_simulated(url: &str) -> bool {
     }
 }
 
+/// This machine alone.
+pub fn is_this_machine(url: &str) -> bool {
+    let host = host(url);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<::core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// The host of `scheme://host:port/path`.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);

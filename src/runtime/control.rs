@@ -11,6 +11,7 @@ use crate::journal::ReadError;
 use crate::net::link::Tx;
 use crate::net::tls::TlsError;
 use crate::telemetry::{Clock, Counters, HlogWriter};
+use crate::webhooks::Board;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,8 @@ pub struct ControlParts<'a> {
     pub config: &'a Config,
     /// Fed by the transition thread.
     pub judge: SharedJudge,
+    /// How the webhooks do.
+    pub webhooks: Board,
     pub journal_dir: &'a Path,
     pub way_in: WayIn,
     pub keys: KeyDesk,
@@ -94,7 +97,19 @@ impl WayIn {
 
 impl Control {
     pub fn start(parts: ControlParts) -> Result<Control, ControlError> {
-        let ControlParts { config, judge, journal_dir, way_in, keys, clock, commands, counters, run, last_seq } = parts;
+        let ControlParts {
+            config,
+            judge,
+            webhooks,
+            journal_dir,
+            way_in,
+            keys,
+            clock,
+            commands,
+            counters,
+            run,
+            last_seq,
+        } = parts;
         let WayIn { door, access, tls } = way_in;
         let records = JournalRecords::open(journal_dir, last_seq)?;
         let hlog = match &config.telemetry.hlog_file {
@@ -121,7 +136,8 @@ impl Control {
         let view = SharedView::default();
         view.lock().begin_events(last_seq + 1);
         let mut app = App::new(info, Entrance { access, home }, keys, view.clone(), commands, counters, clock.clone())
-            .with_judge(judge);
+            .with_judge(judge)
+            .with_webhooks(webhooks);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

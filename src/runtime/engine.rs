@@ -11,6 +11,7 @@ use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
+use super::webhooks::{Place as HookPlace, WebhookError, WebhookThreads};
 use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
@@ -55,6 +56,8 @@ pub enum StartError {
     #[error("venue {venue:?}: {cause}")]
     Venue { venue: String, cause: String },
     #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error("{what}: {cause}")]
     System { what: &'static str, cause: std::io::Error },
@@ -85,6 +88,8 @@ pub struct Engine {
     pub transition: Option<TransitionThread>,
     /// `None` where no credentials are configured.
     pub keeper: Option<KeeperThread>,
+    /// `None` where none is configured.
+    pub webhooks: Option<WebhookThreads>,
 }
 
 /// Threads that stop together.
@@ -276,8 +281,13 @@ impl Engine {
         let (criteria, apart) =
             (transition::criteria(config.transition.as_ref()), transition::apart(config.transition.as_ref()));
         let judge = SharedJudge::new(Judge::new(criteria, apart, transition::PERMIT_NS, recovered.last_seq));
+        let webhooks = {
+            let place = HookPlace { dir: &dir, epoch, last_seq: recovered.last_seq };
+            WebhookThreads::start(config, &place, &names, &clock)?
+        };
         let control = Control::start(ControlParts {
             config,
+            webhooks: webhooks.as_ref().map(WebhookThreads::board).unwrap_or_default(),
             judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,
@@ -334,6 +344,7 @@ impl Engine {
             store,
             transition,
             keeper,
+            webhooks,
         })
     }
 

@@ -23,3 +23,4 @@ pub mod transition;
 pub mod vault;
 pub mod venue;
 pub mod wait;
+pub mod webhooks;

@@ -1,20 +1,19 @@
 //! The journal as the view's tail reads it, with what is worth telling told on the way.
 
-use super::narrate::Narrator;
+use super::narrate::tell;
 use crate::api::{History, Past, Records, View};
 use crate::journal::{ReadError, Reader};
 use std::path::Path;
 
 pub struct JournalRecords {
     reader: Reader,
-    narrator: Narrator,
     /// Records up to here belong to runs before this one: they are applied and not told.
     told_after: u64,
 }
 
 impl JournalRecords {
     pub fn open(dir: &Path, told_after: u64) -> Result<JournalRecords, ReadError> {
-        Ok(JournalRecords { reader: Reader::open(dir, 1)?, narrator: Narrator::default(), told_after })
+        Ok(JournalRecords { reader: Reader::open(dir, 1)?, told_after })
     }
 }
 
@@ -23,7 +22,7 @@ impl Records for JournalRecords {
         let Some(record) = self.reader.next().map_err(|error| error.to_string())? else { return Ok(false) };
         view.apply(&record.event, record.decided_ns, record.effects());
         if record.event.seq > self.told_after {
-            self.narrator.tell(view, &record.event, record.effects());
+            tell(view, &record.event, record.effects());
         }
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::hours;
+use super::narrate::tell_performance;
 use super::signals::Signals;
 use super::thread::{Thread, ThreadEnd};
 use crate::config::Config;
@@ -48,6 +49,7 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     service.ready(&format!("trading on paper, control at {}", engine.control.url()));
     let mut watch = Watch::default();
     let mut hours_at = 0;
+    let mut performance_at = engine.clock.now() + config.log.performance_ns;
     let end = loop {
         let now = engine.clock.now();
         if let Ok(ThreadEnd::Panicked { name, message } | ThreadEnd::Failed { name, message }) = engine.ends.try_recv()
@@ -65,6 +67,10 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
                 let _ = engine.commands.try_send(Input::new(body));
             }
         }
+        if config.log.performance_ns > 0 && performance_at <= now {
+            performance_at = now + config.log.performance_ns;
+            tell_performance(&engine.view.lock());
+        }
         if signals.asked() {
             service.stopping("cancelling open orders");
             break stop(&mut engine, config);
@@ -80,6 +86,9 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     }
     if let Some(store) = engine.store.take() {
         store.stop();
+    }
+    if let Some(webhooks) = engine.webhooks.take() {
+        webhooks.stop();
     }
     let now = engine.clock.now();
     println!("\n{}", engine.view.lock().summary(now));
@@ -110,7 +119,10 @@ impl Watch {
         self.next_ns = now + WATCH_NS;
         if engine.shared.stalled.load(Ordering::Relaxed) {
             let since = *self.stalled_since.get_or_insert_with(|| {
-                tracing::error!("the journal has no room: nothing is sent until it has (is the disk full?)");
+                tracing::error!(
+                    record = "alert",
+                    "the journal has no room: nothing is sent until it has (is the disk full?)"
+                );
                 Instant::now()
             });
             if since.elapsed() > STALL_MAX {
@@ -190,7 +202,7 @@ fn catch_up(engine: &Engine) {
 
 /// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST.
 fn died(engine: &mut Engine, cause: &str) -> RunEnd {
-    tracing::error!("{cause}; open orders are cancelled over REST and the engine ends");
+    tracing::error!(record = "alert", "{cause}; open orders are cancelled over REST and the engine ends");
     engine.trading.stop(Duration::from_millis(500));
     catch_up(engine);
     for rescue in &engine.rescues {
