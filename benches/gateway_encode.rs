@@ -76,7 +76,7 @@ fn benches(c: &mut Criterion) {
     });
     let payload = format!(
         "apiKey={KEY}&newClientOrderId=tg000000070000000000789003&newOrderRespType=ACK&price=61837.63&quantity=0.00123\
-         &recvWindow=5000&side=BUY&symbol=BTCUSDT&timeInForce=IOC&timestamp=1723161255208&type=LIMIT"
+         &side=BUY&symbol=BTCUSDT&timeInForce=IOC&timestamp=1723161255208&type=LIMIT"
     );
     group.bench_function("hmac_floor_whole_payload", |b| {
         b.iter(|| {

@@ -10,7 +10,7 @@ pub use seeds::{MARKET_SEEDS, USER_SEEDS, WS_API_SEEDS};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tollgate::domain::{AssetId, InstrumentId, Side, VenueId, decimal};
+use tollgate::domain::{AssetId, Instrument, InstrumentId, Side, Text, VenueId, decimal};
 use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as AlpacaDecoder};
 use tollgate::venues::alpaca::updates::Frame;
 use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
@@ -18,6 +18,7 @@ use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names, rest_error, server_time};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
 use tollgate::venues::binance::limits::header_count;
+use tollgate::venues::binance::reference::{average_price, reference_price};
 use tollgate::venues::binance::response::{self, Answer};
 use tollgate::venues::binance::sbe::{SbeDecoder, SbeMarket};
 use tollgate::venues::binance::snapshot::{Snapshot, SnapshotDecoder};
@@ -36,6 +37,9 @@ pub const REST_SEEDS: &[&str] = &[
     r#"[{"symbol":"BTCUSDT","orderId":1,"orderListId":-1,"clientOrderId":"tg000000070000000000000040","price":"0.1","origQty":"1.0","executedQty":"0.0","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.0","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"BUY","stopPrice":"0.0","icebergQty":"0.0","time":1499827319559,"updateTime":1499827319559,"isWorking":true,"workingTime":1499827319559,"selfTradePreventionMode":"NONE"}]"#,
     r#"{"symbol":"ETHUSDT","orderId":28,"orderListId":-1,"clientOrderId":"6gCrw2kRUAF9CvJDGP16IP","transactTime":1507725176595,"price":"1.00000000","origQty":"10.00000000","executedQty":"10.00000000","cummulativeQuoteQty":"10.00000000","status":"FILLED","timeInForce":"GTC","type":"MARKET","side":"SELL"}"#,
     r#"{"serverTime":1499827319559}"#,
+    r#"{"mins":5,"price":"9.35751834","closeTime":1694061154503}"#,
+    r#"{"symbol":"BTCUSDT","referencePrice":"10.00","timestamp":1770736694138}"#,
+    r#"{"exchangeFilters":[{"filterType":"EXCHANGE_MAX_NUM_ORDERS","maxNumOrders":1000}],"symbolFilters":[{"filterType":"MAX_POSITION","maxPosition":"10.00000000"}],"assetFilters":[{"filterType":"MAX_ASSET","asset":"USDT","limit":"1000000.00000000"}]}"#,
     r#"{"code":-1121,"msg":"Invalid symbol."}"#,
 ];
 
@@ -231,6 +235,21 @@ impl Bodies {
             is_json(body);
             assert!(order.order_qty.0 >= 0 && order.cum_qty.0 >= 0 && order.order_px.0 >= 0);
         }
+        if let Ok((_, px)) = average_price(body) {
+            is_json(body);
+            let plain: PriceJson = serde_json::from_slice(body).expect("its fields are there");
+            assert_eq!(px.map_or(0, |px| px.0), fixed(&plain.price));
+        }
+        if let Ok(Some(px)) = reference_price(body) {
+            is_json(body);
+            assert!(px.0 > 0);
+        }
+        let mut own =
+            Instrument { base_name: Text::new("BTC"), quote_name: Text::new("USDT"), ..Instrument::default() };
+        if exchange_info::own_filters(body, &mut own).is_ok() {
+            is_json(body);
+            assert!(own.filters.base_max.0 >= 0 && own.filters.quote_max.0 >= 0 && own.filters.position_max.0 >= 0);
+        }
         if let Ok(time) = server_time(body) {
             is_json(body);
             assert!(time >= 0);
@@ -398,6 +417,11 @@ fn data<T: for<'de> Deserialize<'de>>(frame: &[u8]) -> Option<T> {
         Ok(combined) => Some(combined.data),
         Err(_) => serde_json::from_slice(frame).ok(),
     }
+}
+
+#[derive(Deserialize)]
+struct PriceJson {
+    price: String,
 }
 
 #[derive(Deserialize)]

@@ -380,6 +380,8 @@ impl Recorder {
             | EffectOf::Broken { .. }
             | EffectOf::Sized { .. }
             | EffectOf::Routed(_)
+            | EffectOf::Left(_)
+            | EffectOf::Test { .. }
             | EffectOf::Reply { .. } => {}
         }
     }
@@ -489,12 +491,13 @@ fn action(action: &Action) -> &'static str {
         Action::Place(_) => "place-order",
         Action::Note { .. } => "note",
         Action::Acknowledge { .. } => "acknowledge-alert",
-        Action::Validate(_) => "validate-order",
+        Action::Validate(_) | Action::ValidateAtVenue(_) => "validate-order",
         Action::Cancel(_) => "cancel-order",
         Action::CancelAll => "cancel-all-orders",
         Action::Close(_) => "close-position",
         Action::CloseAll => "close-all-positions",
         Action::EmergencyStop { .. } => "emergency-stop",
+        Action::Heartbeat => "heartbeat",
         Action::SetTradingState { .. } => "set-trading-state",
         Action::Shutdown => "shutdown",
         Action::SetLimits(_) => "set-limits",

@@ -9,8 +9,9 @@ use super::fields::{FieldFault, Fields};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
-use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, is_settled, usd};
+use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, VenueVerdict, is_settled, usd};
 use super::risk_config;
+use super::stop::{self, StopReply};
 use super::transition;
 use super::view::{Outcome, View};
 use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 18] = [
+pub const ACTIONS: [&str; 19] = [
     "place-order",
     "validate-order",
     "replace-order",
@@ -34,6 +35,7 @@ pub const ACTIONS: [&str; 18] = [
     "close-position",
     "close-all-positions",
     "emergency-stop",
+    "heartbeat",
     "set-trading-state",
     "resume",
     "update-risk-config",
@@ -63,6 +65,7 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
         "close-position" => close(app, fields, Reach::Instrument).await,
         "close-all-positions" => close(app, fields, Reach::All).await,
         "emergency-stop" => close(app, fields, Reach::Stop).await,
+        "heartbeat" => stop::heartbeat(app, fields).await,
         "set-trading-state" => set_trading_state(app, fields, None).await,
         "resume" => set_trading_state(app, fields, Some(TradingState::Active)).await,
         "update-risk-config" => risk_config::update(app, fields).await,
@@ -200,11 +203,16 @@ pub(super) fn rejected(reply: &PlaceReply) -> Failure {
 
 async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
-    let (order, why) = read_order(app, fields)?;
+    let (order, at_venue, why) = read_order(app, fields)?;
     let deadline = app.deadline();
-    let request = app.send(Action::Validate(order), &why)?;
+    let action = if at_venue { Action::ValidateAtVenue(order) } else { Action::Validate(order) };
+    let request = app.send(action, &why)?;
     let answered = |outcome: &Outcome| outcome.reply.is_some();
-    let Some(outcome) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let Some(found) = outcome(app, deadline, request, answered).await else { return pending(unanswered(request)) };
+    let tested = |outcome: &Outcome| outcome.tested.is_some();
+    let waits = at_venue && found.asked_venue.is_some();
+    let outcome = if waits { outcome(app, deadline, request, tested).await.unwrap_or(found) } else { found };
+    let venue_verdict = at_venue.then(|| VenueVerdict::new(&app.view.lock(), &outcome));
     let sizing = outcome.sizing.map(|sizing| SizingReply::new(&app.view.lock(), order.instrument, &sizing));
     match outcome.reply {
         Some(Reply::WouldPass { notional }) => ok(json!({
@@ -212,6 +220,7 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
             "would_pass": true,
             "notional_usd": usd(notional),
             "sizing": sizing,
+            "venue_verdict": venue_verdict,
         })),
         _ => {
             let denials: Vec<DenialReply> = outcome.broken.iter().map(DenialReply::new).collect();
@@ -222,6 +231,7 @@ async fn validate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
                 "denial": denials.first(),
                 "denials": denials,
                 "sizing": sizing,
+                "venue_verdict": venue_verdict,
             }))
         }
     }
@@ -396,13 +406,19 @@ struct CloseReply {
     /// What is left.
     working_orders: Vec<OrderReply>,
     positions: Vec<PositionReply>,
+    /// What the venues say is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emergency_stop: Option<StopReply>,
 }
 
 async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
     app.ready()?;
     let why = fields.text_opt("reason").unwrap_or_default();
     let instrument = if scope == Reach::Instrument { read_instrument(app, &fields) } else { None };
-    let flatten = scope == Reach::Stop && fields.flag("flatten");
+    let flatten = match scope {
+        Reach::Stop => fields.flag_opt("flatten").unwrap_or(app.view.lock().core().stop().rules.flatten),
+        _ => false,
+    };
     fields.finish().map_err(Failure::fields)?;
     let only = instrument.as_ref().map(|(id, _)| *id);
     let action = match (scope, only) {
@@ -438,8 +454,9 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
         let core = view.core();
         let open = meant.iter().any(|id| core.orders().get(*id).is_some_and(|order| !order.status.is_closed()));
         let closing = core.portfolio().defined().any(|inst| within(inst.def.id) && inst.closing.active);
-        // A stop that flattens halts only when it is flat.
-        let stopped = scope != Reach::Stop || core.trading() == TradingState::Halted;
+        // A stop that flattens halts only when it is flat; and a stop is over when every venue has said so.
+        let halted = || core.trading() == TradingState::Halted && stop::is_confirmed(view);
+        let stopped = scope != Reach::Stop || halted();
         stopped && !open && !(positions && closing)
     };
     let complete = app.until(deadline, |view| over(view).then_some(())).await.is_some();
@@ -467,6 +484,7 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
         denial: outcome.denial.as_ref().map(DenialReply::new),
         working_orders: left.map(|order| OrderReply::new(&view, order)).collect(),
         positions: held.map(|inst| PositionReply::new(&view, inst)).collect(),
+        emergency_stop: if scope == Reach::Stop { StopReply::new(&view) } else { None },
     };
     drop(view);
     if complete { ok(reply) } else { pending(reply) }

@@ -73,7 +73,10 @@ impl Asked {
 /// The asker's own id of the order that a command is about.
 pub(super) fn client_of(command: &Command) -> Text<36> {
     match &command.action {
-        Action::Place(order) | Action::Validate(order) | Action::Replace { new: order, .. } => order.client,
+        Action::Place(order)
+        | Action::Validate(order)
+        | Action::ValidateAtVenue(order)
+        | Action::Replace { new: order, .. } => order.client,
         Action::PlaceList(list) => list.first.client,
         _ => Text::default(),
     }

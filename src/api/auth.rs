@@ -66,6 +66,7 @@ pub fn role_to_act(action: &str) -> Role {
         | "close-position"
         | "close-all-positions"
         | "emergency-stop"
+        | "heartbeat"
         | "revert-to-paper"
         | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
@@ -296,6 +297,7 @@ mod tests {
         ("close-position", Role::Trader),
         ("close-all-positions", Role::Trader),
         ("emergency-stop", Role::Trader),
+        ("heartbeat", Role::Trader),
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
         ("update-risk-config", Role::Admin),

@@ -137,7 +137,8 @@ impl Decision {
             _ => None,
         });
         let broken: Vec<DenyReason> = if order.is_some() { Vec::new() } else { broken.collect() };
-        let validated = matches!(command(&past), Some(Command { action: Action::Validate(_), .. }));
+        let validated =
+            matches!(command(&past), Some(Command { action: Action::Validate(_) | Action::ValidateAtVenue(_), .. }));
         let denied = denied.filter(|_| order.is_none());
         if order.is_none() && matches!(named, Named::Order(_)) {
             return None;

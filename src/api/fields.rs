@@ -135,12 +135,16 @@ impl<'a> Fields<'a> {
 
     /// False where it is absent.
     pub fn flag(&self, field: &'static str) -> bool {
-        match self.find(field) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(text) => {
+        self.flag_opt(field).unwrap_or(false)
+    }
+
+    pub fn flag_opt(&self, field: &'static str) -> Option<bool> {
+        match self.find(field)? {
+            "false" => Some(false),
+            "true" => Some(true),
+            text => {
                 self.fault(field, format!("must be true or false, is {}", cut(text)));
-                false
+                None
             }
         }
     }

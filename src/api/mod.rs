@@ -40,6 +40,7 @@ mod risk_metrics;
 mod server;
 mod session;
 mod show;
+mod stop;
 mod summary;
 mod tail;
 #[cfg(test)]

@@ -41,11 +41,12 @@ fn share(fields: &Fields, field: &'static str, scale: u8) -> Option<u32> {
     share
 }
 
-/// The order that the fields ask for, and why.
-pub(super) fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, String), Failure> {
+/// The order that is to be validated, whether its venue is to be asked too, and why.
+pub(super) fn read_order(app: &App, fields: Fields) -> Result<(PlaceOrder, bool, String), Failure> {
     let (order, why) = order_of(app, &fields, None);
+    let at_venue = fields.flag("venue_test");
     fields.finish().map_err(Failure::fields)?;
-    Ok((order, why))
+    Ok((order, at_venue, why))
 }
 
 /// What `place-order` asks for.

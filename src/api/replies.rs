@@ -1,7 +1,7 @@
 //! What the answers are made of. Decimals are strings, times RFC 3339 in UTC with nanoseconds.
 
 use super::answer::time;
-use super::view::{Alarm, Denial, FillNote, View};
+use super::view::{Alarm, Denial, FillNote, Outcome, View};
 use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
 use crate::core::protect::{Protection, Trigger};
@@ -9,8 +9,8 @@ use crate::core::risk::DenyReason;
 use crate::core::routing::{LegSeen, Routed};
 use crate::core::sizing::Sizing;
 use crate::domain::{
-    Dec, InstrumentId, Liquidity, OrdStatus, OrderId, Price, Qty, Round, StpMode, StrategyId, Trail, Usd, VenueId,
-    VenueOrderId, num,
+    Dec, InstrumentId, Liquidity, OrdStatus, OrderId, Price, Qty, Round, StpMode, StrategyId, TestOutcome, Trail, Usd,
+    VenueId, VenueOrderId, num,
 };
 use crate::telemetry::StageRow;
 use serde::Serialize;
@@ -366,6 +366,41 @@ pub struct RouteReply {
     /// The order that certainly did not live at the venue before this one.
     pub moved_from: Option<String>,
     pub legs: Vec<RouteLeg>,
+}
+
+/// What the venue says of an order that was to be validated there too.
+#[derive(Debug, Clone, Serialize)]
+pub struct VenueVerdict {
+    /// `null` where no venue was asked.
+    pub exchange: Option<String>,
+    /// `accepted`, `refused`, `no_answer` or `not_asked`.
+    pub verdict: &'static str,
+    /// The venue's own, where it refused.
+    pub code: Option<i32>,
+    pub message: String,
+}
+
+impl VenueVerdict {
+    pub fn new(view: &View, outcome: &Outcome) -> VenueVerdict {
+        let late = "the venue has not answered in the time that a request has; nothing was placed";
+        let denied = "not asked: the gate denies the order, and what it denies is never sent";
+        let (verdict, code, said) = match (&outcome.tested, outcome.asked_venue) {
+            (Some(tested), _) => (tested.outcome, tested.code, tested.text.as_str()),
+            (None, Some(_)) => (TestOutcome::NoAnswer, 0, late),
+            (None, None) => (TestOutcome::NotAsked, 0, denied),
+        };
+        let message = match verdict {
+            TestOutcome::Accepted => "it would take the order".to_owned(),
+            TestOutcome::Refused => format!("it would refuse the order: {said} ({code})"),
+            TestOutcome::NoAnswer | TestOutcome::NotAsked => said.to_owned(),
+        };
+        VenueVerdict {
+            exchange: outcome.asked_venue.map(|venue| venue_name(view, venue)),
+            verdict: verdict.as_str(),
+            code: (code != 0).then_some(code),
+            message,
+        }
+    }
 }
 
 /// A venue as the decision saw it.

@@ -11,6 +11,7 @@ use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
 use super::risk_metrics::risk_metrics;
+use super::stop::StopReply;
 use super::transition;
 use super::view::View;
 use super::webhooks::HookReply;
@@ -118,6 +119,7 @@ fn status(app: &App, view: &View) -> Value {
             "scope": scope.to_string(),
             "trading_state": state.as_str(),
         })).collect::<Vec<_>>(),
+        "emergency_stop": StopReply::new(view),
         "shutting_down": core.is_shutting_down(),
         "looks": ACTIONS,
         "run": core.run(),

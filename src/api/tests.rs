@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::core::config::Limits;
 use crate::core::effect::{EffectOf, Outbox};
 use crate::core::event::{Body, Event, Input};
+use crate::core::stop::LeftState;
 use crate::domain::*;
 use crate::net::link::{Rx, Wake, link};
 use crate::telemetry::{Clock, Counters};
@@ -95,6 +96,14 @@ impl Engine {
                         });
                     }
                 }
+                EffectOf::Test { request, .. } if venue != Venue::Silent => {
+                    let (outcome, code, text) = match venue {
+                        Venue::Rejects => (TestOutcome::Refused, -2010, "Account has insufficient balance"),
+                        _ => (TestOutcome::Accepted, 0, ""),
+                    };
+                    let tested = Tested { request, outcome, code, text: Text::new(text) };
+                    self.events.push_back(Input::at(NOON + 2_500, Body::Tested(tested)));
+                }
                 EffectOf::Cancel(cancel) if venue != Venue::Silent => {
                     let report = ExecReport {
                         venue: VENUE,
@@ -105,6 +114,9 @@ impl Engine {
                     };
                     self.events.push_back(Input::at(NOON + 9_000, Body::Exec(report)));
                 }
+                EffectOf::Reconcile { venue: of } if venue != Venue::Silent => {
+                    self.events.push_back(Input::new(Body::Reconciled { venue: of }));
+                }
                 _ => {}
             }
         }
@@ -114,7 +126,8 @@ impl Engine {
 impl Records for Engine {
     fn next(&mut self, view: &mut View) -> Result<bool, String> {
         // Time goes on only where something waits for it.
-        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active);
+        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active)
+            || (self.core.stop().is_set() && self.core.stop().left(VENUE).state == LeftState::Unconfirmed);
         let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
         let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {
             return Ok(false);
@@ -608,7 +621,14 @@ fn an_emergency_stop_halts_and_resume_is_the_way_back() {
     let (status, body) = rig.post(r#"{"action":"emergency-stop","flatten":true,"reason":"drill"}"#);
     assert_eq!((status, &body["data"]["complete"]), (200, &true.into()), "{body}");
     assert_eq!(body["data"]["positions"], Value::Array(vec![]));
-    assert_eq!(rig.get("status").1["data"]["trading_state"], "halted");
+    let left = &body["data"]["emergency_stop"];
+    assert_eq!((&left["confirmed"], &left["venues"][0]["state"]), (&true.into(), &"nothing_left".into()), "{body}");
+    let status = &rig.get("status").1["data"];
+    assert_eq!(status["trading_state"], "halted");
+    let stop = &status["emergency_stop"];
+    assert_eq!((&stop["who"], &stop["why"], &stop["flatten"]), (&"api".into(), &"drill".into(), &true.into()));
+    let (_, body) = rig.post(r#"{"action":"heartbeat","who":"Ada"}"#);
+    assert_eq!((&body["data"]["expected"], &body["data"]["next_before"]), (&false.into(), &Value::Null), "{body}");
     let (status, body) = rig.post(BUY);
     assert_eq!((status, &body["error"]["code"]), (422, &"TRADING_NOT_ACTIVE".into()));
     let (status, body) = rig.post(r#"{"action":"resume","who":"Ada","why":"settled"}"#);
@@ -665,6 +685,30 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     }
     let (status, body) = rig.post(r#"{"action":"update-risk-config","maxDailyLoss":5}"#);
     assert_eq!((status, body["error"]["details"]["fields"].as_array().map(Vec::len)), (400, Some(2)), "{body}");
+}
+
+#[test]
+fn the_venues_verdict_stands_beside_the_gates() {
+    let asked = BUY.replacen("place-order", "validate-order", 1).replacen('{', "{\"venue_test\":true,", 1);
+    for (venue, body, passes, verdict, code, words) in [
+        (Venue::Acks, asked.clone(), true, "accepted", Value::Null, "would take"),
+        (Venue::Rejects, asked.clone(), true, "refused", (-2010).into(), "insufficient balance (-2010)"),
+        (Venue::Silent, asked.clone(), true, "no_answer", Value::Null, "has not answered"),
+        (Venue::Acks, asked.replacen("0.001", "1000", 1), false, "not_asked", Value::Null, "the gate denies"),
+    ] {
+        let rig = if venue == Venue::Silent { Rig::impatient(venue) } else { Rig::start(venue) }.opened();
+        let (status, reply) = rig.post(&body);
+        let data = &reply["data"];
+        assert_eq!((status, &data["would_pass"]), (200, &passes.into()), "{reply}");
+        let said = &data["venue_verdict"];
+        assert_eq!((&said["verdict"], &said["code"]), (&verdict.into(), &code), "{reply}");
+        assert!(said["message"].as_str().unwrap().contains(words), "{reply}");
+        assert_eq!(said["exchange"].is_null(), verdict == "not_asked", "{reply}");
+        assert_eq!(rig.get("orders").1["data"]["orders"].as_array().map(Vec::len), Some(0), "nothing is placed");
+    }
+    let rig = Rig::start(Venue::Acks).opened();
+    let (_, plain) = rig.post(&BUY.replacen("place-order", "validate-order", 1));
+    assert!(plain["data"]["venue_verdict"].is_null(), "asked for by nobody: {plain}");
 }
 
 #[test]
@@ -777,7 +821,7 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
         (("binance", "nasdaq"), "400 INVALID_FIELD exchange \"nasdaq\" is not a configured venue (binance)"),
         (
             ("place-order", "place"),
-            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
+            "400 UNKNOWN_ACTION \"place\" is not an action here; there are place-order, validate-order, replace-order, cancel-order, cancel-all-orders, close-position, close-all-positions, emergency-stop, heartbeat, set-trading-state, resume, update-risk-config, initiate-transition, approve-transition, reject-transition, revert-to-paper, store-credentials, rotate-credentials, acknowledge-alert",
         ),
         ((r#""action":"place-order","#, ""), "400 INVALID_FIELD action is missing"),
         (

@@ -16,8 +16,8 @@ use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
 use crate::domain::{
-    ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Text, Usd,
-    VenueState,
+    ExecType, InstrumentId, Liquidity, Nanos, OrderId, Price, Qty, RequestId, Round, Side, StrategyId, Tested, Text,
+    Usd, VenueId, VenueState,
 };
 use crate::telemetry::Stages;
 use std::collections::{BTreeMap, VecDeque};
@@ -79,6 +79,9 @@ pub struct Outcome {
     pub sizing: Option<Sizing>,
     /// Which venue it went to last, and why.
     pub routed: Option<Routed>,
+    /// The venue that was asked to test it, and what came of that.
+    pub asked_venue: Option<VenueId>,
+    pub tested: Option<Tested>,
 }
 
 /// Sums over the fills of the journal, and the equity's way in this run.
@@ -165,6 +168,11 @@ impl View {
         match &event.body {
             Body::Start { .. } => self.on_start(event),
             Body::Command(command) => self.keys.on_command(command),
+            Body::Tested(tested) => {
+                if let Some(outcome) = self.outcome(tested.request) {
+                    outcome.tested = Some(*tested);
+                }
+            }
             _ => {}
         }
         self.asked.on_event(event);
@@ -260,6 +268,11 @@ impl View {
                     outcome.routed = Some(routed);
                 }
             }
+            EffectOf::Test { request, order } => {
+                if let Some(outcome) = self.outcome(request) {
+                    outcome.asked_venue = Some(order.venue);
+                }
+            }
             EffectOf::Sized { request, sizing, .. } => {
                 if let Some(outcome) = self.outcome(request) {
                     outcome.sizing = Some(sizing);
@@ -299,6 +312,7 @@ impl View {
             | EffectOf::Query(_)
             | EffectOf::Reconcile { .. }
             | EffectOf::Backfill { .. }
+            | EffectOf::Left(_)
             | EffectOf::Trading { .. } => {}
         }
     }

@@ -11,6 +11,7 @@
 mod alerts;
 mod check;
 mod credentials;
+mod emergency;
 mod engine;
 mod fault;
 mod reader;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use alerts::{AlertAct, Alerts};
 pub use credentials::CredentialFiles;
+pub use emergency::Emergency;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
 pub use risk::{Holidays, Risk, TradingHours};
@@ -66,6 +68,7 @@ pub struct Config {
     pub strategies: Vec<Strategy>,
     pub risk: Risk,
     pub alerts: Alerts,
+    pub emergency: Emergency,
     pub log: Log,
     pub telemetry: Telemetry,
     /// `None`: the shipped milestones are shown, and nothing can go live.
@@ -118,6 +121,7 @@ impl Config {
             strategies: root.sections("strategies").into_iter().map(Strategy::read).collect(),
             risk: Risk::read(root.section("risk")),
             alerts: root.section_opt("alerts").map_or_else(Alerts::default, Alerts::read),
+            emergency: root.section_opt("emergency").map_or_else(Emergency::default, Emergency::read),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
             transition: root.section_opt("transition").map(Transition::read),

@@ -85,7 +85,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// Every kind of alert, as the API and `kinds` write it.
-pub const ALERT_KINDS: [&str; 32] = [
+pub const ALERT_KINDS: [&str; 33] = [
     "IMPOSSIBLE_REPORT",
     "UNKNOWN_INSTRUMENT",
     "UNKNOWN_ORDER",
@@ -118,6 +118,7 @@ pub const ALERT_KINDS: [&str; 32] = [
     "PROTECTION_TRIGGERED",
     "NOT_PROTECTED",
     "PROTECTION_BLOCKED",
+    "STOP_UNCONFIRMED",
 ];
 
 impl Webhook {

@@ -126,6 +126,8 @@ kinds! {
         "too many entries are protected already: this one has no stop loss and no take profit";
     31 ProtectionBlocked, Critical, false,
         "a stop loss or take profit was reached and its exit does not come about; it is tried every second";
+    32 StopUnconfirmed, Critical, true,
+        "the emergency stop is set, and the venue has not confirmed that nothing is left; it is asked again and again";
 }
 
 /// What happened to an alert.

@@ -10,7 +10,7 @@ use super::Core;
 use super::alarm::{AlarmKind, AlertChange, News, Severity};
 use super::command::{Scope, TradingState};
 use super::effect::{EffectOf, Outbox};
-use super::standing::Cause;
+use super::stop::StopCause;
 use crate::domain::{
     InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Margin, Nanos, OrdStatus, OrderId, StrategyId, Text, Usd, VenueId,
     VenueState,
@@ -33,7 +33,7 @@ pub enum Act {
     Reduce,
     /// Cancels only; working orders are cancelled.
     Halt,
-    /// The emergency stop, without flattening.
+    /// The emergency stop; it flattens where stops are configured to.
     Stop,
 }
 wire_enum!(Act { 0 => None, 1 => Reduce, 2 => Halt, 3 => Stop });
@@ -102,7 +102,7 @@ pub struct Alerts {
     dropped: u64,
     next_look_ns: Nanos,
     /// What an alert asks for, done when the event has been taken.
-    due: Act,
+    due: Option<(Act, AlarmKind)>,
     /// When each was last as it should be.
     fresh_ns: Box<[Nanos]>,
     ready_ns: [Nanos; MAX_VENUES],
@@ -118,7 +118,7 @@ impl Alerts {
             made: 0,
             dropped: 0,
             next_look_ns: 0,
-            due: Act::None,
+            due: None,
             fresh_ns: vec![0; MAX_INSTRUMENTS].into_boxed_slice(),
             ready_ns: [0; MAX_VENUES],
             margins: [(Usd::ZERO, Usd::ZERO); MAX_VENUES],
@@ -225,7 +225,10 @@ impl Alerts {
     /// What the severity does by itself. The stop's own alert does nothing more.
     fn ask(&mut self, kind: AlarmKind, severity: Severity) {
         if kind != AlarmKind::EmergencyStop {
-            self.due = self.due.max(self.rules.acts[severity as usize]);
+            let act = self.rules.acts[severity as usize];
+            if self.due.is_none_or(|(due, _)| act > due) {
+                self.due = Some((act, kind));
+            }
         }
     }
 
@@ -424,7 +427,8 @@ impl Core {
             K::DailyLossHalt => losses.day_told < 4,
             K::Drawdown => losses.fall_told < 1,
             K::DrawdownHalt => losses.fall_told < 2,
-            K::EmergencyStop => self.trading == TradingState::Active,
+            K::EmergencyStop => !self.stop.is_set(),
+            K::StopUnconfirmed => !self.stop.is_set(),
             K::LossStreak => losses.streak < self.limits.loss_streak_max,
             K::Runaway => match alert.scope {
                 Scope::Strategy(id) => self.desks.get(id).trading != TradingState::Halted,
@@ -457,16 +461,13 @@ impl Core {
     /// Does what the alerts of this event ask for.
     #[inline]
     pub(super) fn act_on_alerts(&mut self, out: &mut Outbox) {
-        match std::mem::take(&mut self.alerts.due) {
+        let Some((act, kind)) = self.alerts.due.take() else { return };
+        match act {
             Act::None => {}
             Act::Reduce if self.trading == TradingState::Active => self.set_trading(TradingState::Reducing, out),
             Act::Reduce => {}
-            Act::Halt => self.halt_at_once(out),
-            Act::Stop => {
-                self.halt_at_once(out);
-                self.take_back(Cause::EmergencyStop, out);
-                self.condition(AlarmKind::EmergencyStop, Scope::Account, true, out);
-            }
+            Act::Halt => self.halt_at_once(kind, out),
+            Act::Stop => self.stop_by(StopCause::Alert(kind), out),
         }
     }
 }

@@ -203,12 +203,14 @@ pub enum Action {
     Place(PlaceOrder),
     /// The whole verdict, nothing sent.
     Validate(PlaceOrder),
+    /// The same, and where the order passes, the venue is asked what it would say; nothing is placed.
+    ValidateAtVenue(PlaceOrder),
     Cancel(OrderId),
     CancelAll,
     /// Cancel the instrument's orders, then flatten its position with a market order.
     Close(InstrumentId),
     CloseAll,
-    /// Halt, cancel everything on every venue; flatten too where asked.
+    /// Halt, cancel everything on every venue; flatten too where asked; have the venues say what is left.
     EmergencyStop {
         flatten: bool,
     },
@@ -238,6 +240,8 @@ pub enum Action {
     Acknowledge {
         alert: u64,
     },
+    /// Whoever must say so from time to time, where heartbeats are expected.
+    Heartbeat,
     PlaceList(ListOrder),
     /// Cancels an order and places another in its place, with one request.
     Replace {
@@ -257,6 +261,8 @@ wire_enum!(Action {
     9 => SetLimits(limits), 10 => Reconcile(venue), 11 => SetCaps(caps), 12 => Note { what, about, done },
     13 => Transition(ask),
     14 => PlaceList(list), 15 => Replace { order, mode, new }, 16 => Amend { order, qty }, 17 => Acknowledge { alert },
+    18 => Heartbeat,
+    19 => ValidateAtVenue(order),
 });
 
 /// What a person asks for between paper and live.

@@ -1,10 +1,9 @@
 //! What people and programs ask. Every command is answered, every order among them takes the gate.
 
 use super::alarm::AlarmKind;
-use super::command::{Action, Ask, Command, PlaceOrder, Scope, TradingState};
-use super::effect::{CancelOrder, EffectOf, Outbox, Reply};
+use super::command::{Action, Ask, Command, PlaceOrder, Scope};
+use super::effect::{CancelOrder, Effect, EffectOf, Outbox, Reply};
 use super::orders::Order;
-use super::standing::Cause;
 use super::{Core, Source, risk};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
@@ -17,7 +16,8 @@ impl Core {
                 self.place(order, Source { request, strategy: StrategyId(0) }, out);
                 return;
             }
-            Action::Validate(ref order) => return self.validate(order, request, out),
+            Action::Validate(ref order) => return self.validate(order, request, false, out),
+            Action::ValidateAtVenue(ref order) => return self.validate(order, request, true, out),
             Action::PlaceList(ref list) => {
                 // Answered by `Accepted` or `Denied`, like the others that make orders.
                 self.place_list(list, Source { request, strategy: StrategyId(0) }, out);
@@ -48,17 +48,7 @@ impl Core {
                 }
             }
             Action::CloseAll => self.close_all(request, out),
-            Action::EmergencyStop { flatten } => {
-                if flatten {
-                    self.halt_when_flat = true;
-                    self.set_trading(TradingState::Reducing, out);
-                    self.close_all(request, out)
-                } else {
-                    self.halt_when_flat = false;
-                    self.set_trading(TradingState::Halted, out);
-                    closing(self.cancel_where(|_| true, out), 0)
-                }
-            }
+            Action::EmergencyStop { flatten } => self.emergency_stop((command.who, command.why), flatten, request, out),
             Action::SetTradingState { scope, state } => {
                 if self.set_trading_of(scope, state, out) {
                     Reply::Done
@@ -97,6 +87,10 @@ impl Core {
                     Reply::NotFound
                 }
             }
+            Action::Heartbeat => {
+                self.on_heartbeat();
+                Reply::Done
+            }
             // The journal has it; that is all that was wanted.
             Action::Note { .. } => Reply::Done,
             Action::Reconcile(venue) => {
@@ -108,9 +102,6 @@ impl Core {
                 }
             }
         };
-        if matches!(command.action, Action::EmergencyStop { .. }) {
-            self.take_back(Cause::EmergencyStop, out);
-        }
         out.push(EffectOf::Reply { request, reply });
         if matches!(command.action, Action::EmergencyStop { .. }) {
             self.condition(AlarmKind::EmergencyStop, Scope::Account, true, out);
@@ -119,7 +110,7 @@ impl Core {
         self.go_on_closing(out);
     }
 
-    fn close_all(&mut self, request: RequestId, out: &mut Outbox) -> Reply {
+    pub(super) fn close_all(&mut self, request: RequestId, out: &mut Outbox) -> Reply {
         let (mut cancels, mut flattens) = (0, 0);
         for n in 0..self.books.len() {
             let (cancelled, open) = self.begin_close(InstrumentId(n as u16), request, out);
@@ -129,8 +120,9 @@ impl Core {
         closing(cancels, flattens)
     }
 
-    /// The verdict of every rule, nothing sent and nothing counted.
-    fn validate(&mut self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) {
+    /// The verdict of every rule, nothing placed and nothing counted. Where the order passes and the venue is to be
+    /// asked too, it is handed on as it would be sent.
+    fn validate(&mut self, order: &PlaceOrder, request: RequestId, at_venue: bool, out: &mut Outbox) {
         let sized;
         let order = if order.auto_qty {
             sized = self.sized(order, Source { request, strategy: StrategyId(0) }, out);
@@ -138,8 +130,16 @@ impl Core {
         } else {
             order
         };
-        let reply = match self.verdict(order, OrderId::FOREIGN, StrategyId(0)) {
-            Ok(verdict) => Reply::WouldPass { notional: verdict.notional },
+        let source = Source { request, strategy: StrategyId(0) };
+        let leg = if at_venue { self.first_leg(order, source) } else { None };
+        let order = leg.as_ref().unwrap_or(order);
+        let reply = match self.verdict(order, self.next_order(), source.strategy) {
+            Ok(verdict) => {
+                if at_venue {
+                    out.push(Effect::Test { request, order: verdict.order });
+                }
+                Reply::WouldPass { notional: verdict.notional }
+            }
             Err(_) => {
                 let scene = self.scene(order, StrategyId(0));
                 let rules = risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }));
@@ -190,6 +190,6 @@ impl Core {
     }
 }
 
-fn closing(cancels: u32, flattens: u32) -> Reply {
+pub(super) fn closing(cancels: u32, flattens: u32) -> Reply {
     if cancels == 0 && flattens == 0 { Reply::NothingOpen } else { Reply::Closing { cancels, flattens } }
 }

@@ -6,6 +6,7 @@ use crate::core::risk::{Approved, DenyReason};
 use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::{Change, Moved, StepRefusal};
+use crate::core::stop::Left;
 use crate::domain::{
     ExecId, InstrumentId, ListKind, Nanos, NewOrder, OrdStatus, OrderId, Price, Qty, ReplaceMode, RequestId, Side,
     StrategyId, Text, Usd, VenueId, VenueOrderId,
@@ -214,6 +215,13 @@ pub enum EffectOf<P> {
     },
     /// Which venue an order goes to, and from what that was decided; the order follows.
     Routed(Routed),
+    /// What a venue said is left after a stop, where that is news.
+    Left(Left),
+    /// For its gateway: have the venue test the order without placing it, and tell the answer by `Body::Tested`.
+    Test {
+        request: RequestId,
+        order: P,
+    },
 }
 
 pub type Effect = EffectOf<Approved<NewOrder>>;
@@ -232,6 +240,8 @@ wire_enum!(RecordedEffect {
     18 => Amend { order, qty },
     19 => Sized { request, strategy, instrument, sizing },
     20 => Routed(routed),
+    21 => Left(left),
+    22 => Test { request, order },
 });
 
 impl<P: Copy> EffectOf<P> {
@@ -284,6 +294,8 @@ impl Effect {
             EffectOf::Replace { cancel, mode, new } => EffectOf::Replace { cancel, mode, new: *new.get() },
             EffectOf::Amend { order, qty } => EffectOf::Amend { order, qty },
             EffectOf::Routed(x) => EffectOf::Routed(x),
+            EffectOf::Left(x) => EffectOf::Left(x),
+            EffectOf::Test { request, order } => EffectOf::Test { request, order: *order.get() },
         }
     }
 }

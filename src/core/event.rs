@@ -8,9 +8,10 @@ use crate::core::config::{Limits, StrategyConfig};
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
+use crate::core::stop::StopRules;
 use crate::domain::{
     AssetId, Balance, DepthChunk, ExecReport, FeedState, Instrument, InstrumentId, InstrumentStatus, Margin, Nanos,
-    OrderId, Quote, StrategyId, Text, TradeTick, VenueId, VenueState,
+    OrderId, Price, Quote, StrategyId, Tested, Text, TradeTick, VenueId, VenueState,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -138,6 +139,15 @@ pub enum Body {
     },
     /// Instruments that are the same thing at several venues; those of a run are told after its start.
     Route(RouteConfig),
+    /// What stops do, in this run's configuration.
+    StopRules(StopRules),
+    /// The price that the venue's filters hold orders against (Binance: the reference price, else the average).
+    VenuePx {
+        instrument: InstrumentId,
+        px: Price,
+    },
+    /// What came of `Effect::Test`. Read by those who asked; it changes nothing here.
+    Tested(Tested),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -169,4 +179,7 @@ wire_enum!(Body {
     26 => AlertRules(rules),
     27 => Condition { kind, scope, is_so },
     28 => Route(route),
+    29 => StopRules(rules),
+    30 => Tested(tested),
+    31 => VenuePx { instrument, px },
 });

@@ -15,6 +15,7 @@ impl Core {
             return self.alarm(AlarmKind::UnknownInstrument, report.instrument, report.order, out);
         }
         if report.order == OrderId::FOREIGN {
+            self.note_foreign(report);
             // Shown, never adopted.
             if report.exec == ExecType::Working || report.exec == ExecType::New {
                 self.alarm(AlarmKind::ForeignOrder, report.instrument, report.order, out);
@@ -70,6 +71,18 @@ impl Core {
         }
         // What an exit waited for may be over.
         self.go_on_protecting(out);
+    }
+
+    /// The venue, asked for what is open, names an order that is not ours.
+    fn note_foreign(&mut self, report: &ExecReport) {
+        let Some(venue) = self.venues.get_mut(report.venue.index()) else { return };
+        if report.exec != ExecType::Working || !venue.reconciling {
+            return;
+        }
+        venue.foreign = venue.foreign.saturating_add(1);
+        if let Some(inst) = self.portfolio.get_mut(report.instrument) {
+            inst.foreign = true;
+        }
     }
 
     /// How much of an order can fill is the venue's word: self-trade prevention and amendments take from it, and what an

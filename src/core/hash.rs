@@ -41,6 +41,7 @@ impl Core {
         h.add(&self.trading);
         h.add(&self.shutting_down);
         h.add(&self.halt_when_flat);
+        h.add(&self.stop);
         for venue in &self.venues {
             h.add(&venue.name);
             h.add(&venue.state);
@@ -48,6 +49,8 @@ impl Core {
             h.add(&venue.reconcile_due);
             h.add(&venue.reconcile_ns);
             h.add(&venue.synced_ns);
+            h.add(&venue.reconciling);
+            h.add(&venue.foreign);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
             h.add(&venue.open);

@@ -246,10 +246,17 @@ impl Core {
             return Err(DenyReason::OrderTypeUnsupported { what: Ability::Feature(feature) });
         }
         let works = matches!(order.status, OrdStatus::New | OrdStatus::PartiallyFilled);
-        if !works || order.list != OrderId::FOREIGN {
-            return Err(DenyReason::TermsInvalid(TermFault::NotReplaceable));
-        }
-        Ok(())
+        let listed = order.list != OrderId::FOREIGN;
+        let fault = match feature {
+            _ if !works => TermFault::NotReplaceable,
+            // The venue cuts both legs of a pair at once, and tells of each.
+            Feature::Amend if listed && order.id == order.list && order.mate == OrderId::FOREIGN => {
+                TermFault::EntryOfList
+            }
+            Feature::Replace if listed => TermFault::LegOfList,
+            _ => return Ok(()),
+        };
+        Err(DenyReason::TermsInvalid(fault))
     }
 
     /// An order waits for the venue's word on a change of it.

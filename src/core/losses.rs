@@ -75,7 +75,7 @@ impl Core {
                 self.losses.day_told = level;
                 self.alarm(kind, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
                 if level == 4 {
-                    self.halt_at_once(out);
+                    self.halt_at_once(kind, out);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Core {
         if self.losses.fall_told < 2 && reaches(fall, at_mark, self.limits.drawdown_halt_ppm) {
             self.losses.fall_told = 2;
             self.alarm(AlarmKind::DrawdownHalt, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
-            self.halt_at_once(out);
+            self.halt_at_once(AlarmKind::DrawdownHalt, out);
         }
     }
 
@@ -118,14 +118,6 @@ impl Core {
         self.alarm(kind, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
         if self.trading == TradingState::Active {
             self.set_trading(TradingState::Reducing, out);
-        }
-    }
-
-    /// Cancels only, from here on, and everything is cancelled.
-    pub(super) fn halt_at_once(&mut self, out: &mut Outbox) {
-        if self.trading != TradingState::Halted {
-            self.set_trading(TradingState::Halted, out);
-            self.cancel_where(|_| true, out);
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod risk;
 pub mod routing;
 pub mod sizing;
 pub mod standing;
+pub mod stop;
 pub mod strategy;
 pub mod table;
 #[cfg(test)]
@@ -52,6 +53,7 @@ use protect::Protections;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
 use routing::Routes;
 use standing::Road;
+use stop::Stop;
 use strategy::{Intent, Intents, Strategies};
 use table::{Key, RecentSet, mix};
 use transition::Shadows;
@@ -124,6 +126,10 @@ struct Venue {
     reconcile_ns: Nanos,
     /// When the last one that was answered had been asked for; 0: none ever was.
     synced_ns: Nanos,
+    /// One was asked for and is not answered yet.
+    reconciling: bool,
+    /// Open orders that are not ours, in the answer that comes or came last.
+    foreign: u32,
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
@@ -183,6 +189,7 @@ pub struct Core {
     shutting_down: bool,
     /// An emergency stop flattens first and halts then.
     halt_when_flat: bool,
+    stop: Stop,
     venues: [Venue; MAX_VENUES],
     account: Account,
     portfolio: Portfolio,
@@ -224,6 +231,7 @@ impl Core {
             trading: TradingState::Active,
             shutting_down: false,
             halt_when_flat: false,
+            stop: Stop::default(),
             venues: [Venue::default(); MAX_VENUES],
             account: Account::new(),
             portfolio: Portfolio::new(),
@@ -295,8 +303,15 @@ impl Core {
             Body::Allow { strategy, allowed } => self.desks.get_mut(*strategy).allowed = *allowed,
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
             Body::AlertRules(rules) => self.alerts.set_rules(rules),
+            Body::StopRules(rules) => self.stop.rules = *rules,
             Body::Condition { kind, scope, is_so } => self.on_condition(*kind, *scope, *is_so, out),
             Body::Route(route) => self.routes.add(route),
+            Body::Tested(_) => {}
+            Body::VenuePx { instrument, px } => {
+                if let Some(inst) = self.portfolio.get_mut(*instrument) {
+                    (inst.venue_px, inst.venue_px_ns) = (*px, event.ts_ns);
+                }
+            }
         }
         self.act_on_alerts(out);
         self.watch_difference(out);
@@ -344,7 +359,8 @@ impl Core {
     /// Lets the strategies of an instrument look at its quote, and puts what they want through the gate.
     #[inline]
     fn run_strategies(&mut self, instrument: InstrumentId, out: &mut Outbox) {
-        if self.strategies.is_empty() || self.shutting_down || self.trading == TradingState::Halted {
+        let stopped = self.trading == TradingState::Halted || self.halt_when_flat;
+        if self.strategies.is_empty() || self.shutting_down || stopped {
             return;
         }
         let Some(inst) = self.portfolio.get(instrument) else { return };
@@ -664,6 +680,10 @@ impl Core {
         let strategies = self.desks.all().map(|(id, desk)| (Scope::Strategy(id), desk.trading));
         let all = account.chain(venues).chain(instruments).chain(strategies);
         all.filter(|(_, state)| *state != TradingState::Active)
+    }
+    /// The emergency stop, or what else halted the account.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
     pub fn is_shutting_down(&self) -> bool {
         self.shutting_down

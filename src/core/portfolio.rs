@@ -53,6 +53,9 @@ pub struct Inst {
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
+    /// The price that the venue's filters hold orders against, and when it was told; 0: not in this run.
+    pub venue_px: Price,
+    pub venue_px_ns: Nanos,
     /// How far the mid went lately.
     pub swing: Swing,
     pub position: Position,
@@ -65,6 +68,8 @@ pub struct Inst {
     pub live: bool,
     /// An order of ours has been sent: there may be fills.
     pub traded: bool,
+    /// The venue named an open order that is not ours, when it was asked last.
+    pub foreign: bool,
     /// The greatest exec id of a fill of ours.
     pub last_exec: ExecId,
     /// `last_exec` when the last reconciliation was asked for.
@@ -92,6 +97,8 @@ wire_struct!(Inst {
     paused,
     quote,
     quote_ns,
+    venue_px,
+    venue_px_ns,
     swing,
     position,
     working,
@@ -100,6 +107,7 @@ wire_struct!(Inst {
     trading,
     live,
     traded,
+    foreign,
     last_exec,
     marked_exec,
     synced_exec,
@@ -337,6 +345,7 @@ impl Portfolio {
         }
         if rescaled {
             inst.quote = Quote::default();
+            inst.venue_px_ns = 0;
             inst.quote_ns = 0;
             inst.swing = Swing::default();
         }

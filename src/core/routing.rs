@@ -289,6 +289,21 @@ impl Core {
         Err(denied)
     }
 
+    /// The order as the leg has it that a routed order would go to now; `None` where it is not routed, or where no leg
+    /// takes it.
+    pub(super) fn first_leg(&self, order: &PlaceOrder, source: Source) -> Option<PlaceOrder> {
+        let route = self.routes.of(order.instrument).filter(|_| self.routes.takes(order, source))?;
+        let count = usize::from(route.count);
+        let (legs, ranks) = self.see(route, order.side, 0);
+        let mut places = [0usize, 1, 2, 3];
+        places[..count].sort_unstable_by_key(|at| (ranks[*at], *at));
+        let mut usable = places[..count].iter().filter(|at| legs[**at].state == LegState::Usable);
+        usable.find_map(|at| {
+            let there = self.on_leg(order, legs[*at].instrument)?;
+            self.verdict(&there, OrderId::FOREIGN, source.strategy).is_ok().then_some(there)
+        })
+    }
+
     /// What is known of each leg, and how it ranks: the lowest first.
     fn see(&self, route: &RouteConfig, side: Side, tried: u8) -> ([LegSeen; LEGS_MAX], [i64; LEGS_MAX]) {
         let (mut legs, mut ranks) = ([LegSeen::default(); LEGS_MAX], [i64::MAX; LEGS_MAX]);

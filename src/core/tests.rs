@@ -9,6 +9,7 @@ mod oracle;
 mod order_types;
 mod protect;
 mod routing;
+mod stop;
 mod storm;
 
 use super::Core;

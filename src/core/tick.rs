@@ -2,10 +2,10 @@
 
 use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
+use super::stop::is_sellable;
 use super::{Core, Source};
 use crate::domain::{
-    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, Usd, VenueId,
-    VenueState,
+    InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, VenueId, VenueState,
 };
 
 /// Flattening orders of one close before it is given up and an alarm is raised.
@@ -22,6 +22,7 @@ impl Core {
         self.chase_answers(out);
         self.go_on_closing(out);
         self.go_on_protecting(out);
+        self.watch_stop(out);
         for n in 0..self.venues.len() {
             let venue = &self.venues[n];
             let due = venue.reconcile_due || self.now - venue.reconcile_ns > self.limits.reconcile_interval_ns;
@@ -86,13 +87,10 @@ impl Core {
             let works = !inst.working.buy.is_zero() || !inst.working.sell.is_zero();
             if works || self.orders.live().any(|o| o.instrument == id) {
                 closing = true;
+                self.cancel_again(id, out);
                 continue;
             }
-            let net = inst.position.net;
-            let qty = inst.def.floor_to_lot(net.abs());
-            let value = inst.notional(inst.exit_px(), qty, Round::Down).unwrap_or(Usd::ZERO);
-            let unsellable = qty.is_zero() || value < inst.def.notional_min || qty < inst.def.qty_min;
-            if net.is_zero() || (unsellable && inst.quote_ns != 0) || inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
+            if !is_sellable(inst) || inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
                 if inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
                     self.alarm(AlarmKind::NotFlattened, id, OrderId::FOREIGN, out);
                 }
@@ -158,6 +156,9 @@ impl Core {
         let slot = match scope {
             Scope::Account => {
                 self.halt_when_flat = false;
+                if state != TradingState::Halted {
+                    self.stop.end(self.now);
+                }
                 if state == TradingState::Active {
                     self.losses.on_resume(self.portfolio.totals.pnl());
                 }

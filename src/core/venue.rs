@@ -21,6 +21,7 @@ impl Core {
         for venue in &mut self.venues {
             venue.state = VenueState::Down;
             venue.reconcile_due = false;
+            venue.reconciling = false;
         }
         for inst in self.portfolio.all_mut() {
             inst.feed = FeedState::Disconnected;
@@ -34,6 +35,7 @@ impl Core {
         }
         self.correlation.interrupt();
         self.alerts.on_start(self.now);
+        self.stop.on_start(self.now);
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
@@ -115,6 +117,7 @@ impl Core {
     pub(super) fn on_venue_state(&mut self, venue: VenueId, state: VenueState, out: &mut Outbox) {
         let Some(slot) = self.venues.get_mut(venue.index()) else { return };
         slot.state = state;
+        slot.reconciling &= state != VenueState::Down;
         if state == VenueState::Syncing {
             self.reconcile(venue, out);
         }
@@ -125,6 +128,8 @@ impl Core {
         let Some(slot) = self.venues.get_mut(venue.index()) else { return };
         slot.reconcile_due = false;
         slot.reconcile_ns = self.now;
+        (slot.reconciling, slot.foreign) = (true, 0);
+        self.stop.on_asked(venue);
         slot.marked_fills = slot.fills;
         let synced_ns = slot.synced_ns;
         let mut n = 0;
@@ -136,7 +141,11 @@ impl Core {
                 order.seen = false;
             }
         }
-        for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue && i.traded) {
+        for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue) {
+            inst.foreign = false;
+            if !inst.traded {
+                continue;
+            }
             inst.marked_exec = inst.last_exec;
             out.push(EffectOf::Backfill {
                 venue,
@@ -154,6 +163,7 @@ impl Core {
         let Some(slot) = self.venues.get_mut(venue.index()) else { return };
         let since = slot.reconcile_ns;
         slot.synced_ns = since;
+        slot.reconciling = false;
         slot.fills = slot.fills.saturating_sub(slot.marked_fills);
         slot.marked_fills = 0;
         for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue) {
@@ -175,6 +185,7 @@ impl Core {
             }
             self.ask(id, out);
         }
+        self.confirm_stop(venue, out);
     }
 
     /// Asks the venue what became of an order.

@@ -1,7 +1,7 @@
 //! A venue's filters besides price, lot and notional. A bound of zero is off, as the venue says it.
 //! Source: Binance Spot filters (reference §11.2); a venue without them leaves the default, which binds nothing.
 
-use super::Qty;
+use super::{Qty, Usd};
 use crate::{wire_enum, wire_struct};
 use std::fmt;
 
@@ -35,6 +35,12 @@ pub struct Filters {
     pub amends_max: u32,
     /// What is held of the base asset, and what open buys would add.
     pub position_max: Qty,
+    /// Minutes over which the price is averaged that limits and market notionals are held against (`avgPriceMins`);
+    /// 0: the last price.
+    pub px_mins: u32,
+    /// Of one order: its quantity, and its notional in the quote asset (`MAX_ASSET`).
+    pub base_max: Qty,
+    pub quote_max: Usd,
 }
 wire_struct!(Filters {
     buy_px_up,
@@ -57,6 +63,9 @@ wire_struct!(Filters {
     venue_lists_max,
     amends_max,
     position_max,
+    px_mins,
+    base_max,
+    quote_max,
 });
 
 /// A filter, by the venue's own name.
@@ -76,16 +85,17 @@ pub enum FilterName {
     ExchangeMaxNumOrderLists,
     MaxNumOrderAmends,
     MaxPosition,
+    MaxAsset,
 }
 wire_enum!(FilterName {
     0 => PercentPrice, 1 => PercentPriceBySide, 2 => TrailingDelta, 3 => IcebergParts, 4 => MaxNumOrders,
     5 => MaxNumAlgoOrders, 6 => MaxNumIcebergOrders, 7 => MaxNumOrderLists, 8 => ExchangeMaxNumOrders,
     9 => ExchangeMaxNumAlgoOrders, 10 => ExchangeMaxNumIcebergOrders, 11 => ExchangeMaxNumOrderLists,
-    12 => MaxNumOrderAmends, 13 => MaxPosition,
+    12 => MaxNumOrderAmends, 13 => MaxPosition, 14 => MaxAsset,
 });
 
 impl FilterName {
-    pub const ALL: [FilterName; 14] = [
+    pub const ALL: [FilterName; 15] = [
         FilterName::PercentPrice,
         FilterName::PercentPriceBySide,
         FilterName::TrailingDelta,
@@ -100,6 +110,7 @@ impl FilterName {
         FilterName::ExchangeMaxNumOrderLists,
         FilterName::MaxNumOrderAmends,
         FilterName::MaxPosition,
+        FilterName::MaxAsset,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -118,6 +129,7 @@ impl FilterName {
             FilterName::ExchangeMaxNumOrderLists => "EXCHANGE_MAX_NUM_ORDER_LISTS",
             FilterName::MaxNumOrderAmends => "MAX_NUM_ORDER_AMENDS",
             FilterName::MaxPosition => "MAX_POSITION",
+            FilterName::MaxAsset => "MAX_ASSET",
         }
     }
 }
@@ -125,6 +137,14 @@ impl FilterName {
 impl fmt::Display for FilterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Filters {
+    /// Whether limit prices are held against a price of the venue's own.
+    #[inline]
+    pub fn bounds_limits(&self) -> bool {
+        self.buy_px_up | self.buy_px_down | self.sell_px_up | self.sell_px_down != 0
     }
 }
 

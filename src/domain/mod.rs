@@ -16,6 +16,7 @@ pub mod market;
 pub mod num;
 pub mod order;
 pub mod report;
+pub mod tested;
 pub mod wire;
 
 pub use ability::{Abilities, Ability, Feature};
@@ -32,3 +33,4 @@ pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTic
 pub use num::{POW10, Price, Qty, Round, Usd};
 pub use order::{ListKind, NewOrder, OrdStatus, OrderType, ReplaceMode, Side, StpMode, Terms, TimeInForce, Trail};
 pub use report::{ExecReport, ExecType, Liquidity};
+pub use tested::{TestOutcome, Tested};

@@ -21,6 +21,7 @@ use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
+use crate::core::stop::StopRules;
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
@@ -374,7 +375,17 @@ impl Simulated {
             if live {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
-            let known: Vec<_> = accounts.iter().map(|a| (a.api_key.clone(), a.secret.clone())).collect();
+            // Binary streams are for Ed25519 keys alone, here as there.
+            let sbe =
+                |v: &config::Venue| v.credentials == config::Credentials::Sim && v.market_data == config::DataForm::Sbe;
+            let sbe = config.venues.iter().any(sbe);
+            let cannot = |cause| StartError::Venue { venue: "sim".to_owned(), cause };
+            let mut known = Vec::with_capacity(accounts.len());
+            for account in &mut accounts {
+                let secret = account.secret.clone();
+                let key = if sbe { simulated::with_ed25519(account) } else { Ok(secret) };
+                known.push((account.api_key.clone(), key.map_err(cannot)?));
+            }
             let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
             let addr = venue.local_addr();
             let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
@@ -416,6 +427,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     agent.take(Body::Start { epoch, run });
     agent.take(Body::Limits(limits(&config.risk)));
     agent.take(Body::AlertRules(alert_rules(&config.alerts)));
+    agent.take(Body::StopRules(stop_rules(&config.emergency)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -523,6 +535,14 @@ fn alert_rules(alerts: &config::Alerts) -> AlertRules {
         balance_low_ppm: alerts.balance_low_ppm,
         feed_stale_ns: alerts.feed_stale_ns,
         venue_down_ns: alerts.venue_down_ns,
+    }
+}
+
+fn stop_rules(emergency: &config::Emergency) -> StopRules {
+    StopRules {
+        flatten: emergency.flatten,
+        cancel_foreign: emergency.cancel_foreign,
+        heartbeat_max_ns: emergency.heartbeat_max_ns,
     }
 }
 

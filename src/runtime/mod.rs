@@ -3,6 +3,7 @@
 //! Owns: the wiring. Nothing is barred to it; it holds no trading decision.
 
 mod control;
+mod emergency;
 pub mod engine;
 mod hours;
 mod keeper;

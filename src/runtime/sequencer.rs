@@ -8,7 +8,7 @@ use crate::agent::Agent;
 use crate::core::Core;
 use crate::core::effect::{Effect, EffectOf, Outbox};
 use crate::core::event::{Body, Event, Input};
-use crate::domain::{MAX_VENUES, Nanos, Text, VenueId};
+use crate::domain::{MAX_VENUES, Nanos, Tested, Text, VenueId};
 use crate::net::link::{Rx, Tx};
 use crate::telemetry::Clock;
 use std::collections::VecDeque;
@@ -150,7 +150,8 @@ impl<L: EventLog> CoreAgent<L> {
         let venue = match &effect {
             EffectOf::Place(order)
             | EffectOf::PlaceList { first: order, .. }
-            | EffectOf::Replace { new: order, .. } => order.get().venue,
+            | EffectOf::Replace { new: order, .. }
+            | EffectOf::Test { order, .. } => order.get().venue,
             EffectOf::Amend { order, .. } => order.venue,
             EffectOf::Cancel(cancel) => cancel.venue,
             EffectOf::Query(query) => query.venue,
@@ -172,7 +173,7 @@ impl<L: EventLog> CoreAgent<L> {
 
     /// An order that its gateway has no room for is not sent, and the core is told; everything else waits its turn.
     fn postpone(&mut self, at: usize, effect: Effect) {
-        if effect.sends()[0].is_some() {
+        if effect.sends()[0].is_some() || matches!(effect, EffectOf::Test { .. }) {
             self.refuse(&effect, "the gateway's queue is full");
         } else {
             self.backlog[at].push_back(effect);
@@ -180,6 +181,9 @@ impl<L: EventLog> CoreAgent<L> {
     }
 
     fn refuse(&mut self, effect: &Effect, why: &str) {
+        if let EffectOf::Test { request, .. } = effect {
+            self.feedback.push_back(Body::Tested(Tested::not_asked(*request, why)));
+        }
         // An order that was to be replaced stands as it stood: its own answer does not come, and it is asked for.
         for order in effect.sends().into_iter().flatten() {
             self.feedback.push_back(Body::NotSent { order: order.get().order, text: Text::new(why) });

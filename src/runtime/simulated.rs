@@ -7,6 +7,10 @@ use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim, Hours};
 use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
 use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ring::digest::{SHA256, digest};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// Digits of a made-up key or secret.
 const KEY_HEX: usize = 64;
@@ -56,6 +60,22 @@ pub fn account(seed: u64, name: &str, balances: &[(String, i64)]) -> SimAccount 
     SimAccount::new(&api_key, &secret, balances)
 }
 
+/// Gives the account an Ed25519 key in place of its secret, and hands back the private half, a PEM. It follows from the
+/// secret, and is worth as much.
+pub fn with_ed25519(account: &mut SimAccount) -> Result<String, String> {
+    const PRIVATE: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    const PUBLIC: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let seed = digest(&SHA256, account.secret.as_bytes());
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|cause| cause.to_string())?;
+    let pem = |label: &str, head: &[u8], key: &[u8]| {
+        let body = BASE64_STANDARD.encode([head, key].concat());
+        format!("-----BEGIN {label} KEY-----\n{body}\n-----END {label} KEY-----\n")
+    };
+    account.secret = pem("PUBLIC", &PUBLIC, pair.public_key().as_ref());
+    Ok(pem("PRIVATE", &PRIVATE, seed.as_ref()))
+}
+
 /// The simulated Alpaca of a daemon.
 pub fn start_alpaca(
     sim: &config::SimAlpaca,
@@ -80,4 +100,25 @@ pub fn alpaca_account(seed: u64, cash: i64) -> AlpacaAccount {
     let mut key = || (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect();
     let (key, secret): (String, String) = (key(), key());
     AlpacaAccount { key, secret, cash: decimal::to_decimal(cash, 8).to_string(), multiplier: 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venues::binance::sign::Signer;
+
+    #[test]
+    fn an_account_with_an_ed25519_key_is_the_same_at_each_start() {
+        let make = |seed| {
+            let mut account = account(seed, "paper", &[]);
+            let private = with_ed25519(&mut account).unwrap();
+            (account.api_key, account.secret, private)
+        };
+        let (key, public, private) = make(7);
+        assert_eq!((key.clone(), public.clone(), private.clone()), make(7));
+        assert_ne!(private, make(8).2);
+        assert_eq!(key, account(7, "paper", &[]).api_key, "the ledger knows the account by it");
+        assert!(Signer::from_secret(&private).unwrap().can_log_on());
+        assert!(public.contains("BEGIN PUBLIC KEY"));
+    }
 }

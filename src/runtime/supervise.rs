@@ -1,5 +1,6 @@
 //! The supervisor: turns the observer, listens for signals, watches the threads, and stops the engine in order.
 
+use super::emergency::{Found, StopFile, Watchdog};
 use super::engine::Engine;
 use super::hours;
 use super::narrate::tell_performance;
@@ -47,7 +48,7 @@ const STALL_MAX: Duration = Duration::from_secs(5);
 pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     let mut service = ServiceManager::from_env();
     service.ready(&format!("trading on paper, control at {}", engine.control.url()));
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(config);
     let mut hours_at = 0;
     let mut performance_at = engine.clock.now() + config.log.performance_ns;
     let end = loop {
@@ -102,15 +103,26 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     end
 }
 
-/// Whether every trading thread still turns, and the journal takes events.
-#[derive(Default)]
+/// Whether every thread still turns, the journal takes events, and nobody has left the stop file.
 struct Watch {
     next_ns: Nanos,
     beats: Vec<u64>,
     stalled_since: Option<Instant>,
+    watchdog: Watchdog,
+    stop_file: StopFile,
 }
 
 impl Watch {
+    fn new(config: &Config) -> Watch {
+        Watch {
+            next_ns: 0,
+            beats: Vec::new(),
+            stalled_since: None,
+            watchdog: Watchdog::new(config, WATCH_NS),
+            stop_file: StopFile::new(config),
+        }
+    }
+
     /// A cause to stop, where there is one.
     fn look(&mut self, engine: &Engine, service: &mut ServiceManager, now: Nanos) -> Option<String> {
         if now < self.next_ns {
@@ -137,7 +149,46 @@ impl Watch {
             service.beat(now);
         }
         self.beats = beats;
+        let all = engine.trading.threads.iter().chain(&engine.service.threads);
+        match self.watchdog.look(all.map(|thread| (thread.name.as_str(), thread.beats()))) {
+            Some(Found::CoreHangs(cause)) => return Some(cause),
+            Some(Found::Stop { who, why }) => {
+                emergency_stop(engine, who, &why);
+                // What the gateway on that thread was to send may never leave it.
+                rescue(engine);
+            }
+            None => {}
+        }
+        let stopped = engine.view.lock().core().stop().is_set();
+        if let Some(Found::Stop { who, why }) = self.stop_file.look(stopped) {
+            emergency_stop(engine, who, &why);
+        }
         None
+    }
+}
+
+/// Has the core stop everything, with positions closed where the configuration says so.
+fn emergency_stop(engine: &Engine, who: &str, why: &str) {
+    tracing::error!("emergency stop by the {who}: {why}");
+    let flatten = engine.view.lock().core().stop().rules.flatten;
+    let command = Command {
+        request: RequestId(0),
+        who: Text::new(who),
+        from: Text::default(),
+        why: Text::new(why),
+        action: Action::EmergencyStop { flatten },
+    };
+    if engine.commands.try_send(Input::new(Body::Command(command))).is_err() {
+        tracing::error!("the core takes no command now");
+    }
+}
+
+/// Cancels over REST what the journal holds for open.
+fn rescue(engine: &Engine) {
+    for rescue in &engine.rescues {
+        for line in rescue.cancel_all(engine.view.lock().core()) {
+            tracing::error!("{line}");
+        }
     }
 }
 
@@ -205,11 +256,7 @@ fn died(engine: &mut Engine, cause: &str) -> RunEnd {
     tracing::error!(record = "alert", "{cause}; open orders are cancelled over REST and the engine ends");
     engine.trading.stop(Duration::from_millis(500));
     catch_up(engine);
-    for rescue in &engine.rescues {
-        for line in rescue.cancel_all(engine.view.lock().core()) {
-            tracing::error!("{line}");
-        }
-    }
+    rescue(engine);
     engine.service.stop(Duration::from_secs(1));
     RunEnd::Died
 }

@@ -78,7 +78,10 @@ impl VenueKeys {
             }
             (Credentials::Sim, Some(keys)) => Ok(VenueKeys {
                 rest_url: keys.rest_url.clone(),
-                stream_url: keys.stream_url.clone(),
+                stream_url: match venue.market_data {
+                    DataForm::Sbe => format!("{}/sbe", keys.stream_url),
+                    DataForm::Json | DataForm::MsgPack => keys.stream_url.clone(),
+                },
                 ws_api_url: keys.ws_api_url.clone(),
                 api_key: keys.api_key.clone(),
                 secret: keys.secret.clone(),

@@ -39,77 +39,98 @@ const UNKNOWN: &[&str] = &["orders_unknown"];
 const RECONNECTED: &[&str] = &["gateway_binance_reconnects_total"];
 /// Felt by nothing but the clock: that orders went out meanwhile is asked of every story of this kind.
 const TRADED: &[&str] = &[];
+const BOTH: &[&str] = &["gateway_binance_reconnects_total", "feed_binance_reconnects_total"];
+
+const ANSWERS: &[Story] = &[
+    story("everything is late and unsteady", &[("/faults", r#"{"delay_ms":300,"jitter_ms":500}"#)], UNKNOWN),
+    story(
+        "-1007 to an order that had no effect",
+        &[("/faults", r#"{"answer_unknown_before":0.3,"answer_unknown_code":-1007}"#)],
+        UNKNOWN,
+    ),
+    story(
+        "-1006 to an order that took effect",
+        &[("/faults", r#"{"answer_unknown_after":0.3,"answer_unknown_code":-1006}"#)],
+        UNKNOWN,
+    ),
+    story("a 5xx to an order that had no effect", &[("/faults", r#"{"answer_5xx_before":0.3}"#)], UNKNOWN),
+    story("a 5xx to an order that took effect", &[("/faults", r#"{"answer_5xx_after":0.3}"#)], UNKNOWN),
+    story("a reset in place of the answer", &[("/faults", r#"{"answer_reset":0.1}"#)], RECONNECTED),
+    story("an answer cut in the middle", &[("/faults", r#"{"answer_cut":0.1,"answer_cut_bytes":60}"#)], RECONNECTED),
+];
+
+const REPORTS: &[Story] = &[
+    story("every second report is lost", &[("/faults", r#"{"report_drop":0.5}"#)], TRADED),
+    story("every report is lost", &[("/faults", r#"{"report_drop":1}"#)], TRADED),
+    story("reports come twice", &[("/faults", r#"{"report_double":0.5}"#)], &["fills_doubled"]),
+    story("reports are late", &[("/faults", r#"{"report_delay":0.7,"report_delay_ms":[50,900]}"#)], TRADED),
+    story("reports overtake each other", &[("/faults", r#"{"report_reorder":0.5}"#)], TRADED),
+];
+
+const CONNECTIONS: &[Story] = &[
+    story("every connection is reset", &[("/disconnect", "")], BOTH),
+    story("the order link is reset", &[("/disconnect", r#"{"only":"api"}"#)], RECONNECTED),
+    story(
+        "the streams are reset",
+        &[("/disconnect", r#"{"only":"streams"}"#)],
+        &["feed_binance_reconnects_total", "feed_binance_snapshots_total"],
+    ),
+    story("connections are cut at a byte", &[("/drop_after_bytes", r#"{"n":1000}"#)], BOTH),
+    story(
+        "the server announces that it goes down",
+        &[("/server_shutdown", r#"{"seconds":4}"#)],
+        &["gateway_binance_renewals_total", "feed_binance_renewals_total"],
+    ),
+    story("the market streams freeze", &[("/faults", r#"{"market_frozen":true}"#)], &["feed_binance_timeouts_total"]),
+    story("the book has gaps", &[("/faults", r#"{"depth_skip":0.3}"#)], &["feed_binance_resyncs_total"]),
+];
+
+const LIMITS: &[Story] = &[
+    story("the venue's clock runs ahead", &[("/clock", r#"{"offset_ms":4000}"#)], &["orders_rejected"]),
+    story("the venue's clock runs behind", &[("/clock", r#"{"offset_ms":-4000}"#)], &["orders_rejected"]),
+    story("too many requests", &[("/rate_limit", r#"{"seconds":2}"#)], &["gateway_binance_not_sent_total"]),
+    story("a ban", &[("/ban", r#"{"seconds":2}"#)], RECONNECTED),
+];
 
 #[test]
 fn answers_that_are_late_unclear_or_cut_leave_the_engine_with_the_venues_ledger() {
-    tell(&[
-        story("everything is late and unsteady", &[("/faults", r#"{"delay_ms":300,"jitter_ms":500}"#)], UNKNOWN),
-        story(
-            "-1007 to an order that had no effect",
-            &[("/faults", r#"{"answer_unknown_before":0.3,"answer_unknown_code":-1007}"#)],
-            UNKNOWN,
-        ),
-        story(
-            "-1006 to an order that took effect",
-            &[("/faults", r#"{"answer_unknown_after":0.3,"answer_unknown_code":-1006}"#)],
-            UNKNOWN,
-        ),
-        story("a 5xx to an order that had no effect", &[("/faults", r#"{"answer_5xx_before":0.3}"#)], UNKNOWN),
-        story("a 5xx to an order that took effect", &[("/faults", r#"{"answer_5xx_after":0.3}"#)], UNKNOWN),
-        story("a reset in place of the answer", &[("/faults", r#"{"answer_reset":0.1}"#)], RECONNECTED),
-        story(
-            "an answer cut in the middle",
-            &[("/faults", r#"{"answer_cut":0.1,"answer_cut_bytes":60}"#)],
-            RECONNECTED,
-        ),
-    ]);
+    tell(ANSWERS);
 }
 
 #[test]
 fn reports_that_are_lost_doubled_late_or_reordered_leave_the_engine_with_the_venues_ledger() {
-    tell(&[
-        story("every second report is lost", &[("/faults", r#"{"report_drop":0.5}"#)], TRADED),
-        story("every report is lost", &[("/faults", r#"{"report_drop":1}"#)], TRADED),
-        story("reports come twice", &[("/faults", r#"{"report_double":0.5}"#)], &["fills_doubled"]),
-        story("reports are late", &[("/faults", r#"{"report_delay":0.7,"report_delay_ms":[50,900]}"#)], TRADED),
-        story("reports overtake each other", &[("/faults", r#"{"report_reorder":0.5}"#)], TRADED),
-    ]);
+    tell(REPORTS);
 }
 
 #[test]
 fn connections_that_break_leave_the_engine_with_the_venues_ledger() {
-    const BOTH: &[&str] = &["gateway_binance_reconnects_total", "feed_binance_reconnects_total"];
-    tell(&[
-        story("every connection is reset", &[("/disconnect", "")], BOTH),
-        story("the order link is reset", &[("/disconnect", r#"{"only":"api"}"#)], RECONNECTED),
-        story(
-            "the streams are reset",
-            &[("/disconnect", r#"{"only":"streams"}"#)],
-            &["feed_binance_reconnects_total", "feed_binance_snapshots_total"],
-        ),
-        story("connections are cut at a byte", &[("/drop_after_bytes", r#"{"n":1000}"#)], BOTH),
-        story(
-            "the server announces that it goes down",
-            &[("/server_shutdown", r#"{"seconds":4}"#)],
-            &["gateway_binance_renewals_total", "feed_binance_renewals_total"],
-        ),
-        story(
-            "the market streams freeze",
-            &[("/faults", r#"{"market_frozen":true}"#)],
-            &["feed_binance_timeouts_total"],
-        ),
-        story("the book has gaps", &[("/faults", r#"{"depth_skip":0.3}"#)], &["feed_binance_resyncs_total"]),
-    ]);
+    tell(CONNECTIONS);
 }
 
 #[test]
 fn clocks_and_limits_leave_the_engine_with_the_venues_ledger() {
-    tell(&[
-        story("the venue's clock runs ahead", &[("/clock", r#"{"offset_ms":4000}"#)], &["orders_rejected"]),
-        story("the venue's clock runs behind", &[("/clock", r#"{"offset_ms":-4000}"#)], &["orders_rejected"]),
-        story("too many requests", &[("/rate_limit", r#"{"seconds":2}"#)], &["gateway_binance_not_sent_total"]),
-        story("a ban", &[("/ban", r#"{"seconds":2}"#)], RECONNECTED),
-    ]);
+    tell(LIMITS);
+}
+
+/// What the control port can do, and what only says how much or how long: with those left out, each has a story above.
+#[test]
+fn every_switch_of_the_control_port_has_a_story() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = Sim::start(dir.path(), &["--control", "127.0.0.1:0"]);
+    let port = sim.text("control_url").rsplit(':').next().unwrap().parse().unwrap();
+    let (status, body) = http(port, "GET", "/faults", &[], "").expect("the control port answers");
+    assert_eq!(status, 200, "{body}");
+    let shown: Value = serde_json::from_str(&body).unwrap();
+    let told: Vec<&(&str, &str)> =
+        [ANSWERS, REPORTS, CONNECTIONS, LIMITS].iter().copied().flatten().flat_map(|s| s.fault).collect();
+    for switch in shown.as_object().unwrap().keys() {
+        let measure = ["report_delay_ms", "reorder_wait_ms"].contains(&switch.as_str());
+        let name = format!("\"{switch}\"");
+        assert!(measure || told.iter().any(|(_, body)| body.contains(&name)), "{switch} has no story");
+    }
+    for path in ["/disconnect", "/server_shutdown", "/clock", "/ban", "/rate_limit", "/drop_after_bytes"] {
+        assert!(told.iter().any(|(of, _)| *of == path), "{path} has no story");
+    }
 }
 
 /// Tells the stories at the same time, each with an engine and a venue of its own.

@@ -21,6 +21,7 @@ mod renewal;
 mod rotation;
 mod sbe;
 mod sim;
+mod stop;
 mod support;
 mod tls;
 mod transition;

@@ -2,7 +2,7 @@
 
 use super::kill9::pointed_at;
 use super::sim::Sim;
-use super::support::{Daemon, config_edit, free_port, wait_until};
+use super::support::{Daemon, config, config_edit, free_port, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tollgate::core::event::Body;
@@ -114,4 +114,27 @@ fn books_quotes_and_trades_in_binary_are_those_in_text() {
     let count = |name: &str| counters[format!("feed_binance_{name}_total")].as_u64().unwrap();
     assert_eq!([count("resyncs"), count("binary"), count("reconnects")], [0; 3]);
     assert!(count("doubled") > 0 && count("depth_applied") > 0, "{counters}");
+}
+
+/// With `account = "sim"` the venue in the daemon has the key and the streams that binary data need.
+#[test]
+fn a_daemon_alone_trades_on_binary_market_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let path =
+        config(dir.path(), port, &[("seen to. Absent: \"json\".\nmarket_data = \"json\"", "\nmarket_data = \"sbe\"")]);
+    let mut engine = Daemon::start(&path, port, &[]);
+    engine.ready();
+    let count = |name: &str| {
+        let status = engine.get("status").ok_or("the engine to answer")?;
+        let count = status["run_counts"][name].as_u64().or(status["counters"][name].as_u64());
+        count.ok_or_else(|| format!("a counter {name}"))
+    };
+    wait_until(|| match (count("feed_binance_depth_applied_total")?, count("feed_binance_quotes_total")?) {
+        (1.., 1..) => Ok(()),
+        counts => Err(format!("binary data, not {counts:?}")),
+    });
+    let order = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market","exchange":"binance"}"#;
+    let (status, placed) = engine.post(order);
+    assert_eq!((status, &placed["data"]["status"]), (200, &"filled".into()), "{placed}");
 }

@@ -6,6 +6,7 @@
 //! sent twice; every decision comes out the same from the journaled events; and the same seed makes the same run. A
 //! failure names its seed, and `TOLLGATE_SEED=n` runs that one alone; `TOLLGATE_SEEDS=n` runs n of them.
 
+mod memory;
 mod world;
 
 use tollgate::core::effect::AlarmKind;

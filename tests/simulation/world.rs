@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tollgate::agent::Agent;
+use tollgate::api::View;
 use tollgate::core::Core;
-use tollgate::core::command::{Action, Command, Scope, TradingState};
+use tollgate::core::command::{Action, Command, PlaceOrder, Scope, TradingState};
 use tollgate::core::config::{Limits, StrategyConfig, StrategyKind};
 use tollgate::core::effect::{AlarmKind, Effect, EffectOf, Outbox, RecordedEffect};
 use tollgate::core::event::{Body, Event, Input};
@@ -39,7 +40,11 @@ const OPENING: [(&str, i64); 3] = [("BTC", 1), ("ETH", 10), ("USDT", 100_000)];
 
 /// Events and decisions, as a journal would keep them.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Vec<Record>>>);
+pub struct Memory {
+    records: Arc<Mutex<Vec<Record>>>,
+    /// Shows them in place of keeping them, as the API's readers do.
+    view: Option<Arc<Mutex<View>>>,
+}
 
 type Record = (Event, Vec<RecordedEffect>);
 
@@ -48,7 +53,11 @@ impl EventLog for Memory {
         true
     }
     fn append(&mut self, event: &Event, _: Nanos, effects: &[Effect]) -> Result<(), String> {
-        self.0.lock().unwrap().push((*event, effects.iter().map(|e| e.recorded()).collect()));
+        let effects = effects.iter().map(|e| e.recorded());
+        match &self.view {
+            Some(view) => view.lock().unwrap().apply(event, event.ts_ns, effects),
+            None => self.records.lock().unwrap().push((*event, effects.collect())),
+        }
         Ok(())
     }
     fn checkpoint_due(&self) -> bool {
@@ -82,6 +91,15 @@ impl World {
 
     /// As `new`, with so many connections to the market streams.
     pub fn with_connections(seed: u64, connections: usize) -> World {
+        World::of(seed, connections, Memory::default())
+    }
+
+    /// As `new`, but what happens is shown and not kept, so that a run may be as long as one likes.
+    pub fn that_shows(seed: u64) -> World {
+        World::of(seed, 1, Memory { view: Some(Arc::new(Mutex::new(View::new()))), ..Memory::default() })
+    }
+
+    fn of(seed: u64, connections: usize, log: Memory) -> World {
         let clock = Clock::virtual_at(START);
         let hub = MemHub::new(&clock, seed);
         hub.set_default_plan(LinkPlan { latency_ns: MS / 5, jitter_ns: MS / 2, chunk_max: 700, ..LinkPlan::default() });
@@ -116,7 +134,6 @@ impl World {
             reports_tx,
             &counters,
         );
-        let log = Memory::default();
         let links = CoreLinks {
             reports: vec![reports_rx],
             commands: commands_rx,
@@ -201,6 +218,35 @@ impl World {
         }
     }
 
+    /// Lets an account that is never short of either asset place this many orders, a handful each millisecond: one that
+    /// rests far from the market and is cancelled, one that takes, in turn.
+    pub fn place(&mut self, orders: u64) {
+        let (instrument, symbol) = (InstrumentId(0), Text::new("BTCUSDT"));
+        // Small enough that the fees of a million do not eat the account.
+        let order = PlaceOrder { instrument, symbol, qty: Qty(10_000), ..PlaceOrder::default() };
+        let (mut turns, goal) = (0, self.core.core().counters().placed + orders);
+        while self.core.core().counters().placed < goal {
+            turns += 1;
+            assert!(turns < 10_000 + 10 * orders, "seed {}: orders do not go out any more", self.seed);
+            let ready = self.core.core().venues().all(|(_, _, state)| state == VenueState::Ready);
+            for n in 0..if ready { 4 } else { 0 } {
+                let side = if self.core.core().portfolio().get(instrument).is_some_and(|i| i.position.net.0 > 0) {
+                    Side::Sell
+                } else {
+                    Side::Buy
+                };
+                let far = PlaceOrder { kind: OrderType::Limit, px: Price(60_000 * 100_000_000), ..order };
+                self.command(Action::Place(if n % 2 == 0 { far } else { PlaceOrder { side, ..order } }));
+            }
+            self.turn();
+            let resting = self.core.core().orders().live().filter(|o| o.status == OrdStatus::New);
+            for id in resting.map(|o| o.id).collect::<Vec<_>>() {
+                self.command(Action::Cancel(id));
+            }
+            self.turn();
+        }
+    }
+
     fn command(&mut self, action: Action) {
         let command = Command {
             request: RequestId(1),
@@ -236,7 +282,7 @@ impl World {
 
     /// Alarms of a kind.
     pub fn told(&self, kind: AlarmKind) -> usize {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let effects = log.iter().flat_map(|(_, effects)| effects);
         effects.filter(|e| matches!(e, EffectOf::Alarm { kind: told, .. } if *told == kind)).count()
     }
@@ -276,7 +322,7 @@ impl World {
     /// What the journal has of the orders that are still open, at most the last hundred lines.
     fn story(&self) -> String {
         let open: Vec<OrderId> = self.open().iter().map(|(order, _)| *order).collect();
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let mut lines = Vec::new();
         for (event, effects) in log.iter() {
             let about = match &event.body {
@@ -336,7 +382,7 @@ impl World {
 
     /// Each order was handed to the gateway once, and filled no more than it asked for.
     pub fn assert_nothing_was_sent_twice(&self) {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let (mut placed, mut sent) = (BTreeSet::new(), BTreeSet::new());
         let mut filled: BTreeMap<OrderId, (i64, i64)> = BTreeMap::new();
         for (event, effects) in log.iter() {
@@ -360,7 +406,7 @@ impl World {
     }
 
     pub fn assert_replay_decides_alike(&self) {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let (mut core, mut out) = (Core::new(), Outbox::new());
         for (event, effects) in log.iter() {
             out.clear();
@@ -378,7 +424,7 @@ impl World {
 
     /// No trade came twice, and between two breaks the ids of quotes and book updates only grow.
     pub fn assert_market_data_counts_once(&self) {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let mut trades = BTreeSet::new();
         let mut last: BTreeMap<(InstrumentId, bool), u64> = BTreeMap::new();
         for (event, _) in log.iter() {
@@ -413,7 +459,7 @@ impl World {
 
     /// How often the core was told that an instrument's data is not whole, after it first was.
     pub fn breaks(&self) -> usize {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let mut live = BTreeSet::new();
         let broke = log.iter().filter(|(event, _)| match event.body {
             Body::Feed { instrument, state: FeedState::Live } => {
@@ -427,7 +473,7 @@ impl World {
     }
 
     pub fn alarms(&self) -> Vec<String> {
-        let log = self.log.0.lock().unwrap();
+        let log = self.log.records.lock().unwrap();
         let effects = log.iter().flat_map(|(event, effects)| effects.iter().map(move |e| (event.seq, e)));
         effects
             .filter(|(_, e)| matches!(e, EffectOf::Alarm { news, .. } if news.change.is_alarm()))

@@ -195,6 +195,16 @@ impl Maker<'_> {
                     self.push(K::EmergencyStop, None, json!({ "scope": scope.to_string(), "who": "rule" }));
                 }
             }
+            EffectOf::Left(left) => {
+                let data = json!({
+                    "exchange": venue_name(self.view, left.venue),
+                    "state": left.state.as_str(),
+                    "open_orders": left.orders + left.foreign,
+                    "not_ours": left.foreign,
+                    "positions": left.positions,
+                });
+                self.push(K::EmergencyStop, None, data);
+            }
             // The same again is counted, and not told again.
             EffectOf::Alarm { news, .. } if news.change == AlertChange::Repeated => {}
             EffectOf::Alarm { kind, instrument, order, news } => {

@@ -91,11 +91,22 @@ pub enum Question {
         #[command(flatten)]
         ask: Ask,
         /// Close every position too.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "keep")]
         flatten: bool,
+        /// Keep every position, whatever the configuration says.
+        #[arg(long)]
+        keep: bool,
         /// Why, kept in the journal.
         #[arg(long)]
         reason: Option<String>,
+    },
+    /// Say that whoever must say so lives: without it in time, where the configuration expects it, everything is stopped.
+    Heartbeat {
+        #[command(flatten)]
+        ask: Ask,
+        /// Your name, where no token says it.
+        #[arg(long)]
+        who: Option<String>,
     },
     /// Trade again after a halt, or after a rule stopped something. A person answers for it.
     Resume {
@@ -254,11 +265,14 @@ fn answered(question: Question) -> Result<ExitCode, AskError> {
             act(&ask, "close-position", fields, shapes::close)
         }
         Q::Close { ask, reason, .. } => act(&ask, "close-all-positions", [("reason", reason)], shapes::close),
-        Q::Halt { ask, flatten, reason } => {
+        Q::Halt { ask, flatten, keep, reason } => {
             let mut body = body("emergency-stop", [("reason", reason)]);
-            body.insert("flatten".to_owned(), Value::Bool(flatten));
-            send(&ask, body, shapes::close)
+            if flatten || keep {
+                body.insert("flatten".to_owned(), Value::Bool(flatten));
+            }
+            send(&ask, body, shapes::stop)
         }
+        Q::Heartbeat { ask, who } => act(&ask, "heartbeat", [("who", who)], table::list),
         Q::Resume { ask, who, why, scope, exchange, strategy, symbol } => {
             let strategy = strategy.map(|strategy| strategy.to_string());
             let fields = [

@@ -16,8 +16,14 @@ pub struct OrderArguments {
 enum What {
     /// Place an order: tollgate order place buy 0.01 BTCUSDT --type limit --price 60000
     Place(Wanted),
-    /// The gate's whole verdict on an order, and nothing sent.
-    Validate(Wanted),
+    /// The gate's whole verdict on an order, and nothing placed.
+    Validate {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Ask the venue too what it would say.
+        #[arg(long)]
+        venue_test: bool,
+    },
     /// Cancel a working order.
     Cancel {
         #[command(flatten)]
@@ -84,8 +90,8 @@ struct Wanted {
 
 pub fn order(arguments: OrderArguments) -> Result<ExitCode, AskError> {
     match arguments.what {
-        What::Place(wanted) => wish("place-order", wanted, shapes::order),
-        What::Validate(wanted) => wish("validate-order", wanted, shapes::verdict),
+        What::Place(wanted) => wish("place-order", wanted, false, shapes::order),
+        What::Validate { wanted, venue_test } => wish("validate-order", wanted, venue_test, shapes::verdict),
         What::Cancel { ask, id, reason } => {
             act(&ask, "cancel-order", [("order_id", Some(id)), ("reason", reason)], shapes::order)
         }
@@ -96,7 +102,7 @@ pub fn order(arguments: OrderArguments) -> Result<ExitCode, AskError> {
     }
 }
 
-fn wish(action: &str, wanted: Wanted, shape: fn(&Value) -> String) -> Result<ExitCode, AskError> {
+fn wish(action: &str, wanted: Wanted, venue_test: bool, shape: fn(&Value) -> String) -> Result<ExitCode, AskError> {
     let fields = [
         ("side", Some(wanted.side)),
         ("quantity", Some(wanted.quantity)),
@@ -114,6 +120,9 @@ fn wish(action: &str, wanted: Wanted, shape: fn(&Value) -> String) -> Result<Exi
     let mut body = body(action, fields);
     if wanted.reduce_only {
         body.insert("reduce_only".to_owned(), Value::Bool(true));
+    }
+    if venue_test {
+        body.insert("venue_test".to_owned(), Value::Bool(true));
     }
     send(&wanted.ask, body, shape)
 }

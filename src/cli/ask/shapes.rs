@@ -103,10 +103,14 @@ const DENIAL: [Column; 4] =
     [text("rule", "/code"), number("value", "/value"), number("limit", "/limit"), text("why", "/message")];
 
 pub fn verdict(data: &Value) -> String {
+    let venue = match &data["venue_verdict"] {
+        Value::Null => String::new(),
+        said => format!("{}: {}\n", plain(&said["exchange"]), plain(&said["message"])),
+    };
     if data["would_pass"] == true {
-        return format!("it would pass, valued at {} USD\n", plain(&data["notional_usd"]));
+        return format!("it would pass, valued at {} USD\n{venue}", plain(&data["notional_usd"]));
     }
-    format!("it would be denied\n\n{}", table(&DENIAL, rows(data, "/denials"), "by no rule that is told"))
+    format!("it would be denied\n{venue}\n{}", table(&DENIAL, rows(data, "/denials"), "by no rule that is told"))
 }
 
 pub fn positions(data: &Value) -> String {
@@ -202,6 +206,14 @@ pub fn close(data: &Value) -> String {
     }
     if !rows(data, "/positions").is_empty() {
         out.push_str(&format!("\nstill held:\n{}", positions(data)));
+    }
+    out
+}
+
+pub fn stop(data: &Value) -> String {
+    let mut out = close(data);
+    for venue in rows(data, "/emergency_stop/venues") {
+        out.push_str(&format!("{}\n", plain(&venue["message"])));
     }
     out
 }

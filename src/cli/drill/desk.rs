@@ -194,6 +194,11 @@ impl<'a> Desk<'a> {
         self.must(&body).map(|_| ())
     }
 
+    /// Where the engine keeps what is its own.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     /// What the engine said last.
     pub fn last_words(&self) -> String {
         house::last_words(&self.dir.join("engine.log"))
@@ -470,7 +475,7 @@ fn places(wanted: &Venues, said: &Value, stored_key: bool) -> String {
             set("api_key_env", &format!("DRILL_{of}_KEY"));
             set("secret_env", &format!("DRILL_{of}_SECRET"));
         }
-        for (key, value) in [("clock_check_ms", 1_000), ("reconnect_max_ms", 500)] {
+        for (key, value) in [("clock_check_ms", 1_000), ("reconnect_max_ms", 500), ("request_timeout_ms", 2_000)] {
             if venue.contains_key(key) {
                 venue.insert(key.to_owned(), value.into());
             }

@@ -107,6 +107,7 @@ fn only_by_test(kind: AlarmKind) -> Option<(&'static str, &'static str)> {
         | K::RateLimitNear
         | K::CredentialExpiring
         | K::EmergencyStop
+        | K::StopUnconfirmed
         | K::ProtectionTriggered
         | K::NotProtected
         | K::ProtectionBlocked => None,

@@ -31,19 +31,25 @@ pub enum TermFault {
     List,
     #[error("the profit lies on the wrong side of the stop")]
     ListPrices,
-    #[error(
-        "the order does not work now, belongs to a list, or the new one is of another instrument: it cannot be changed"
-    )]
+    #[error("the order does not work now, or the new one is of another instrument: it cannot be changed")]
     NotReplaceable,
     #[error("an amended quantity must be below the order's and above what has filled")]
     AmendQty,
     #[error("the order's stop loss or take profit lies on the wrong side of its price")]
     Protection,
+    #[error(
+        "the order belongs to a list, which a cancel of it cancels: it cannot be replaced; cancel the list and place another, or cut the order's quantity"
+    )]
+    LegOfList,
+    #[error(
+        "the order is the entry of a list: cut, its exits would close more than it opens; cancel the list and place another"
+    )]
+    EntryOfList,
 }
 wire_enum!(TermFault {
     0 => NoStopPrice, 1 => StopPrice, 2 => LimitPrice, 3 => NoTrail, 4 => Trail, 5 => Iceberg, 6 => QuoteQty, 7 => List,
     8 => ListPrices, 9 => NotReplaceable, 10 => AmendQty,
-    11 => Protection,
+    11 => Protection, 12 => LegOfList, 13 => EntryOfList,
 });
 
 #[inline]

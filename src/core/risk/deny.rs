@@ -120,8 +120,13 @@ pub enum Unevaluable {
     OrderTableFull,
     #[error("the instrument keeps trading hours, and its next sessions are not known")]
     NoCalendar,
+    #[error(
+        "the venue's filters hold limits against its average price, and that is not known, or was last told long ago"
+    )]
+    NoVenuePrice,
 }
-wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull, 5 => NoCalendar });
+wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull, 5 => NoCalendar,
+    6 => NoVenuePrice });
 
 wire_enum!(DenyReason {
     0 => TradingNotActive { state, scope },

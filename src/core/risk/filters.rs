@@ -2,16 +2,22 @@
 //! exits and stops too.
 //! Source: Binance Spot, reference §11.2. A bound of zero is off.
 //!
-//! The venue holds prices and the notional of market orders against its reference price, or a volume-weighted average
-//! of the last minutes; the gate knows neither and takes the mid of the live quote for it.
+//! The venue holds limit prices and the notional of market orders against a price of its own: its reference price,
+//! else a volume-weighted average of the last minutes. The gateway asks for it and tells it (`Body::VenuePx`). A limit
+//! order without a fresh one is denied; the notional of a market order, which may be a way out, is then valued at the
+//! quote. What the venue says at the moment of the order may differ by what a few seconds change.
 
 use super::{Candidate, DenyReason, Scene, Unevaluable};
 use crate::core::orders::open_counts;
-use crate::domain::{Dec, FilterName, Filters, OpenCounts, OrderType, POW10, Price, Qty, Round, Side, Trail, Usd, num};
+use crate::core::portfolio::Inst;
+use crate::domain::{Dec, FilterName, Filters, Nanos, OpenCounts, OrderType, Price, Qty, Round, Side, Trail, Usd, num};
+
+/// The venue's price is not used any more when it was told so long ago; it is asked for every few seconds.
+const VENUE_PX_AGE_MAX_NS: Nanos = 60_000_000_000;
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
-    own(c)?;
+    own(scene, c)?;
     let mut all = open_counts(c.order.kind, &c.order.terms);
     all.add(scene.besides);
     counts(scene, c, all)?;
@@ -23,7 +29,7 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
 
 /// What binds the order by itself, whatever else is open.
 #[inline]
-pub(super) fn own(c: &Candidate) -> Result<(), DenyReason> {
+pub(super) fn own(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let (def, order) = (&c.inst.def, c.order);
     let by_quote = !order.terms.quote_qty.is_zero();
     if !by_quote {
@@ -34,9 +40,12 @@ pub(super) fn own(c: &Candidate) -> Result<(), DenyReason> {
     }
     if order.kind.is_limit() {
         price(c, order.px)?;
-        percent(c, &def.filters)?;
+        if def.filters.bounds_limits() {
+            percent(scene, c, &def.filters)?;
+        }
     }
-    notional(c, by_quote)?;
+    notional(scene, c, by_quote)?;
+    asset(c, &def.filters)?;
     if order.kind.is_triggered() || !order.terms.is_plain() {
         terms(c, &def.filters)?;
     }
@@ -92,9 +101,27 @@ fn price(c: &Candidate, px: Price) -> Result<(), DenyReason> {
     Ok(())
 }
 
-/// The limit price over the reference, without the division.
+/// The price that the venue holds orders against, where a fresh one is known.
 #[inline]
-fn percent(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
+fn venue_px(scene: &Scene, inst: &Inst) -> Option<Price> {
+    (inst.venue_px_ns != 0 && scene.now - inst.venue_px_ns <= VENUE_PX_AGE_MAX_NS).then_some(inst.venue_px)
+}
+
+/// `MAX_ASSET`: what one order may come to in either asset.
+#[inline]
+fn asset(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
+    if !filters.base_max.is_zero() && c.qty > filters.base_max {
+        return Err(broken(FilterName::MaxAsset, c.qty.0, filters.base_max.0, c.inst.def.qty_scale));
+    }
+    if filters.quote_max > Usd::ZERO && c.notional > filters.quote_max {
+        return Err(broken(FilterName::MaxAsset, c.notional.0, filters.quote_max.0, Usd::SCALE));
+    }
+    Ok(())
+}
+
+/// The limit price over the venue's, without the division.
+#[inline]
+fn percent(scene: &Scene, c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
     const ONE: i128 = 100_000_000;
     let (up, down) = match c.order.side {
         Side::Buy => (filters.buy_px_up, filters.buy_px_down),
@@ -103,7 +130,8 @@ fn percent(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
     if up == 0 && down == 0 {
         return Ok(());
     }
-    let (px, reference) = (i128::from(c.order.px.0), i128::from(c.inst.quote.mid().0));
+    let reference = venue_px(scene, c.inst).ok_or(DenyReason::CannotEvaluate(Unevaluable::NoVenuePrice))?;
+    let (px, reference) = (i128::from(c.order.px.0), i128::from(reference.0));
     let filter = if filters.px_by_side { FilterName::PercentPriceBySide } else { FilterName::PercentPrice };
     for (multiplier, breaks, round) in [
         (up, up > 0 && px * ONE > reference * i128::from(up), Round::Down),
@@ -118,42 +146,35 @@ fn percent(c: &Candidate, filters: &Filters) -> Result<(), DenyReason> {
 }
 
 #[inline]
-fn notional(c: &Candidate, by_quote: bool) -> Result<(), DenyReason> {
+fn notional(scene: &Scene, c: &Candidate, by_quote: bool) -> Result<(), DenyReason> {
     let (def, order) = (&c.inst.def, c.order);
     // What becomes a market order when it is triggered has the price of its trigger; a trail without one, the market's.
     let market = !order.kind.is_limit();
     let min = if market && !def.notional_min_applies_to_market { Usd::ZERO } else { def.notional_min };
     let max = if market && !def.notional_max_applies_to_market { Usd::ZERO } else { def.notional_max };
-    // The minimum is held against the lower touch for a market order: its margin must not lift it over the bound.
-    let low_px = match order.kind.is_limit() {
-        true => order.px,
-        false if order.terms.stop_px.is_zero() => c.inst.quote.bid_px,
-        false => order.terms.stop_px,
+    let at = |px| c.inst.notional(px, order.qty, Round::Down).unwrap_or(Usd::ZERO);
+    let known = if order.kind == OrderType::Market { venue_px(scene, c.inst) } else { None };
+    // Without the venue's price the minimum is held against the lower touch: a margin must not lift it over the bound.
+    let low = if by_quote {
+        order.terms.quote_qty
+    } else if order.kind.is_limit() {
+        at(order.px)
+    } else if let Some(px) = known {
+        at(px)
+    } else if order.terms.stop_px.is_zero() {
+        at(c.inst.quote.bid_px)
+    } else {
+        at(order.terms.stop_px)
     };
-    let high = if order.kind.is_limit() && order.px != c.value_px {
+    let high = if order.kind.is_limit() {
         c.inst.notional(order.px, order.qty, Round::Up).unwrap_or(Usd(i64::MAX))
+    } else if let (Some(px), false) = (known, by_quote) {
+        c.inst.notional(px, order.qty, Round::Up).unwrap_or(Usd(i64::MAX))
     } else {
         c.notional
     };
-    // Held without the division, which only a denial needs.
-    let too_low = if by_quote {
-        order.terms.quote_qty < min
-    } else {
-        let scale = def.px_scale + def.qty_scale;
-        let one = POW10.get(usize::from(scale.saturating_sub(Usd::SCALE))).copied().unwrap_or(u64::MAX);
-        let product = i128::from(low_px.0) * i128::from(order.qty.0);
-        match scale >= Usd::SCALE {
-            true => product < i128::from(min.0).saturating_mul(one.into()),
-            false => c.inst.notional(low_px, order.qty, Round::Down).unwrap_or(Usd::ZERO) < min,
-        }
-    };
-    if too_low || (max > Usd::ZERO && high > max) {
-        let low = || c.inst.notional(low_px, order.qty, Round::Down).unwrap_or(Usd::ZERO);
-        let notional = match (too_low, by_quote) {
-            (false, _) => high,
-            (true, true) => order.terms.quote_qty,
-            (true, false) => low(),
-        };
+    if low < min || (max > Usd::ZERO && high > max) {
+        let notional = if low < min { low } else { high };
         return Err(DenyReason::VenueNotional { notional, min, max });
     }
     Ok(())

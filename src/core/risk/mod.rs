@@ -179,7 +179,8 @@ pub(crate) fn amend(scene: &Scene, order: &Order, wanted: &PlaceOrder) -> Result
         return Err(DenyReason::VenueFilter { filter: FilterName::MaxNumOrderAmends, value, limit });
     }
     let (value_px, qty, notional) = value::value(scene, inst, wanted)?;
-    filters::own(&Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 })
+    let candidate = Candidate { order: wanted, inst, value_px, qty, notional, short: order.short, available: 0 };
+    filters::own(scene, &candidate)
 }
 
 /// Tells every rule that an order breaks, in rank; how many they are. What follows a rule without which nothing can be

@@ -278,6 +278,50 @@ fn an_amendment_shrinks_by_the_venues_word_and_keeps_the_order() {
     }
 }
 
+/// The venue cuts both legs of a pair; what it would make of the others is refused by name.
+#[test]
+fn a_leg_is_amended_with_its_mate_and_never_replaced() {
+    let mut rig = Rig::whole();
+    rig.step(Body::Instrument(Instrument { can: full(), ..btcusdt() }));
+    rig.long();
+    let legs = rig.list(oco(Side::Sell)).unwrap();
+    for leg in &legs {
+        rig.report(*leg, ExecType::New);
+    }
+    let denied = |effects: &[RecordedEffect]| match effects.first() {
+        Some(EffectOf::Denied { reason, .. }) => *reason,
+        other => panic!("{other:?}"),
+    };
+    let new = PlaceOrder { kind: OrderType::Limit, px: Price(62_000 * E8), ..Rig::order(Side::Sell, QTY) };
+    let replace = Action::Replace { order: legs[0], mode: ReplaceMode::StopOnFailure, new };
+    assert_eq!(denied(&rig.command(replace)), DenyReason::TermsInvalid(TermFault::LegOfList));
+    for cut in [1, 0] {
+        let qty = Qty(QTY / 4 * (2 + cut as i64));
+        let effects = rig.command(Action::Amend { order: legs[cut], qty });
+        assert!(matches!(effects[0], EffectOf::Amend { qty: wanted, .. } if wanted == qty), "{effects:?}");
+        for leg in [legs[cut], legs[1 - cut]] {
+            let venue_order_id = VenueOrderId::from_u64(leg.0 + 1);
+            let report =
+                ExecReport { order: leg, instrument: BTC, venue: VENUE, venue_order_id, ..ExecReport::default() };
+            rig.step(Body::Exec(ExecReport { exec: ExecType::Replaced, order_qty: qty, ..report }));
+        }
+        assert_eq!((rig.status(legs[0]), rig.status(legs[1])), (OrdStatus::New, OrdStatus::New));
+        assert_eq!((rig.working(), rig.reserved().1), ((0, qty.0), qty.0), "both sell the same coins");
+    }
+    for leg in &legs {
+        rig.report(*leg, ExecType::Canceled);
+    }
+    // The entry of a bracket would be smaller than its exits.
+    let legs = rig.list(bracket()).unwrap();
+    for leg in &legs {
+        rig.report(*leg, ExecType::New);
+    }
+    let amend = |order| Action::Amend { order, qty: Qty(QTY / 2) };
+    assert_eq!(denied(&rig.command(amend(legs[0]))), DenyReason::TermsInvalid(TermFault::EntryOfList));
+    let effects = rig.command(amend(legs[1]));
+    assert!(matches!(effects[0], EffectOf::Amend { .. }), "{effects:?}");
+}
+
 #[test]
 fn an_askers_own_id_names_one_order_live_or_lately_closed() {
     let mut rig = Rig::ready();

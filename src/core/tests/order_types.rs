@@ -1,7 +1,7 @@
 //! Order types and their terms at the gate.
 
 use super::*;
-use crate::core::risk::TermFault;
+use crate::core::risk::{TermFault, Unevaluable};
 
 /// All that Binance takes of an instrument.
 pub(super) const ALL: Abilities = {
@@ -124,6 +124,8 @@ fn a_filter_is_named_with_its_limit_and_value() {
         trail_below_max: 1_000,
         iceberg_parts_max: 4,
         position_max: Qty(E8 + E8 / 100),
+        base_max: Qty(3 * E8 / 100),
+        quote_max: Usd::dollars(700),
         ..Filters::default()
     };
     let at = |px: i64| Terms { stop_px: Price(px), ..Terms::default() };
@@ -171,6 +173,8 @@ fn a_filter_is_named_with_its_limit_and_value() {
         (T::Limit, Buy, 8_000, d, shown(2_000), "notional 4.80000000 is outside"),
         (T::Limit, Buy, 12_000, d, shown(3_000), ""),
         (T::Limit, Buy, E8 / 100, 50_000 * E8, Terms::default(), ""),
+        (T::Limit, Sell, 3 * E8 / 100 + 1_000, d, Terms::default(), "MAX_ASSET allows 0.03, and this comes to 0.03001"),
+        (T::Limit, Sell, E8 / 100, d + d / 5, Terms::default(), "MAX_ASSET allows 700, and this comes to 720"),
         (
             T::Limit,
             Buy,
@@ -183,6 +187,11 @@ fn a_filter_is_named_with_its_limit_and_value() {
         let mut rig = Rig::able();
         rig.step(Body::Instrument(Instrument { can: ALL, filters, ..btcusdt() }));
         let order = PlaceOrder { kind, px: Price(px), terms, ..Rig::order(side, qty) };
+        if kind.is_limit() {
+            let lacks = DenyReason::CannotEvaluate(Unevaluable::NoVenuePrice);
+            assert_eq!(rig.answer(order), Err(lacks), "nothing is held against a price that is not known");
+        }
+        rig.step(Body::VenuePx { instrument: BTC, px: Price(d) });
         let said = rig.answer(order).err().map(|reason| reason.to_string()).unwrap_or_default();
         assert!(said.contains(want) && said.is_empty() == want.is_empty(), "{kind:?} {side:?} {qty} {px}: {said}");
     }

@@ -5,7 +5,7 @@ use super::ask::{Answer, Call};
 use super::reconcile::{Ask, Backfill, Reconcile};
 use crate::core::effect::EffectOf;
 use crate::core::event::Body;
-use crate::domain::{Nanos, OrderId, VenueState};
+use crate::domain::{Nanos, OrderId, Tested, VenueState};
 use crate::net::ws::{WsError, WsState};
 use crate::venues::alpaca::errors::ErrorClass;
 use crate::venues::alpaca::updates::{self, Frame};
@@ -58,6 +58,10 @@ impl AlpacaGateway {
             let venue = self.config.names.venue;
             match &effect {
                 EffectOf::Place(order) if order.get().venue == venue => self.place(*order.get(), now),
+                EffectOf::Test { request, order } if order.get().venue == venue => {
+                    let why = "Alpaca has no test of an order: only the gate's verdict can be had";
+                    self.reports.say(Body::Tested(Tested::not_asked(*request, why)));
+                }
                 EffectOf::Cancel(cancel) if cancel.venue == venue => self.cancel(*cancel, now),
                 EffectOf::CancelAll { venue: of, instrument } if *of == venue => self.cancel_all.push(*instrument),
                 // One while the stream is down is answered by the next reconciliation.

@@ -277,6 +277,23 @@ impl Rig {
 }
 
 #[test]
+fn a_test_of_an_order_is_answered_in_a_sentence_and_asks_nothing() {
+    let mut rig = rig(1);
+    rig.ready();
+    let order = rig.order(AAPL, Side::Buy, OrderType::Limit, 10 * E9, 100 * E9);
+    rig.command(Action::ValidateAtVenue(order));
+    let tested = |body: &Body| match body {
+        Body::Tested(tested) => Some(*tested),
+        _ => None,
+    };
+    rig.until("told", |rig| rig.told.iter().any(|body| tested(body).is_some()));
+    let said = rig.told.iter().find_map(tested).unwrap();
+    assert_eq!((said.request, said.outcome), (RequestId(1), TestOutcome::NotAsked));
+    assert_eq!(said.text.as_str(), "Alpaca has no test of an order: only the gate's verdict can be had");
+    assert_eq!(rig.core.orders().live_count(), 0);
+}
+
+#[test]
 fn from_nothing_to_ready_and_an_orders_whole_life() {
     let mut rig = rig(1);
     rig.ready();

@@ -57,6 +57,20 @@ impl Calls {
         self.get("/api/v3/exchangeInfo", &query, false)
     }
 
+    /// What the venue holds this account's orders on a symbol to besides.
+    pub fn own_filters(&self, symbol: &str, now_ms: i64) -> RestRequest {
+        let mut query = String::new();
+        push_query(&mut query, "symbol", symbol);
+        self.signed("/api/v3/myFilters", query, now_ms)
+    }
+
+    /// A price of a symbol, at one of the public routes.
+    pub fn price(&self, path: &str, symbol: &str) -> RestRequest {
+        let mut query = String::new();
+        push_query(&mut query, "symbol", symbol);
+        self.get(path, &query, false)
+    }
+
     /// With the assets that are zero: one that has become zero while nobody listened must be said, or the core would
     /// go on with what it last heard.
     pub fn account(&self, now_ms: i64) -> RestRequest {

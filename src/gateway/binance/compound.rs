@@ -7,8 +7,10 @@ use super::GatewayError;
 use super::desk::{Desk, Heard};
 use super::inflight::Request;
 use crate::core::effect::CancelOrder;
-use crate::core::event::Body;
-use crate::domain::{ExecType, InstrumentId, ListKind, NewOrder, OrderId, Qty, ReplaceMode, Side, Text};
+use crate::core::event::{Body, Input};
+use crate::domain::{
+    ExecType, InstrumentId, ListKind, NewOrder, OrderId, Qty, ReplaceMode, RequestId, Side, TestOutcome, Tested, Text,
+};
 use crate::net::ws::WebSocket;
 use crate::venues::binance::DecodeError;
 use crate::venues::binance::limits::Cost;
@@ -103,6 +105,29 @@ impl Desk {
         if let Err(error) = sent {
             self.refused(order, &error);
         }
+    }
+
+    /// Has the venue test an order. It counts as a request, and as no order.
+    pub fn test(&mut self, ws: &mut WebSocket, request: RequestId, order: &NewOrder, ready: bool) {
+        let about = About {
+            tag: RequestTag::new(RequestKind::Test, request.0),
+            instrument: order.instrument,
+            side: order.side,
+            others: [OrderId::FOREIGN; 2],
+            places: false,
+        };
+        let sent = self.send_about(ws, &about, ready, |builder, out, symbol, now_ms| {
+            builder.test(out, request.0, order, symbol, now_ms)
+        });
+        if let Err(error) = sent {
+            self.reports.say(Body::Tested(Tested::not_asked(request, &error.to_string())));
+        }
+    }
+
+    /// What came of a test: an error is the verdict only where the venue certainly looked at the order.
+    pub(super) fn tested(&mut self, request: u64, outcome: TestOutcome, code: i64, text: &str, recv_ns: i64) {
+        let tested = Tested { request: RequestId(request), outcome, code: code as i32, text: Text::new(text) };
+        self.reports.push(Input::at(recv_ns, Body::Tested(tested)));
     }
 
     fn not_sent(&mut self, order: OrderId, error: &GatewayError) {

@@ -8,8 +8,8 @@ use crate::core::command::Scope;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
 use crate::domain::{
-    Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, Side, Text, VenueId,
-    VenueOrderId,
+    Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, Side, TestOutcome, Text,
+    VenueId, VenueOrderId,
 };
 use crate::gateway::known::KnownOrders;
 use crate::gateway::reports::Reports;
@@ -363,6 +363,7 @@ impl Desk {
                     self.report(order, request.instrument, request.side, ExecType::Unknown, 0, why, 0);
                 }
             }
+            RequestKind::Test => self.tested(request.tag.value, TestOutcome::NoAnswer, 0, why, 0),
             // The core asks again, and the session looks after itself.
             _ => tracing::warn!(kind = ?request.tag.kind, why, "a request has no answer"),
         }
@@ -495,6 +496,10 @@ impl Desk {
             RequestKind::Subscribe => return Heard::Subscribed,
             RequestKind::Logon => return Heard::LoggedOn,
             RequestKind::Place | RequestKind::Cancel | RequestKind::OrderStatus => {}
+            RequestKind::Test => {
+                self.tested(tag.value, TestOutcome::Accepted, 0, "", recv_ns);
+                return Heard::Nothing;
+            }
             RequestKind::PlaceList | RequestKind::Amend | RequestKind::Replace => {
                 return self.on_compound(tag, result, request, recv_ns);
             }
@@ -550,6 +555,13 @@ impl Desk {
                 return Heard::Over(format!("the private stream is refused: {} (code {})", error.text, error.code));
             }
             RequestKind::Logon => return Heard::LogonRefused(format!("{} (code {})", error.text, error.code)),
+            RequestKind::Test => {
+                // A test changes nothing, so whether it ran is no question: a verdict is what is about the order.
+                let outcome =
+                    if error.class.is_about_the_order() { TestOutcome::Refused } else { TestOutcome::NoAnswer };
+                self.tested(request.tag.value, outcome, error.code, error.text, recv_ns);
+                return Heard::Nothing;
+            }
             _ => {
                 tracing::warn!(kind = ?request.tag.kind, code = error.code, text = error.text, "a request is refused");
                 return Heard::Nothing;

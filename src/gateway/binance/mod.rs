@@ -7,6 +7,7 @@ mod compound;
 mod desk;
 mod inflight;
 mod reconcile;
+mod references;
 mod rekey;
 mod renewal;
 mod session;
@@ -16,6 +17,7 @@ mod tests;
 use self::calls::Calls;
 use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
+use self::references::References;
 use self::rekey::KeySwap;
 pub use self::rekey::{KeyTicket, NewKey};
 use self::renewal::{NextLink, OldLink, Twice};
@@ -181,6 +183,7 @@ pub struct Gateway {
     backfills: Vec<Backfill>,
     reconcile: Option<Reconcile>,
     step_after: Nanos,
+    references: References,
 }
 
 impl Gateway {
@@ -252,6 +255,7 @@ impl Gateway {
             backfills: Vec::new(),
             reconcile: None,
             step_after: 0,
+            references: References::default(),
             config,
         })
     }

@@ -4,11 +4,12 @@ use super::calls::{self, Refusal, TRADES_PAGE};
 use super::clock_sync::Measured;
 use super::desk::Heard;
 use super::reconcile::{Ask, Backfill, Reconcile};
+use super::references::Question;
 use super::renewal::By;
 use super::{Gateway, GatewayError};
 use crate::core::effect::EffectOf;
 use crate::core::event::{Body, Input};
-use crate::domain::{Nanos, OrderId, VenueState};
+use crate::domain::{InstrumentId, Nanos, OrderId, VenueState};
 use crate::net::RestResponse;
 use crate::net::ws::{WsError, WsState};
 use crate::venues::binance::DecodeError;
@@ -24,6 +25,9 @@ const EFFECTS_MAX: usize = 64;
 
 /// Between two looks at a permit that does not hold.
 const PERMIT_WAIT_NS: Nanos = 100_000_000;
+
+/// The venue's code for a symbol that never had a reference price (§11.3).
+const NO_REFERENCE_PRICE: i64 = -2043;
 
 /// Where the session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,20 +60,23 @@ pub(super) enum Call {
     Time,
     Info { all: bool },
     Step(Ask),
+    Besides(InstrumentId, Question),
 }
 
 impl Call {
     /// What the venue counts for it (§10.1, §10.2).
-    fn cost(self) -> Cost {
+    pub(super) fn cost(self) -> Cost {
         let weight = match self {
             Call::Time => 1,
             Call::Info { .. } => 20,
             Call::Step(Ask::Trades { .. } | Ask::Account) => 20,
             Call::Step(Ask::Order { .. }) => 4,
             Call::Step(Ask::OpenOrders) => 80,
+            Call::Besides(_, Question::OwnFilters) => 40,
+            Call::Besides(..) => 2,
         };
         // Nothing trades before it is reconciled, and no cancel is wanted for what is not known.
-        Cost { weight, orders: 0, urgent: true }
+        Cost { weight, orders: 0, urgent: !matches!(self, Call::Besides(..)) }
     }
 }
 
@@ -93,6 +100,9 @@ impl Gateway {
                     self.desk.replace(&mut self.ws, cancel, *mode, new.get(), self.phase == Phase::Ready);
                 }
                 EffectOf::Amend { order, qty } if order.venue == venue => self.desk.amend(&mut self.ws, order, *qty),
+                EffectOf::Test { request, order } if order.get().venue == venue => {
+                    self.desk.test(&mut self.ws, *request, order.get(), self.phase == Phase::Ready);
+                }
                 EffectOf::Cancel(cancel) if cancel.venue == venue => self.desk.cancel(&mut self.ws, cancel),
                 EffectOf::CancelAll { venue: of, instrument } if *of == venue => {
                     self.desk.cancel_all(&mut self.ws, *instrument);
@@ -279,7 +289,7 @@ impl Gateway {
                 let request = self.calls.exchange_info(if all { &[] } else { &symbols });
                 work += self.submit(Call::Info { all }, request);
             }
-            work += self.take_step(now);
+            work += self.take_step(now) + self.ask_besides(now);
         }
         match self.phase {
             Phase::Starting if self.info_known && self.desk.sync.is_known() && now >= self.desk.paused() => {
@@ -323,7 +333,7 @@ impl Gateway {
         1
     }
 
-    fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
+    pub(super) fn submit(&mut self, call: Call, request: crate::net::RestRequest) -> usize {
         self.next_call += 1;
         let venue_ms = self.desk.sync.venue_ms(self.desk.clock.now());
         self.desk.limits.spent(call.cost(), venue_ms);
@@ -336,7 +346,9 @@ impl Gateway {
     fn take_step(&mut self, now: Nanos) -> usize {
         let out = self.calls_out.iter().any(|(_, call)| matches!(call, Call::Step(_)));
         let Some(reconcile) = self.reconcile.as_ref().filter(|_| !out && now >= self.step_after) else { return 0 };
-        let Some(ask) = reconcile.ask() else { return self.reconciled() };
+        let Some(ask) = reconcile.ask() else {
+            return if self.references.is_swept() { self.reconciled() } else { 0 };
+        };
         let now_ms = self.desk.sync.venue_ms(self.desk.clock.now());
         if let Err(exceeded) = self.desk.limits.admit(Call::Step(ask).cost(), now_ms) {
             tracing::warn!(venue = %self.name, %exceeded, "the reconciliation waits");
@@ -406,7 +418,8 @@ impl Gateway {
                     self.on_clock(measured);
                 }
             }),
-            Call::Info { .. } => self.on_info(&body),
+            Call::Info { .. } => self.on_info(&body, now),
+            Call::Besides(instrument, question) => self.on_besides(instrument, question, &body, now),
             Call::Step(ask) => {
                 self.step_taken(ask, &body, now);
                 return;
@@ -462,16 +475,24 @@ impl Gateway {
             self.info_all = true;
             return;
         }
+        if let Call::Besides(instrument, _) = call {
+            if refusal.code == NO_REFERENCE_PRICE {
+                self.references.no_reference(instrument);
+            } else {
+                tracing::warn!(?call, why = %refusal.text, "a question is not answered, asking in the next round");
+            }
+            return self.references.done(false, now);
+        }
         let wait = self.rest_backoff.fail();
         tracing::warn!(?call, why = %refusal.text, wait_ms = wait / 1_000_000, "a question is not answered, asking again");
         match call {
             Call::Time => self.desk.sync.failed(now, wait),
             Call::Info { .. } => self.info_after = now + wait,
-            Call::Step(_) => self.step_after = now + wait,
+            Call::Step(_) | Call::Besides(..) => self.step_after = now + wait,
         }
     }
 
-    fn on_info(&mut self, body: &[u8]) -> Result<(), DecodeError> {
+    fn on_info(&mut self, body: &[u8], now: Nanos) -> Result<(), DecodeError> {
         let context = InstrumentContext {
             venue: self.desk.venue,
             usd_assets: &self.config.usd_assets,
@@ -484,6 +505,7 @@ impl Gateway {
         }
         self.instruments = info.instruments;
         self.info_known = true;
+        self.references.set(&self.instruments, now);
         self.desk.limits.set(&info.limits);
         self.say_instruments();
         Ok(())

@@ -20,6 +20,7 @@ use crate::core::standing::{
     Cause, Change, Measured, Moved, Needs, Policy, RevertRules, STAGES_MAX, StageRule, Standing, State, Step,
     StepRefusal, TABLE,
 };
+use crate::core::stop::{Left, LeftState, StopRules};
 use crate::domain::*;
 use crate::journal::{JournalConfig, Replayed, SEGMENT_BYTES_MIN};
 use proptest::prelude::*;
@@ -455,7 +456,7 @@ fn protect() -> impl Strategy<Value = Protect> {
 }
 
 fn filters() -> impl Strategy<Value = Filters> {
-    any::<([i64; 5], [u32; 14], bool)>().prop_map(|(px, n, px_by_side)| Filters {
+    any::<([i64; 7], [u32; 15], bool)>().prop_map(|(px, n, px_by_side)| Filters {
         buy_px_up: px[0],
         buy_px_down: px[1],
         sell_px_up: px[2],
@@ -476,6 +477,9 @@ fn filters() -> impl Strategy<Value = Filters> {
         venue_lists_max: n[12],
         amends_max: n[13],
         position_max: Qty(px[4]),
+        px_mins: n[14],
+        base_max: Qty(px[5]),
+        quote_max: Usd(px[6]),
     })
 }
 
@@ -646,10 +650,26 @@ fn cancel_order() -> impl Strategy<Value = CancelOrder> {
         .prop_map(|(order, venue, instrument, venue_order_id)| CancelOrder { order, venue, instrument, venue_order_id })
 }
 
+fn tested() -> impl Strategy<Value = Tested> {
+    let outcome = prop::sample::select(vec![
+        TestOutcome::Accepted,
+        TestOutcome::Refused,
+        TestOutcome::NoAnswer,
+        TestOutcome::NotAsked,
+    ]);
+    (any::<u64>(), outcome, any::<i32>(), text()).prop_map(|(request, outcome, code, text)| Tested {
+        request: RequestId(request),
+        outcome,
+        code,
+        text,
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         place_order().prop_map(Action::Place),
         place_order().prop_map(Action::Validate),
+        place_order().prop_map(Action::ValidateAtVenue),
         order_id().prop_map(Action::Cancel),
         Just(Action::CancelAll),
         instrument_id().prop_map(Action::Close),
@@ -665,6 +685,7 @@ fn command() -> impl Strategy<Value = Command> {
         caps().prop_map(Action::SetCaps),
         (text(), text(), any::<bool>()).prop_map(|(what, about, done)| Action::Note { what, about, done }),
         any::<u64>().prop_map(|alert| Action::Acknowledge { alert }),
+        Just(Action::Heartbeat),
         prop::sample::select(vec![Ask::Initiate, Ask::Approve, Ask::Reject, Ask::Revert]).prop_map(Action::Transition),
     ];
     (any::<u64>(), text(), text(), text(), action).prop_map(|(request, who, from, why, action)| Command {
@@ -724,10 +745,15 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         command().prop_map(Body::Command),
         Just(Body::Tick),
         route().prop_map(Body::Route),
+        tested().prop_map(Body::Tested),
+        (instrument_id(), px()).prop_map(|(instrument, px)| Body::VenuePx { instrument, px }),
         policy().prop_map(Body::Policy),
         (venue_id(), venue_id()).prop_map(|(venue, paper)| Body::LiveVenue { venue, paper }),
         step().prop_map(Body::Step),
         alert_rules().prop_map(Body::AlertRules),
+        any::<(bool, bool, i64)>().prop_map(|(flatten, cancel_foreign, heartbeat_max_ns)| {
+            Body::StopRules(StopRules { flatten, cancel_foreign, heartbeat_max_ns })
+        }),
         (alarm_kind(), scope(), any::<bool>()).prop_map(|(kind, scope, is_so)| Body::Condition { kind, scope, is_so }),
         (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
             let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
@@ -766,6 +792,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::QuoteAssetNotUsd),
         Just(Unevaluable::OrderTableFull),
         Just(Unevaluable::NoCalendar),
+        Just(Unevaluable::NoVenuePrice),
     ];
     let no_short = prop::sample::select(vec![
         NoShort::NotConfigured,
@@ -852,6 +879,8 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
             TermFault::List,
             TermFault::ListPrices,
             TermFault::NotReplaceable,
+            TermFault::LegOfList,
+            TermFault::EntryOfList,
             TermFault::AmendQty,
         ])
         .prop_map(D::TermsInvalid),
@@ -916,6 +945,19 @@ fn alert_rules() -> impl Strategy<Value = AlertRules> {
     })
 }
 
+fn left() -> impl Strategy<Value = Left> {
+    let state = prop::sample::select(vec![LeftState::Unconfirmed, LeftState::Left, LeftState::Nothing]);
+    (venue_id(), state, any::<(u32, u32, u32, i64)>()).prop_map(|(venue, state, n)| Left {
+        venue,
+        state,
+        orders: n.0,
+        foreign: n.1,
+        positions: n.2,
+        answered_ns: n.3,
+        ..Left::default()
+    })
+}
+
 fn sizing() -> impl Strategy<Value = Sizing> {
     let by = prop::sample::select(SizedBy::ALL.to_vec());
     (usd(), usd(), px(), any::<[u32; 3]>(), qty(), by, qty()).prop_map(|(equity, risk, px, n, wanted, by, qty)| {
@@ -945,6 +987,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
         (order_id(), venue_id(), instrument_id(), side())
             .prop_map(|(order, venue, instrument, side)| E::Query(QueryOrder { order, venue, instrument, side })),
         venue_id().prop_map(|venue| E::Reconcile { venue }),
+        left().prop_map(E::Left),
         (venue_id(), instrument_id(), exec_id(), any::<i64>())
             .prop_map(|(venue, instrument, from, since_ns)| E::Backfill { venue, instrument, from, since_ns }),
         (any::<(u64, u8)>(), instrument_id(), side(), qty(), px(), deny_reason()).prop_map(
@@ -979,6 +1022,7 @@ pub(in crate::journal) fn arb_effect() -> impl Strategy<Value = RecordedEffect> 
             E::Moved(Moved { request, from, to, change, cause, who, why })
         }),
         routed().prop_map(E::Routed),
+        (any::<u64>(), new_order()).prop_map(|(request, order)| E::Test { request: RequestId(request), order }),
         (any::<u64>(), change(), refusal()).prop_map(|(request, change, refusal)| E::StepRefused {
             request: RequestId(request),
             change,

@@ -167,9 +167,9 @@ impl Desk {
         let symbol = self.venue.symbol(p.required("symbol")?)?;
         p.check_all_read()?;
         j.object("", |j| {
-            j.array("exchangeFilters", |_| {});
+            j.array("exchangeFilters", |j| filters::write_exchange(&self.venue.exchange, j));
             j.array("symbolFilters", |j| filters::write_filters(&self.venue.symbols[symbol].instrument, j));
-            j.array("assetFilters", |_| {});
+            j.array("assetFilters", |j| filters::write_assets(&self.venue.symbols[symbol].instrument, j));
         });
         Ok(())
     }

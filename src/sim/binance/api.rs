@@ -157,6 +157,7 @@ impl Desk {
             }
             Call::Place => self.place(&mut j, account, p, now_us)?,
             Call::TestPlace => self.test_place(&mut j, account, p)?,
+            Call::PlaceRouted => return Err(ApiError::new(-1020, "This operation is not supported.")),
             Call::Cancel => self.cancel(&mut j, account, p, now_us)?,
             Call::CancelAll => {
                 let symbol = self.venue.symbol(p.required("symbol")?)?;

@@ -1,6 +1,7 @@
 //! How the venue starts: its accounts, its market, its bounds.
 
 use super::account::{Fees, Permissions};
+use super::filters::ExchangeLimits;
 use super::limits::LimitsConfig;
 use super::signing;
 use super::venue::Venue;
@@ -42,6 +43,8 @@ pub struct SimConfig {
     pub seed: u64,
     pub fees: Fees,
     pub limits: LimitsConfig,
+    /// What an account may have open over all symbols.
+    pub exchange: ExchangeLimits,
     /// Connections at one time; further ones are closed at once.
     pub connections_max: usize,
     /// Bytes that a client may leave unread before it is closed.
@@ -69,6 +72,7 @@ impl SimConfig {
             seed: 1,
             fees: Fees::default(),
             limits: LimitsConfig::default(),
+            exchange: ExchangeLimits::default(),
             connections_max: 256,
             backlog_max: 8 << 20,
             stream_messages_per_second: 5,

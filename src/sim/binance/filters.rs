@@ -69,6 +69,67 @@ pub fn check_counts(i: &SimInstrument, open: OpenCounts) -> Result<(), ApiError>
     Ok(())
 }
 
+/// The exchange's own filters: what an account may have open over all symbols. 0 is off, as on the live venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExchangeLimits {
+    pub orders_max: u32,
+    pub algo_orders_max: u32,
+    pub iceberg_orders_max: u32,
+    pub order_lists_max: u32,
+}
+
+/// `EXCHANGE_MAX_NUM_ORDERS` and its like, of all that is open with the orders in question; `lists` is what lists there
+/// would be.
+pub fn check_exchange(limits: &ExchangeLimits, open: OpenCounts, lists: usize) -> Result<(), ApiError> {
+    for (count, max, name) in [
+        (open.orders, limits.orders_max, "EXCHANGE_MAX_NUM_ORDERS"),
+        (open.algo_orders, limits.algo_orders_max, "EXCHANGE_MAX_NUM_ALGO_ORDERS"),
+        (open.icebergs, limits.iceberg_orders_max, "EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+        (lists, limits.order_lists_max, "EXCHANGE_MAX_NUM_ORDER_LISTS"),
+    ] {
+        if max != 0 && count > max as usize {
+            return Err(ApiError::filter(name));
+        }
+    }
+    Ok(())
+}
+
+pub fn write_exchange(limits: &ExchangeLimits, j: &mut Json) {
+    for (name, key, max) in [
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", limits.orders_max),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", limits.algo_orders_max),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", limits.iceberg_orders_max),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", limits.order_lists_max),
+    ] {
+        if max != 0 {
+            j.object("", |j| {
+                j.str("filterType", name);
+                j.uint(key, max.into());
+            });
+        }
+    }
+}
+
+/// `MAX_ASSET`: what one order may come to in either asset.
+pub fn check_asset(i: &SimInstrument, qty: i64, notional: i128) -> Result<(), ApiError> {
+    let above = (i.base_order_max != 0 && qty > i.base_order_max)
+        || (i.quote_order_max != 0 && notional > i128::from(i.quote_order_max));
+    if above { Err(ApiError::filter("MAX_ASSET")) } else { Ok(()) }
+}
+
+/// The assets' filters, which `myFilters` alone shows.
+pub fn write_assets(i: &SimInstrument, j: &mut Json) {
+    for (asset, max) in [(&i.base, i.base_order_max), (&i.quote, i.quote_order_max)] {
+        if max != 0 {
+            j.object("", |j| {
+                j.str("filterType", "MAX_ASSET");
+                j.str("asset", asset);
+                j.dec("limit", max);
+            });
+        }
+    }
+}
+
 /// `MAX_NUM_ORDER_LISTS`, the list in question included.
 pub fn check_lists(i: &SimInstrument, open: usize) -> Result<(), ApiError> {
     let above = i.order_lists_max != 0 && open > i.order_lists_max as usize;
@@ -123,7 +184,7 @@ pub fn write_symbol(i: &SimInstrument, sets: bool, j: &mut Json) {
             ("icebergAllowed", true),
             ("ocoAllowed", true),
             ("otoAllowed", true),
-            ("opoAllowed", false),
+            ("opoAllowed", true),
             ("quoteOrderQtyMarketAllowed", true),
             ("allowTrailingStop", true),
             ("cancelReplaceAllowed", true),
@@ -216,6 +277,9 @@ mod tests {
     #[test]
     fn each_filter_fails_by_its_name() {
         let i = SimInstrument::btcusdt();
+        let bound = SimInstrument { base_order_max: 2 * ONE, quote_order_max: 3 * ONE, ..i.clone() };
+        let limits =
+            ExchangeLimits { orders_max: 1_000, algo_orders_max: 200, iceberg_orders_max: 1_000, order_lists_max: 200 };
         let average = Some(100_000 * ONE);
         let px = |px| check_px(&i, px, average);
         let open = OpenCounts::default();
@@ -252,6 +316,20 @@ mod tests {
             (check_iceberg(&i, 500, ONE), named("LOT_SIZE")),
             (check_stop_px(&i, ONE + 1), named("PRICE_FILTER")),
             (check_stop_px(&i, ONE), Ok(())),
+            (check_exchange(&limits, OpenCounts { orders: 1_000, algo_orders: 200, icebergs: 1_000 }, 200), Ok(())),
+            (check_exchange(&limits, OpenCounts { orders: 1_001, ..open }, 0), named("EXCHANGE_MAX_NUM_ORDERS")),
+            (
+                check_exchange(&limits, OpenCounts { algo_orders: 201, ..open }, 0),
+                named("EXCHANGE_MAX_NUM_ALGO_ORDERS"),
+            ),
+            (
+                check_exchange(&limits, OpenCounts { icebergs: 1_001, ..open }, 0),
+                named("EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+            ),
+            (check_exchange(&limits, open, 201), named("EXCHANGE_MAX_NUM_ORDER_LISTS")),
+            (check_asset(&bound, 2 * ONE, i128::from(ONE)), Ok(())),
+            (check_asset(&bound, 2 * ONE + 1, 0), named("MAX_ASSET")),
+            (check_asset(&bound, 0, i128::from(3 * ONE) + 1), named("MAX_ASSET")),
         ] {
             assert_eq!(got, want);
         }

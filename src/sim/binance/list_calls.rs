@@ -140,6 +140,31 @@ fn parse_otoco(venue: &Venue, p: &Params) -> Result<NewList, ApiError> {
     new_list(p, ListKind::Otoco, vec![working, stop, other])
 }
 
+/// A list whose working order pays for what waits: a buy, then sells without a quantity of their own (§8.3).
+fn parse_paid(venue: &Venue, p: &Params, pair: bool) -> Result<NewList, ApiError> {
+    let working = parse_working(venue, p)?;
+    if working.side != Side::Buy {
+        return Err(ApiError::new(-1222, "Working order in an OPO list must be a bid."));
+    }
+    if parse_side(p, "pendingSide")? != Side::Sell {
+        return Err(ApiError::new(-1223, "Pending orders in an OPO list must be asks."));
+    }
+    if p.get("pendingQuantity").is_some() {
+        return Err(ApiError::new(-1225, "Pending orders should not include the 'pendingQuantity' tag."));
+    }
+    // The legs are read as if each sold all of it; how much that comes to is known when it has been bought.
+    let common =
+        Common { side: Side::Sell, resp: Some(working.resp), ..common(venue, p, "workingSide", "workingQuantity")? };
+    let mut pending = if pair {
+        parse_pair(p, ["pendingAbove", "pendingBelow"], common)?.to_vec()
+    } else {
+        vec![NewOrder::parse_leg(p, "pending", common)?]
+    };
+    pending.iter_mut().for_each(|leg| leg.qty = None);
+    let kind = if pair { ListKind::Opoco } else { ListKind::Opo };
+    new_list(p, kind, std::iter::once(working).chain(pending).collect())
+}
+
 /// The ways to place a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListCall {
@@ -147,6 +172,8 @@ pub enum ListCall {
     OldOco,
     Oto,
     Otoco,
+    Opo,
+    Opoco,
 }
 
 impl Desk {
@@ -163,6 +190,8 @@ impl Desk {
             ListCall::OldOco => parse_old_oco(&self.venue, p)?,
             ListCall::Oto => parse_oto(&self.venue, p)?,
             ListCall::Otoco => parse_otoco(&self.venue, p)?,
+            ListCall::Opo => parse_paid(&self.venue, p, false)?,
+            ListCall::Opoco => parse_paid(&self.venue, p, true)?,
         };
         let venue = &mut self.venue;
         let legs: Vec<&NewOrder> = new.legs.iter().collect();

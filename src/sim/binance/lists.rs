@@ -6,7 +6,8 @@
 //! - A list is done when all its orders are.
 
 use super::errors::ApiError;
-use super::orders::{Expiry, Order, RespType, Status};
+use super::filters;
+use super::orders::{Expiry, Order, OrderKind, RespType, Status};
 use super::place::NewOrder;
 use super::user::{Exec, UserBody, UserEvent};
 use super::venue::Venue;
@@ -24,6 +25,16 @@ pub enum ListKind {
     Oto,
     /// A working order and a pair that waits for it.
     Otoco,
+    /// As the two before, and what waits sells what the working order bought: its quantity is known only then.
+    Opo,
+    Opoco,
+}
+
+impl ListKind {
+    /// What waits has no quantity of its own.
+    pub fn is_paid(self) -> bool {
+        matches!(self, ListKind::Opo | ListKind::Opoco)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +82,7 @@ impl OrderList {
     /// The two legs of its pair, if it has one.
     fn pair(&self) -> Option<(u64, u64)> {
         match (self.kind, self.orders.as_slice()) {
-            (ListKind::Oco, [a, b]) | (ListKind::Otoco, [_, a, b]) => Some((*a, *b)),
+            (ListKind::Oco, [a, b]) | (ListKind::Otoco | ListKind::Opoco, [_, a, b]) => Some((*a, *b)),
             _ => None,
         }
     }
@@ -281,11 +292,38 @@ impl Venue {
         self.expire(id, why, now_us);
     }
 
+    /// What waits for a working order that pays for it is as large as what that bought, less its commission, in whole
+    /// lots (§8.3).
+    fn size_pending(&mut self, ids: &[u64]) {
+        let list = ids.first().and_then(|id| self.orders.get(id)?.list).and_then(|list| self.lists.get(&list));
+        let Some(list) = list.filter(|list| list.kind.is_paid()) else { return };
+        let (working, symbol) = (list.orders[0], &self.symbols[list.symbol]);
+        let fills = self.accounts[list.account].trades.iter().filter(|trade| trade.order_id == working);
+        let bought: i128 = fills
+            .map(|trade| {
+                let fee = if trade.commission_asset == symbol.base { trade.commission } else { 0 };
+                i128::from(trade.qty) - fee
+            })
+            .sum();
+        let lot = i128::from(symbol.instrument.lot.max(1));
+        let qty = i64::try_from(bought / lot * lot).unwrap_or(0);
+        for id in ids {
+            if let Some(order) = self.orders.get_mut(id) {
+                order.qty = qty;
+            }
+        }
+    }
+
     /// The working order is filled: the orders that waited for it are placed, together or not at all.
     fn work_pending(&mut self, ids: &[u64], now_us: i64) {
+        self.size_pending(ids);
         let fits = ids.iter().filter_map(|id| self.orders.get(id)).all(|o| {
             let (account, symbol, quote) = (o.account, o.symbol, o.quote_qty);
-            self.check_entry(symbol, o.side, o.kind, o.px, o.stop_px)
+            let px = if o.kind.is_market() { self.symbols[symbol].average_px().unwrap_or(0) } else { o.px };
+            let instrument = &self.symbols[symbol].instrument;
+            filters::check_qty(instrument, o.qty, o.kind == OrderKind::Market)
+                .and_then(|()| filters::check_notional(instrument, px, o.qty, o.kind.is_market()))
+                .and_then(|()| self.check_entry(symbol, o.side, o.kind, o.px, o.stop_px))
                 .and_then(|()| self.check_cost(account, symbol, o.side, o.kind, o.lock_px, quote, o.qty))
                 .is_ok()
         });

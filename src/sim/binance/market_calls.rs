@@ -126,7 +126,7 @@ impl Desk {
             j.str("timezone", "UTC");
             j.time("serverTime", now_us + self.clock_offset_us);
             j.array("rateLimits", |j| self.limits.write_all(j));
-            j.array("exchangeFilters", |_| {});
+            j.array("exchangeFilters", |j| filters::write_exchange(&self.venue.exchange, j));
             j.array("symbols", |j| {
                 for index in indexes {
                     filters::write_symbol(&self.venue.symbols[index].instrument, sets, j);

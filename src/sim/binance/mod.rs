@@ -89,6 +89,7 @@ impl BinanceSim {
     pub fn new(config: SimConfig, mut network: Box<dyn Network>, clock: Clock) -> Result<BinanceSim, SimError> {
         let now = clock.now();
         let mut venue = Venue::new(config.seed);
+        venue.exchange = config.exchange;
         venue.listen_keys.on = config.listen_keys;
         let player = match &config.market {
             MarketSource::Synthetic(synthetic) => {

@@ -319,7 +319,10 @@ impl Order {
     /// How an order stands, as the answers to a new one and to a cancel tell it alike.
     fn write_state(&self, j: &mut Json) {
         j.dec("price", self.px);
-        j.dec("origQty", self.qty);
+        // One that waits for what is yet to be bought has no quantity.
+        if self.qty > 0 {
+            j.dec("origQty", self.qty);
+        }
         j.dec("executedQty", self.filled);
         j.dec("origQuoteOrderQty", self.quote_qty);
         j.dec("cummulativeQuoteQty", self.quote_filled);

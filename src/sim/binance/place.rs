@@ -205,7 +205,15 @@ impl Venue {
             counts.algo_orders += usize::from(order.kind.is_stop());
             counts.icebergs += usize::from(order.iceberg > 0);
         }
-        filters::check_counts(&self.symbols[first.symbol].instrument, counts)
+        filters::check_counts(&self.symbols[first.symbol].instrument, counts)?;
+        let elsewhere = self.accounts[account].open.iter().filter_map(|id| self.orders.get(id));
+        for order in elsewhere.filter(|order| order.symbol != first.symbol) {
+            counts.orders += 1;
+            counts.algo_orders += usize::from(order.kind.is_stop());
+            counts.icebergs += usize::from(order.iceberg > 0);
+        }
+        let lists = if orders.len() > 1 { self.open_lists(account).count() + 1 } else { 0 };
+        filters::check_exchange(&self.exchange, counts, lists)
     }
 
     /// An account's open orders on a symbol.
@@ -234,6 +242,7 @@ impl Venue {
             if let Some(px) = px {
                 filters::check_notional(i, px, qty, market)?;
             }
+            filters::check_asset(i, qty, decimal::notional(px.unwrap_or(0), qty))?;
             if new.iceberg > 0 {
                 filters::check_iceberg(i, new.iceberg, qty)?;
             }
@@ -246,6 +255,7 @@ impl Venue {
         }
         if let Some(quote_qty) = new.quote_qty {
             filters::check_notional_amount(i, quote_qty.into(), true)?;
+            filters::check_asset(i, 0, quote_qty.into())?;
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub enum Call {
     Amend,
     Amendments,
     PlaceList(ListCall),
+    /// By smart order routing, which no symbol here offers.
+    PlaceRouted,
     CancelList,
     QueryList,
     OpenLists,
@@ -96,6 +98,10 @@ pub const ROUTES: &[Route] = &[
     route(Call::PlaceList(ListCall::OldOco), "POST", "/api/v3/order/oco", "orderList.place"),
     route(Call::PlaceList(ListCall::Oto), "POST", "/api/v3/orderList/oto", "orderList.place.oto"),
     route(Call::PlaceList(ListCall::Otoco), "POST", "/api/v3/orderList/otoco", "orderList.place.otoco"),
+    route(Call::PlaceList(ListCall::Opo), "POST", "/api/v3/orderList/opo", "orderList.place.opo"),
+    route(Call::PlaceList(ListCall::Opoco), "POST", "/api/v3/orderList/opoco", "orderList.place.opoco"),
+    route(Call::PlaceRouted, "POST", "/api/v3/sor/order", "sor.order.place"),
+    route(Call::PlaceRouted, "POST", "/api/v3/sor/order/test", "sor.order.test"),
     route(Call::CancelList, "DELETE", "/api/v3/orderList", "orderList.cancel"),
     route(Call::QueryList, "GET", "/api/v3/orderList", "orderList.status"),
     route(Call::OpenLists, "GET", "/api/v3/openOrderList", "openOrderLists.status"),
@@ -126,7 +132,7 @@ impl Call {
 
     /// Whether the key must be allowed to trade.
     pub fn trades(self) -> bool {
-        self == Call::TestPlace || self.changes_orders()
+        matches!(self, Call::TestPlace | Call::PlaceRouted) || self.changes_orders()
     }
 
     /// Whether it changes orders: such calls meet the faults of the order path.
@@ -147,7 +153,7 @@ impl Call {
         match self {
             Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
             Call::Place | Call::PlaceList(_) | Call::CancelReplace => u32::from(failed),
-            Call::Ping | Call::Time | Call::TradeFee => 1,
+            Call::Ping | Call::Time | Call::TradeFee | Call::PlaceRouted => 1,
             Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
             Call::TestPlace => 1,
             Call::AvgPrice | Call::Klines | Call::ReferencePrice => 2,

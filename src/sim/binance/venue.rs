@@ -7,6 +7,7 @@
 
 use super::account::{Account, Balance, Fees, Permissions};
 use super::errors::ApiError;
+use super::filters::ExchangeLimits;
 use super::history::History;
 use super::listen_keys::ListenKeys;
 use super::lists::OrderList;
@@ -212,6 +213,7 @@ pub struct Venue {
     pub triggered: VecDeque<u64>,
     /// Orders of lists that traded or ended: what follows for the other orders is due when the command ends.
     pub list_moved: VecDeque<u64>,
+    pub exchange: ExchangeLimits,
     pub rng: fastrand::Rng,
     pub listen_keys: ListenKeys,
     pub out: Out,
@@ -244,6 +246,7 @@ impl Venue {
             did: Did::default(),
             triggered: VecDeque::new(),
             list_moved: VecDeque::new(),
+            exchange: ExchangeLimits::default(),
             rng: fastrand::Rng::with_seed(seed),
             listen_keys: ListenKeys::default(),
             out: Out::default(),

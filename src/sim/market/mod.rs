@@ -81,6 +81,9 @@ pub struct SimInstrument {
     pub amends_max: u32,
     /// What an account may hold of the base asset, its open buys counted as filled.
     pub position_max: i64,
+    /// What one order may come to of either asset (`MAX_ASSET`).
+    pub base_order_max: i64,
+    pub quote_order_max: i64,
     /// Trailing deltas in basis points.
     pub trailing_min: u32,
     pub trailing_max: u32,
@@ -123,6 +126,8 @@ impl SimInstrument {
             order_lists_max: 20,
             amends_max: 10,
             position_max: 90_000 * ONE,
+            base_order_max: 0,
+            quote_order_max: 0,
             trailing_min: 10,
             trailing_max: 2_000,
             px_start: 97_400 * ONE,

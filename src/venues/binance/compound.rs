@@ -220,10 +220,32 @@ impl RequestBuilder {
         self.say(out, tag, "order.amend.keepPriority", p, now_ms);
     }
 
+    /// `order.test`: the order with all that `place` would say of it, placed nowhere. `tag` is whoever's answer it is.
+    pub fn test(
+        &mut self,
+        out: &mut Vec<u8>,
+        tag: u64,
+        order: &NewOrder,
+        symbol: &str,
+        now_ms: i64,
+    ) -> Result<(), PlaceError> {
+        self.sayable(order)?;
+        let epoch = self.epoch();
+        let mut p = Gathered::new();
+        p.text("newOrderRespType", "ACK");
+        p.text("symbol", symbol);
+        p.stp(order.terms.stp);
+        p.leg("", order, epoch, true);
+        self.say(out, RequestTag::new(RequestKind::Test, tag), "order.test", p, now_ms);
+        Ok(())
+    }
+
     /// The request from what was gathered, signed where the connection is not logged on.
     fn say(&mut self, out: &mut Vec<u8>, tag: RequestTag, method: &'static str, mut p: Gathered, now_ms: i64) {
         p.number("timestamp", now_ms);
-        p.number("recvWindow", i64::from(self.recv_window_ms()));
+        if let Some(window_ms) = self.own_window_ms() {
+            p.number("recvWindow", window_ms.into());
+        }
         p.0.sort();
         self.gathered(out, tag, method, &p.0);
     }

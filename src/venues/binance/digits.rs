@@ -88,6 +88,25 @@ fn eight(value: u64) -> [u8; 8] {
     (digits + ZEROS).to_le_bytes()
 }
 
+/// Sixteen lower-case hex digits, all at once: nibbles spread over bytes, then turned into letters without branches.
+#[inline]
+pub(super) fn hex16(value: u64) -> [u8; 16] {
+    let spread = |half: u64| {
+        let half = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        let half = (half | half << 8) & 0x00ff_00ff_00ff_00ff;
+        (half | half << 4) & 0x0f0f_0f0f_0f0f_0f0f
+    };
+    let letters = |nibbles: u64| {
+        // 1 in every byte whose nibble is above 9.
+        let above = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+        (nibbles + 0x3030_3030_3030_3030 + above * 39).to_be_bytes()
+    };
+    let mut text = [0u8; 16];
+    text[..8].copy_from_slice(&letters(spread(value >> 32)));
+    text[8..].copy_from_slice(&letters(spread(value & 0xffff_ffff)));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,6 +52,11 @@ impl ErrorClass {
                 | ErrorClass::ReplaceFailed
         )
     }
+
+    /// Whether it judges the order itself, and not the moment, the key or the connection that it came by.
+    pub fn is_about_the_order(self) -> bool {
+        matches!(self, ErrorClass::Malformed | ErrorClass::Filter | ErrorClass::OrderRejected)
+    }
 }
 
 /// The class of an error answer: HTTP-like status, code and text. A status of 0 means that the transport has none.

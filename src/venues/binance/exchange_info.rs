@@ -139,8 +139,12 @@ struct FilterJson {
     ask_multiplier_up: Option<String>,
     ask_multiplier_down: Option<String>,
     max_position: Option<String>,
+    /// Of `ICEBERG_PARTS` a number, of `MAX_ASSET` a decimal.
+    limit: Option<LimitValue>,
     #[serde(default)]
-    limit: u32,
+    asset: String,
+    #[serde(default)]
+    avg_price_mins: u32,
     #[serde(default)]
     min_trailing_above_delta: u32,
     #[serde(default)]
@@ -159,6 +163,48 @@ struct FilterJson {
     max_num_order_lists: u32,
     #[serde(default)]
     max_num_order_amends: u32,
+}
+
+/// A limit as a number, or as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LimitValue {
+    Count(u32),
+    Amount(String),
+    Other(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnFiltersJson {
+    #[serde(default)]
+    exchange_filters: Vec<FilterJson>,
+    #[serde(default)]
+    symbol_filters: Vec<FilterJson>,
+    #[serde(default)]
+    asset_filters: Vec<FilterJson>,
+}
+
+/// Reads the body of `myFilters` for one symbol: what the venue holds this account's orders to besides, and the only
+/// place that shows `MAX_ASSET`.
+pub fn own_filters(body: &[u8], instrument: &mut Instrument) -> Result<(), DecodeError> {
+    let own: OwnFiltersJson = json::parse(body)?;
+    let (base, quote) = (instrument.base_name, instrument.quote_name);
+    let mut filters = instrument.filters;
+    for filter in own.exchange_filters.iter().chain(&own.symbol_filters) {
+        count_filter(filter, &mut filters).map_err(|_| DecodeError::BadField("filters"))?;
+    }
+    for filter in own.asset_filters.iter().filter(|filter| filter.filter_type == "MAX_ASSET") {
+        let Some(LimitValue::Amount(text)) = &filter.limit else { return Err(DecodeError::BadField("limit")) };
+        let limit = bound("MAX_ASSET", "limit", &Some(text.clone())).map_err(|_| DecodeError::BadNumber("limit"))?;
+        if filter.asset == base.as_str() {
+            filters.base_max = Qty(limit);
+        } else if filter.asset == quote.as_str() {
+            filters.quote_max = Usd(limit);
+        }
+    }
+    instrument.filters = filters;
+    Ok(())
 }
 
 /// Reads a body (REST, or the `result` of the WebSocket API). Filters and fields that are not known are passed over:
@@ -255,6 +301,7 @@ fn instrument(
                 let min = Usd(bound(name, "minNotional", &filter.min_notional)?);
                 made.notional_min = made.notional_min.max(min);
                 made.notional_min_applies_to_market |= filter.apply_to_market;
+                made.filters.px_mins = made.filters.px_mins.max(filter.avg_price_mins);
             }
             "NOTIONAL" => {
                 let min = Usd(bound(name, "minNotional", &filter.min_notional)?);
@@ -262,6 +309,7 @@ fn instrument(
                 made.notional_max = Usd(bound(name, "maxNotional", &filter.max_notional)?);
                 made.notional_min_applies_to_market |= filter.apply_min_to_market;
                 made.notional_max_applies_to_market = filter.apply_max_to_market;
+                made.filters.px_mins = made.filters.px_mins.max(filter.avg_price_mins);
             }
             _ => count_filter(filter, &mut made.filters)?,
         }
@@ -284,6 +332,7 @@ fn count_filter(filter: &FilterJson, f: &mut Filters) -> Result<(), Refusal> {
             f.buy_px_up = bound(name, "multiplierUp", &filter.multiplier_up)?;
             f.buy_px_down = bound(name, "multiplierDown", &filter.multiplier_down)?;
             (f.sell_px_up, f.sell_px_down, f.px_by_side) = (f.buy_px_up, f.buy_px_down, false);
+            f.px_mins = filter.avg_price_mins;
         }
         "PERCENT_PRICE_BY_SIDE" => {
             f.buy_px_up = bound(name, "bidMultiplierUp", &filter.bid_multiplier_up)?;
@@ -291,12 +340,18 @@ fn count_filter(filter: &FilterJson, f: &mut Filters) -> Result<(), Refusal> {
             f.sell_px_up = bound(name, "askMultiplierUp", &filter.ask_multiplier_up)?;
             f.sell_px_down = bound(name, "askMultiplierDown", &filter.ask_multiplier_down)?;
             f.px_by_side = true;
+            f.px_mins = filter.avg_price_mins;
         }
         "TRAILING_DELTA" => {
             (f.trail_above_min, f.trail_above_max) = (filter.min_trailing_above_delta, filter.max_trailing_above_delta);
             (f.trail_below_min, f.trail_below_max) = (filter.min_trailing_below_delta, filter.max_trailing_below_delta);
         }
-        "ICEBERG_PARTS" => f.iceberg_parts_max = filter.limit,
+        "ICEBERG_PARTS" => {
+            f.iceberg_parts_max = match filter.limit {
+                Some(LimitValue::Count(limit)) => limit,
+                _ => 0,
+            }
+        }
         "MAX_NUM_ORDERS" => f.orders_max = filter.max_num_orders,
         "MAX_NUM_ALGO_ORDERS" => f.algo_orders_max = filter.max_num_algo_orders,
         "MAX_NUM_ICEBERG_ORDERS" => f.iceberg_orders_max = filter.max_num_iceberg_orders,
@@ -463,6 +518,7 @@ mod tests {
                 sell_px_up: 500_000_000,
                 sell_px_down: 20_000_000,
                 px_by_side: true,
+                px_mins: 5,
                 trail_above_min: 10,
                 trail_above_max: 2000,
                 trail_below_min: 10,
@@ -489,6 +545,30 @@ mod tests {
                 limit(RateKind::RawRequests, 300, 300_000),
             ]
         );
+    }
+
+    #[test]
+    fn an_accounts_own_filters_add_to_the_symbols() {
+        let Some(body) = fixture("myFilters.json") else { return };
+        let symbol = |base: &str, quote: &str| {
+            let (base_name, quote_name) = (Text::new(base), Text::new(quote));
+            let mut made = Instrument { base_name, quote_name, ..Instrument::default() };
+            made.filters.algo_orders_max = 5;
+            own_filters(&body, &mut made).unwrap();
+            made.filters
+        };
+        let want = Filters { venue_orders_max: 1000, lists_max: 20, algo_orders_max: 5, ..Filters::default() };
+        let limit = 100_000_000_000_000;
+        assert_eq!(symbol("BTC", "JPY"), Filters { quote_max: Usd(limit), ..want });
+        assert_eq!(symbol("JPY", "USDT"), Filters { base_max: Qty(limit), ..want });
+        assert_eq!(symbol("BTC", "USDT"), want);
+        let max = |limit: &str| {
+            let body = format!(r#"{{"assetFilters":[{{"filterType":"MAX_ASSET","asset":"A","limit":{limit}}}]}}"#);
+            own_filters(body.as_bytes(), &mut Instrument::default()).err()
+        };
+        assert_eq!(max("\"1\""), None);
+        assert_eq!(max("1"), Some(DecodeError::BadField("limit")), "a bound that is not read is not passed over");
+        assert_eq!(max("\"-1\""), Some(DecodeError::BadNumber("limit")));
     }
 
     #[test]

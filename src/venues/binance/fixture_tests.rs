@@ -5,12 +5,13 @@ use super::account::{AccountDecoder, Names, server_time};
 use super::decode::DecodeError;
 use super::exchange_info::{self, InstrumentContext, Wanted};
 use super::market::{Market, MarketDecoder};
+use super::reference::{average_price, reference_price};
 use super::response::{self, Answer};
 use super::snapshot::{Snapshot, SnapshotDecoder};
 use super::symbols::SymbolTable;
 use super::testing::{fixture, squeeze};
 use super::user::UserEvent;
-use crate::domain::{AssetId, Balance, ExecReport, InstrumentId, VenueId, decimal};
+use crate::domain::{AssetId, Balance, ExecReport, Instrument, InstrumentId, Text, VenueId, decimal};
 use crate::venues::assets::AssetTable;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -40,9 +41,12 @@ enum Body {
     Account,
     Time,
     Info,
+    Average,
+    Reference,
+    OwnFilters,
 }
 
-use Body::{Account, Bare, Info, OpenOrders, Order, Time, Trades};
+use Body::{Account, Average, Bare, Info, OpenOrders, Order, OwnFilters, Reference, Time, Trades};
 use Reader::{Answer as Ws, Book, Rest, User};
 
 const READ: &[(&str, Reader, &str)] = &[
@@ -93,6 +97,11 @@ const READ: &[(&str, Reader, &str)] = &[
     ("order_cancel", Rest(Order), "Canceled Buy LTCBTC 1@2 cum 0 v4 at 1684804350068"),
     ("order_market_expired_full", Rest(Order), "Expired Buy LTCBNB 6@0 cum 4 v32 at 1719467634105"),
     ("rest_time", Rest(Time), "1499827319559000000"),
+    ("rest_avgPrice", Rest(Average), "9.35751834 over 5 min"),
+    ("rest_tickerPrice", Rest(Average), "4.000002 over 0 min"),
+    ("rest_referencePrice", Rest(Reference), "Some(Price(1000000000))"),
+    ("rest_referencePrice_null", Rest(Reference), "None"),
+    ("myFilters", Rest(OwnFilters), "1000 orders, 20 lists, 1000000 JPY"),
     (
         "rest_exchangeInfo_composed_BTCUSDT",
         Rest(Info),
@@ -243,7 +252,6 @@ const UNREAD: &[&str] = &[
     "kline",
     "miniTicker",
     "myAllocations",
-    "myFilters",
     "myPreventedMatches",
     "openOrderList",
     "openOrders_cancelAll",
@@ -269,7 +277,6 @@ const UNREAD: &[&str] = &[
     "rateLimit_order",
     "referencePrice_stream",
     "rest_aggTrades",
-    "rest_avgPrice",
     "rest_bookTicker",
     "rest_bookTicker_array",
     "rest_executionRules",
@@ -277,13 +284,10 @@ const UNREAD: &[&str] = &[
     "rest_historicalTrades",
     "rest_klines",
     "rest_ping",
-    "rest_referencePrice",
     "rest_referencePriceCalculation_external",
     "rest_referencePriceCalculation_mean",
-    "rest_referencePrice_null",
     "rest_ticker24hr_full",
     "rest_ticker24hr_mini",
-    "rest_tickerPrice",
     "rest_tickerPrice_array",
     "rest_tickerTradingDay_full",
     "rest_tickerWindow_full",
@@ -422,6 +426,18 @@ impl Readers {
             }
             Time => server_time(text)?.to_string(),
             Info => info(text, &self.account.names().assets)?,
+            Average => {
+                let (mins, px) = average_price(text)?;
+                format!("{} over {mins} min", number(px.unwrap_or_default().0))
+            }
+            Reference => format!("{:?}", reference_price(text)?),
+            OwnFilters => {
+                let mut made = Instrument { quote_name: Text::new("JPY"), ..Instrument::default() };
+                exchange_info::own_filters(text, &mut made)?;
+                let filters = made.filters;
+                let max = number(filters.quote_max.0);
+                format!("{} orders, {} lists, {max} JPY", filters.venue_orders_max, filters.lists_max)
+            }
         })
     }
 }

@@ -34,6 +34,8 @@ impl Cost {
             RequestKind::PlaceList => (1, 3, false),
             RequestKind::Amend => (4, 0, true),
             RequestKind::Cancel | RequestKind::CancelAll => (1, 0, true),
+            // Counts as no order (§7.1).
+            RequestKind::Test => (1, 0, false),
             RequestKind::OrderStatus => (4, 0, true),
             RequestKind::Subscribe | RequestKind::Logon => (2, 0, true),
             RequestKind::Time | RequestKind::Ping => (1, 0, true),

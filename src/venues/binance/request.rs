@@ -6,13 +6,16 @@
 //! On a connection that is logged on (§17.4) the same requests go without key and signature, and the payload is not
 //! written: which of the two forms a request takes is settled when the code is compiled, once a form.
 
-use super::digits::Digits;
+use super::digits::{Digits, hex16};
 use super::sign::{PrefixSigner, Signer};
 use crate::domain::{NewOrder, OrderId, OrderType, Side, StpMode, TimeInForce, Trail, VenueOrderId};
 
 /// No request is longer, with the longest key (128 letters) and signature (RSA with 4096 bits: 684 letters); a buffer
 /// with this capacity never grows.
 pub const MAX_REQUEST_LEN: usize = 2560;
+
+/// The venue's `recvWindow` where a request says none (§4).
+const VENUE_WINDOW_MS: u32 = 5_000;
 
 /// Length of `RequestTag`'s text.
 pub const TAG_LEN: usize = 17;
@@ -34,6 +37,7 @@ pub enum RequestKind {
     PlaceList,
     Replace,
     Amend,
+    Test,
 }
 
 impl RequestKind {
@@ -53,6 +57,7 @@ impl RequestKind {
             RequestKind::PlaceList => b'w',
             RequestKind::Replace => b'r',
             RequestKind::Amend => b'd',
+            RequestKind::Test => b'e',
         }
     }
 
@@ -72,6 +77,7 @@ impl RequestKind {
             b'w' => RequestKind::PlaceList,
             b'r' => RequestKind::Replace,
             b'd' => RequestKind::Amend,
+            b'e' => RequestKind::Test,
             _ => return None,
         })
     }
@@ -120,25 +126,6 @@ impl RequestTag {
     }
 }
 
-/// Sixteen lower-case hex digits, all at once: nibbles spread over bytes, then turned into letters without branches.
-#[inline]
-fn hex16(value: u64) -> [u8; 16] {
-    let spread = |half: u64| {
-        let half = (half | half << 16) & 0x0000_ffff_0000_ffff;
-        let half = (half | half << 8) & 0x00ff_00ff_00ff_00ff;
-        (half | half << 4) & 0x0f0f_0f0f_0f0f_0f0f
-    };
-    let letters = |nibbles: u64| {
-        // 1 in every byte whose nibble is above 9.
-        let above = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
-        (nibbles + 0x3030_3030_3030_3030 + above * 39).to_be_bytes()
-    };
-    let mut text = [0u8; 16];
-    text[..8].copy_from_slice(&letters(spread(value >> 32)));
-    text[8..].copy_from_slice(&letters(spread(value & 0xffff_ffff)));
-    text
-}
-
 /// Why no builder can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -171,6 +158,8 @@ pub struct RequestBuilder {
     payload_head: usize,
     /// `recvWindow` as text.
     window: Digits,
+    /// It is the venue's own, and left out of what is signed: it would often cost the signature a block more.
+    window_is_default: bool,
     can_log_on: bool,
     /// The connection is logged on.
     session: bool,
@@ -203,6 +192,8 @@ pub enum TradesFrom {
 struct Params<'a, const SIGNED: bool> {
     json: &'a mut Vec<u8>,
     payload: &'a mut Vec<u8>,
+    /// `recvWindow` is said.
+    window: bool,
 }
 
 impl<const SIGNED: bool> Params<'_, SIGNED> {
@@ -282,6 +273,7 @@ impl RequestBuilder {
             payload_head: payload.len(),
             payload,
             window: Digits::int(recv_window_ms.into()),
+            window_is_default: recv_window_ms == VENUE_WINDOW_MS,
             can_log_on: signer.can_log_on(),
             session: false,
         })
@@ -291,8 +283,9 @@ impl RequestBuilder {
         self.epoch
     }
 
-    pub(super) fn recv_window_ms(&self) -> u32 {
-        self.recv_window_ms
+    /// The receive window, where it is not what the venue takes anyway.
+    pub(super) fn own_window_ms(&self) -> Option<u32> {
+        (!self.window_is_default).then_some(self.recv_window_ms)
     }
 
     /// Writes a request from sorted parameters (name, value, whether JSON quotes it), and signs it where need be. The
@@ -643,7 +636,7 @@ impl RequestBuilder {
             out.extend_from_slice(b"\"params\":{\"recvWindow\":");
             out.extend_from_slice(self.window.text());
         }
-        Params { json: out, payload: &mut self.payload }
+        Params { json: out, payload: &mut self.payload, window: !self.window_is_default }
     }
 
     /// The signature and the closing braces.
@@ -663,7 +656,7 @@ impl<const SIGNED: bool> Params<'_, SIGNED> {
     /// `recvWindow`, in its place by name. Without a signature it stands at the front already.
     #[inline(always)]
     fn window(&mut self, recv_window: &[u8]) {
-        if SIGNED {
+        if SIGNED && self.window {
             number!(self, "recvWindow", recv_window);
         }
     }

@@ -39,7 +39,7 @@ fn check(text: &[u8]) -> (String, String, Value) {
         assert_eq!(params["signature"], want, "{}", String::from_utf8_lossy(text));
         assert_eq!(params["apiKey"], KEY);
         assert_eq!(params["timestamp"], NOW);
-        assert_eq!(params["recvWindow"], 5000);
+        assert!(params["recvWindow"].is_null(), "the venue's own is not said");
     }
     (request["id"].as_str().unwrap().to_owned(), request["method"].as_str().unwrap().to_owned(), params.clone())
 }
@@ -307,12 +307,13 @@ fn every_other_request_carries_its_parameters_and_verifies() {
 
 const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u\n-----END PRIVATE KEY-----\n";
 
-/// What a request says without key and signature, in whatever order.
+/// What a request says without key, signature and the receive window that the venue takes anyway, in whatever order.
 fn bare(text: &[u8]) -> Value {
     let mut request: Value = serde_json::from_slice(text).unwrap();
     if let Some(params) = request["params"].as_object_mut() {
         params.remove("apiKey");
         params.remove("signature");
+        params.remove("recvWindow");
     }
     request
 }
@@ -346,7 +347,7 @@ fn on_a_session_requests_say_the_same_without_key_and_signature() {
         build(&mut session, &mut unsigned);
         let text = String::from_utf8(unsigned.clone()).unwrap();
         assert!(!text.contains("signature") && !text.contains("apiKey"), "{text}");
-        assert_eq!(bare(&signed), serde_json::from_slice::<Value>(&unsigned).unwrap());
+        assert_eq!(bare(&signed), bare(&unsigned));
         session.set_session(false);
         let mut again = Vec::new();
         build(&mut session, &mut again);
@@ -368,11 +369,26 @@ fn a_logon_is_signed_by_an_ed25519_key_also_on_a_session() {
     let mut out = Vec::new();
     b.logon(&mut out, 3, NOW);
     let mut signature = Vec::new();
-    signer.sign(format!("apiKey={KEY}&recvWindow=5000&timestamp={NOW}").as_bytes(), &mut signature);
+    signer.sign(format!("apiKey={KEY}&timestamp={NOW}").as_bytes(), &mut signature);
     let signature = String::from_utf8(signature).unwrap();
     let want = serde_json::json!({"id": "l0000000000000003", "method": "session.logon", "params":
-        {"apiKey": KEY, "recvWindow": 5000, "timestamp": NOW, "signature": signature}});
+        {"apiKey": KEY, "timestamp": NOW, "signature": signature}});
     assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), want);
+}
+
+#[test]
+fn a_receive_window_is_said_where_it_is_not_the_venues() {
+    let order = order(OrderType::Limit, TimeInForce::Gtc, Side::Buy, 1, 1);
+    for (window, said) in [(5_000, Value::Null), (4_999, 4_999.into()), (60_000, 60_000.into())] {
+        let mut b = RequestBuilder::new(KEY, &Signer::hmac(SECRET.as_bytes()), 7, window).unwrap();
+        let (mut placed, mut listed) = (Vec::new(), Vec::new());
+        b.place(&mut placed, &order, "BTCUSDT", NOW).unwrap();
+        b.test(&mut listed, 1, &order, "BTCUSDT", NOW).unwrap();
+        for out in [placed, listed] {
+            let request: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(request["params"]["recvWindow"], said, "{request}");
+        }
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Request signing (§5): HMAC-SHA256 with the key's state kept, so that a signature costs only the hashing; Ed25519 and
 //! RSA by the private key.
 
+use super::digits::hex16;
 use super::key::{KeyError, PrivateKey};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use super::mac::Mac;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Signer {
     /// A signer for payloads that all begin with `prefix`: it is hashed once, here.
     pub fn with_prefix(&self, prefix: &[u8]) -> PrefixSigner {
         match self {
-            Signer::Hmac(hmac) => PrefixSigner::Hmac(hmac.with_prefix(prefix)),
+            Signer::Hmac(hmac) => PrefixSigner::Hmac(HmacSigner { mac: hmac.mac.with_prefix(prefix) }),
             // Neither kind can begin with a part: both sign a hash over more than the payload, or need it twice.
             Signer::Private(key) => PrefixSigner::Private(Arc::clone(key)),
         }
@@ -67,7 +67,7 @@ impl fmt::Debug for Signer {
 /// As `Signer`, with the head of every payload hashed already.
 #[derive(Clone)]
 pub enum PrefixSigner {
-    Hmac(HmacPrefixSigner),
+    Hmac(HmacSigner),
     Private(Arc<PrivateKey>),
 }
 
@@ -88,54 +88,30 @@ impl fmt::Debug for PrefixSigner {
     }
 }
 
-/// The inner and outer hash after the key's block. Zeroed when dropped (the `zeroize` features of hmac and sha2).
+/// The hash states made from the secret. Zeroed when dropped.
 #[derive(Clone)]
 pub struct HmacSigner {
-    keyed: Hmac<Sha256>,
+    mac: Mac,
 }
 
 impl HmacSigner {
     fn new(secret: &[u8]) -> HmacSigner {
-        HmacSigner { keyed: Hmac::new_from_slice(secret).expect("HMAC takes a key of any length") }
-    }
-
-    fn with_prefix(&self, prefix: &[u8]) -> HmacPrefixSigner {
-        let mut keyed = self.keyed.clone();
-        keyed.update(prefix);
-        HmacPrefixSigner { keyed, prefix_len: prefix.len() }
+        HmacSigner { mac: Mac::new(secret) }
     }
 
     #[inline]
     fn sign(&self, payload: &[u8], out: &mut Vec<u8>) {
-        let mut mac = self.keyed.clone();
-        mac.update(payload);
-        push_hex(&mac.finalize().into_bytes().into(), out);
-    }
-}
-
-#[derive(Clone)]
-pub struct HmacPrefixSigner {
-    keyed: Hmac<Sha256>,
-    prefix_len: usize,
-}
-
-impl HmacPrefixSigner {
-    #[inline]
-    fn sign(&self, payload: &[u8], out: &mut Vec<u8>) {
-        let mut mac = self.keyed.clone();
-        mac.update(&payload[self.prefix_len..]);
-        push_hex(&mac.finalize().into_bytes().into(), out);
+        push_hex(&self.mac.of(payload), out);
     }
 }
 
 /// Lower-case hex of a digest.
 #[inline]
 fn push_hex(digest: &[u8; 32], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0u8; HMAC_LEN];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    let (words, _) = digest.as_chunks::<8>();
+    for (digits, word) in text.chunks_exact_mut(16).zip(words) {
+        digits.copy_from_slice(&hex16(u64::from_be_bytes(*word)));
     }
     out.extend_from_slice(&text);
 }

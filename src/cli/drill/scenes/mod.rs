@@ -29,6 +29,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "market", setup: market::setup, play: market::play },
     Scene { name: "limits", setup: limits::setup, play: limits::play },
     Scene { name: "stop", setup: stop::setup, play: stop::play },
+    Scene { name: "heartbeat", setup: stop::setup_heartbeat, play: stop::play_heartbeat },
     Scene { name: "strategies", setup: strategies::setup, play: strategies::play },
     Scene { name: "equities", setup: equities::setup, play: equities::play },
     Scene { name: "sums", setup: sums::setup, play: sums::play },

@@ -30,7 +30,7 @@ pub(super) fn play(desk: &mut Desk) -> Told<()> {
     });
     desk.note("EMERGENCY_STOP", "emergency-stop with flatten, 4 orders open and 2 positions held", stopped);
     desk.alert(AlarmKind::EmergencyStop, "emergency-stop over the API");
-    let left = venue_has_nothing(desk);
+    let left = confirmed(desk, "").and_then(|_| venue_has_nothing(desk));
     desk.note("STOP_ASKS_THE_VENUE", "the venue's own list of open orders after it", left);
     let buy = json!({ "symbol": "BTCUSDT", "side": "buy", "type": "market", "quantity": "0.001" });
     desk.deny_as("TRADING_NOT_ACTIVE", "buy 0.001 BTCUSDT after the emergency stop", &buy);
@@ -52,7 +52,68 @@ pub(super) fn play(desk: &mut Desk) -> Told<()> {
     desk.resume()?;
     let again = desk.buy("BTCUSDT", "0.001").map(|()| "it filled".to_owned());
     desk.note("RESUME_TRADES_AGAIN", "buy 0.001 BTCUSDT after resume by name and reason", again);
+    by_file(desk)?;
+    one_venue_down(desk)
+}
+
+/// The stop file: it stops as long as it is there, and its removal alone resumes nothing.
+fn by_file(desk: &mut Desk) -> Told<()> {
+    let file = desk.data().join("STOP");
+    let told = |error: std::io::Error| format!("{}: {error}", file.display());
+    std::fs::write(&file, "").map_err(told)?;
+    let stopped = confirmed(desk, "stop-file");
+    desk.note("STOP_BY_FILE", "a file named STOP in the engine's folder", stopped);
+    std::fs::remove_file(&file).map_err(told)?;
+    // It is taken back until the engine has seen that the file is gone.
+    let resumed = desk.wait("a resumption that lasts", || {
+        desk.resume().ok()?;
+        let buy = json!({ "symbol": "BTCUSDT", "side": "buy", "type": "market", "quantity": "0.001" });
+        desk.place(&buy).ok()
+    });
+    resumed.map(|_| ())
+}
+
+/// A stop while the venue is away: what is not confirmed is said, and asked for until it is.
+fn one_venue_down(desk: &mut Desk) -> Told<()> {
+    desk.place(&json!({ "symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.001", "price": "90000" }))?;
+    desk.venue("/faults", &json!({ "delay_ms": 60_000 }))?;
+    desk.venue("/disconnect", &json!({}))?;
+    desk.wait("the venue to be down", || (desk.get("status")?["venues"][0]["state"] != "ready").then_some(()))?;
+    desk.must(&json!({ "action": "emergency-stop", "reason": "a drill, the venue away" }))?;
+    desk.alert(AlarmKind::StopUnconfirmed, "emergency-stop while the venue does not answer");
+    desk.venue("/clear", &json!({}))?;
+    let stopped = confirmed(desk, "");
+    desk.note("STOP_IS_CONFIRMED_LATER", "the venue back after a stop that it had not heard of", stopped);
+    let left = venue_has_nothing(desk);
+    desk.note("STOP_ASKS_THE_VENUE", "the venue's own list of open orders after that", left);
     Ok(())
+}
+
+/// Nobody says in time that he lives.
+pub(super) fn setup_heartbeat() -> Setup {
+    crypto("[emergency]\nheartbeat_max_ms = 4_000\n")
+}
+
+pub(super) fn play_heartbeat(desk: &mut Desk) -> Told<()> {
+    let beaten = desk.must(&json!({ "action": "heartbeat", "who": "drill" }));
+    let resting = json!({ "symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.001", "price": "90000" });
+    let placed = desk.place(&resting);
+    desk.note("HEARTBEAT_KEEPS_TRADING", "heartbeat, then an order", beaten.and(placed).map(|_| "it rests".to_owned()));
+    let stopped = confirmed(desk, "engine");
+    desk.note("STOP_BY_MISSED_HEARTBEAT", "no heartbeat for heartbeat_max_ms 4000", stopped);
+    let left = venue_has_nothing(desk);
+    desk.note("STOP_ASKS_THE_VENUE", "the venue's own list of open orders after the missed heartbeat", left);
+    Ok(())
+}
+
+/// Waits until a stop by `who` is set and every venue has confirmed that nothing is left; what it says.
+fn confirmed(desk: &Desk, who: &str) -> Told<String> {
+    desk.wait("a stop that every venue has confirmed", || {
+        let stop = desk.get("status")?["emergency_stop"].clone();
+        let by = stop["who"].as_str()?.to_owned();
+        let is_so = stop["confirmed"] == true && (who.is_empty() || by == who);
+        is_so.then(|| format!("{by}: {}; every venue confirms that nothing is left", stop["why"]))
+    })
 }
 
 fn placing(order: &Value) -> Value {

@@ -1,9 +1,11 @@
 //! The gateway between the real core and a venue written for these tests, on sockets in memory and a virtual clock.
 
+mod filters;
 mod limits;
 mod logon;
 mod renewal;
 mod sim;
+mod tested;
 mod venue;
 
 use self::venue::{API, REST, Venue, open};
@@ -234,6 +236,21 @@ impl<V: Peer> Rig<V> {
             _ => None,
         };
         self.told.iter().filter_map(of).collect()
+    }
+
+    /// What the venue says of an order that it is to test.
+    fn test(&mut self, order: PlaceOrder) -> Tested {
+        let symbol = Text::new("BTCUSDT");
+        let sent = self.command(Action::ValidateAtVenue(PlaceOrder { instrument: BTC, symbol, ..order }));
+        assert!(sent.is_empty(), "a test places nothing");
+        let told = self.told.len();
+        let is_told = |rig: &Rig<V>| rig.told[told..].iter().any(|body| matches!(body, Body::Tested(_)));
+        self.until("tested", is_told);
+        let found = self.told[told..].iter().find_map(|body| match body {
+            Body::Tested(tested) => Some(*tested),
+            _ => None,
+        });
+        found.unwrap()
     }
 
     fn states(&self) -> Vec<VenueState> {

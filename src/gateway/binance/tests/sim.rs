@@ -12,7 +12,7 @@ impl Peer for BinanceSim {
     }
 }
 
-fn sim_rig(seed: u64, reports: usize) -> Rig<BinanceSim> {
+pub(super) fn sim_rig(seed: u64, reports: usize) -> Rig<BinanceSim> {
     keyed_sim_rig(seed, reports, "secret", config(seed, &["BTCUSDT"]))
 }
 
@@ -39,7 +39,7 @@ impl Rig<BinanceSim> {
     }
 
     /// Orders, positions and balances are the venue's own.
-    fn compare(&self, what: &str) {
+    pub(super) fn compare(&self, what: &str) {
         let ledger = self.ledger();
         let total = |asset: &str| ledger.balances.get(asset).map_or(0, |b| b.free + b.locked);
         assert_eq!(i128::from(self.position()), total("BTC") - 10 * i128::from(E8), "{what}: position");
@@ -162,6 +162,16 @@ fn orders_that_belong_together_live_and_die_at_the_simulated_venue() {
         }
         rig.until("acknowledged", |rig| legs.iter().all(|leg| rig.is_settled(*leg)));
         rig.compare(&format!("{kind:?} rests"));
+        if kind == ListKind::Oco || fills {
+            // One leg is cut, and its mate with it.
+            let cut = legs[legs.len() - 1];
+            rig.command(Action::Amend { order: cut, qty: Qty(LOT) });
+            rig.until("cut", |rig| {
+                let pair = legs[legs.len() - 2..].iter().map(|leg| rig.core.orders().get(*leg).unwrap());
+                pair.clone().count() == 2 && pair.into_iter().all(|o| (o.status, o.qty) == (OrdStatus::New, Qty(LOT)))
+            });
+            rig.compare(&format!("{kind:?} is cut"));
+        }
         // Cancelling one leg takes the list with it.
         rig.command(Action::Cancel(legs[1]));
         rig.until("the list is over", |rig| rig.core.orders().live_count() == 0);
@@ -201,6 +211,7 @@ fn lists_and_replaces_without_an_answer_are_resolved_by_their_ids() {
     for seed in 0..6 {
         let mut rig = sim_rig(20 + seed, 256);
         rig.ready();
+        rig.until("a trade, and so an average", |rig| rig.core.portfolio().get(BTC).unwrap().venue_px_ns != 0);
         let faults = rig.venue.faults();
         (faults.answer_reset, faults.answer_unknown_before, faults.answer_unknown_after) = (0.05, 0.1, 0.1);
         (faults.report_drop, faults.report_delay) = (0.05, 0.1);

@@ -63,6 +63,12 @@ pub struct Venue {
     pub counts: Value,
     /// A header of every REST answer.
     pub header: String,
+    /// Filters of the symbols besides the usual ones, and of the account.
+    pub filters: Vec<Value>,
+    pub own_filters: Value,
+    /// The prices that filters are held against; no reference price where that is `null`.
+    pub reference: Value,
+    pub average: &'static str,
     last_change_ms: i64,
 }
 
@@ -99,6 +105,10 @@ impl Venue {
             limits: json!([]),
             counts: json!([]),
             header: "X-Nothing: 1".to_owned(),
+            filters: Vec::new(),
+            own_filters: json!({"exchangeFilters": [], "symbolFilters": [], "assetFilters": []}),
+            reference: Value::Null,
+            average: "60000.00000000",
             last_change_ms: 0,
         }
     }
@@ -210,20 +220,29 @@ impl Venue {
                 let wanted = |t: &&Value| t["id"].as_i64() >= Some(from) && t["time"].as_i64() >= Some(since);
                 Value::Array(self.trades.iter().filter(wanted).take(1000).cloned().collect())
             }
+            "/api/v3/myFilters" => self.own_filters.clone(),
+            "/api/v3/referencePrice" => match &self.reference {
+                Value::Null => return (400, json!({"code": -2043, "msg": "No reference price."})),
+                reference => json!({"symbol": "BTCUSDT", "referencePrice": reference, "timestamp": self.now_ms()}),
+            },
+            "/api/v3/avgPrice" => json!({"mins": 5, "price": self.average, "closeTime": self.now_ms()}),
+            "/api/v3/ticker/price" => json!({"symbol": "BTCUSDT", "price": "60000.00000000"}),
             _ => return (404, json!({"code": -1000, "msg": path})),
         };
         (200, body)
     }
 
     fn symbol(&self, name: &str) -> Value {
-        json!({
+        let mut symbol = json!({
             "symbol": name, "status": "TRADING", "baseAsset": "BTC", "baseAssetPrecision": 8, "quoteAsset": "USDT",
             "quoteAssetPrecision": 8, "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"], "filters": [
                 {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
                 {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
                 {"filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": true, "maxNotional": "9000000"},
             ],
-        })
+        });
+        symbol["filters"].as_array_mut().unwrap().extend(self.filters.iter().cloned());
+        symbol
     }
 
     fn balances(&self, asset: &str, free: &str, locked: &str) -> Value {
@@ -265,6 +284,7 @@ impl Venue {
             assert!((self.now_ms() - stamp).abs() < 1000, "{method} is stamped {stamp} at {}", self.now_ms());
         }
         let (result, events) = match method.as_str() {
+            "order.test" => (Ok(json!({})), Vec::new()),
             "session.logon" if self.sessions => {
                 link.session = true;
                 (Ok(json!({"apiKey": params["apiKey"], "authorizedSince": 1, "userDataStream": false})), Vec::new())

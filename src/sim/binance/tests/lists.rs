@@ -190,6 +190,59 @@ fn pending_orders_wait_for_the_whole_working_order() {
     assert_eq!(events.iter().filter(|e| e.ends_with("OTO_PHASE_ONE_EXPIRED")).count(), 2, "{events:?}");
 }
 
+/// OPO and OPOCO: what waits sells what was bought, less the commission, in whole lots.
+#[test]
+fn what_a_working_order_pays_for_has_its_quantity_when_it_is_bought() {
+    let (mut rig, mut user) = rig();
+    let without = |text: &str| text.replace("&pendingQuantity=0.4", "");
+    let opo = without(OTO).replace("pendingType=MARKET", "pendingType=LIMIT_MAKER&pendingPrice=110000");
+    let opoco =
+        without(OTOCO).replace("workingPrice=90000&workingQuantity=0.5", "workingPrice=90000&workingQuantity=0.00777");
+    for (path, text, file) in [("opo", &opo, "orderList_opo.json"), ("opoco", &opoco, "orderList_opoco.json")] {
+        let (status, list) = rig.signed("POST", &format!("/api/v3/orderList/{path}"), text);
+        assert_eq!((status, &list["contingencyType"]), (200, &"OTO".into()), "{path}: {list}");
+        compare(path, &list, file, &[".orderReports[].stopPrice"]);
+        for pending in &list["orderReports"].as_array().unwrap()[1..] {
+            assert!(pending["origQty"].is_null(), "{list}");
+        }
+    }
+    assert_eq!(locked(&rig, "BTC"), 0, "a pending order sets nothing aside");
+    told(&mut user);
+    trade_through(&mut rig, 89_999, true);
+    let events = told(&mut user);
+    assert!(events.contains(&"STOP_LOSS_LIMIT NEW NEW".to_owned()), "{events:?}");
+    let (_, open) = rig.signed("GET", "/api/v3/openOrders", "symbol=BTCUSDT");
+    let mut sizes: Vec<&str> = open.as_array().unwrap().iter().map(|o| o["origQty"].as_str().unwrap()).collect();
+    sizes.sort();
+    // 0.00777 less a tenth of a percent is 0.00776223.
+    assert_eq!(sizes, ["0.00776000", "0.00776000", "0.49950000"]);
+    assert_eq!(locked(&rig, "BTC"), i128::from(49_950_000 + 776_000), "a pair sets it aside once");
+    for (path, text, code) in [
+        ("opo", opo.replace("workingSide=BUY", "workingSide=SELL"), -1222),
+        ("opo", opo.replace("pendingSide=SELL", "pendingSide=BUY"), -1223),
+        ("opo", OTO.to_owned(), -1225),
+        ("opoco", OTOCO.to_owned(), -1225),
+        ("opoco", opoco.replace("pendingAboveType=LIMIT_MAKER", "pendingAboveType=STOP_LOSS"), -1106),
+    ] {
+        let (status, answer) = rig.signed("POST", &format!("/api/v3/orderList/{path}"), &text);
+        assert_eq!((status, answer["code"].as_i64()), (400, Some(code)), "{text}: {answer}");
+    }
+    // What was bought is too little to sell: it is told so, and the list is over.
+    let mut rig = Rig::still();
+    trade_at(&mut rig, 97_400);
+    let mut user = rig.user_stream();
+    let small = opo
+        .replace("workingQuantity=0.5", "workingQuantity=0.00006")
+        .replace("pendingPrice=110000", "pendingPrice=98000");
+    assert_eq!(rig.signed("POST", "/api/v3/orderList/opo", &small).0, 200);
+    told(&mut user);
+    trade_through(&mut rig, 89_999, true);
+    let want = ["LIMIT TRADE FILLED", "LIMIT_MAKER EXPIRED EXPIRED REJECTED", "list ALL_DONE ALL_DONE"];
+    assert_eq!(told(&mut user), want);
+    let routed = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.5&price=90000";
+    assert_eq!(rig.signed("POST", "/api/v3/sor/order", routed).1["code"], -1020, "no symbol here is routed");
+}
+
 #[test]
 fn lists_that_make_no_sense_get_the_venues_code() {
     let oco = |change: &[(&str, &str)]| {
@@ -235,6 +288,15 @@ fn lists_that_make_no_sense_get_the_venues_code() {
     assert_eq!(rig.signed("POST", "/api/v3/orderList/oto", OTO).0, 200);
     let (_, second) = rig.signed("POST", "/api/v3/orderList/otoco", OTOCO);
     assert_eq!(second["msg"], "Filter failure: MAX_NUM_ORDER_LISTS");
+    rig.sim.desk.venue.symbols[0].instrument.order_lists_max = 0;
+    rig.sim.desk.venue.exchange.order_lists_max = 1;
+    let (_, second) = rig.signed("POST", "/api/v3/orderList/otoco", OTOCO);
+    assert_eq!(second["msg"], "Filter failure: EXCHANGE_MAX_NUM_ORDER_LISTS");
+    rig.sim.desk.venue.exchange.orders_max = 4;
+    let (_, second) = rig.signed("POST", "/api/v3/orderList/otoco", OTOCO);
+    assert_eq!(second["msg"], "Filter failure: EXCHANGE_MAX_NUM_ORDERS");
+    let (_, info) = rig.signed("GET", "/api/v3/exchangeInfo", "");
+    assert_eq!(info["exchangeFilters"].as_array().map(Vec::len), Some(2), "{info}");
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! Memory of engine and venue over many orders: what lives on the heap of a whole world (feed, gateway, core, the API's
+//! view, the simulated venue), counted to the byte, so that nothing of the machine is in it. After the first 100,000
+//! orders it does not grow:
+//!
+//! `TOLLGATE_ORDERS=1000000 cargo nextest run --release --test simulation --no-capture memory`
+//!
+//! Every test run does a short share of it.
+
+use super::world::World;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Orders of the share that every run does, and after how many everything bounded may be full.
+const SHARE: u64 = 3_000;
+const FILLED: u64 = 100_000;
+/// What an order of the share may leave behind while tables still fill: itself here and there, its trade, its answer.
+const ORDER_BYTES: i64 = 16 * 1024;
+/// What the heap may breathe by after `FILLED`: queues and buffers that are as long as the moment makes them.
+const BREATH_BYTES: i64 = 1 << 20;
+
+thread_local! {
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is handed to the system's allocator as it came; counting touches nothing that it uses.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.set(LIVE.get() + layout.size() as i64);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get() - layout.size() as i64);
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        LIVE.set(LIVE.get() + new_size as i64 - layout.size() as i64);
+        // SAFETY: as above.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn memory_is_flat_over_many_orders() {
+    let orders = std::env::var("TOLLGATE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(SHARE);
+    let mut world = World::that_shows(1);
+    world.trade(2);
+    let lap = (orders / 10).clamp(1, FILLED);
+    let (mut done, mut after_filled) = (0, None);
+    let begun = LIVE.get();
+    while done < orders {
+        world.place(lap);
+        done += lap;
+        let live = LIVE.get();
+        println!("{done} orders: {} KiB live", live / 1024);
+        if done <= FILLED {
+            let grown = live - begun;
+            assert!(grown <= ORDER_BYTES * done as i64 + BREATH_BYTES, "{done} orders left {grown} bytes behind");
+        }
+        if done >= FILLED {
+            let before = *after_filled.get_or_insert(live);
+            assert!(live - before <= BREATH_BYTES, "after {done} orders {} bytes more than before", live - before);
+        }
+    }
+    world.heal_and_settle();
+    // The venue lists no more than its last 50,000 trades.
+    if orders <= SHARE {
+        world.assert_equal_to_the_venue();
+    }
+}
