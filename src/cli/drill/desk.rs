@@ -296,10 +296,18 @@ impl<'a> Desk<'a> {
     /// As `deny`, tried until it is denied so: what brings it about takes a moment to arrive, and what passes before is
     /// harmless.
     pub fn deny_soon(&mut self, code: &str, hit: &str, order: &Value) {
-        let denied = self.wait(&format!("{code} for {hit}"), || match self.act(&placing(order)) {
-            Err(AskError::Refused { code: got, .. }) if got != code => None,
-            Ok(_) => None,
-            other => Some(other),
+        self.deny_soon_after(code, hit, order, |_| {});
+    }
+
+    /// As `deny_soon`, with something done before each try.
+    pub fn deny_soon_after(&mut self, code: &str, hit: &str, order: &Value, before: impl Fn(&Desk)) {
+        let denied = self.wait(&format!("{code} for {hit}"), || {
+            before(self);
+            match self.act(&placing(order)) {
+                Err(AskError::Refused { code: got, .. }) if got != code => None,
+                Ok(_) => None,
+                other => Some(other),
+            }
         });
         let row = match denied {
             Ok(answer) => self.judge(code, hit, answer),
@@ -377,7 +385,8 @@ impl<'a> Desk<'a> {
         let row = match self.wait(&format!("the alert {code}"), raised) {
             Ok(alert) => {
                 let text = |key: &str| alert[key].as_str().unwrap_or_default();
-                let graded = text("severity") == kind.severity().as_str();
+                // One that nobody acknowledged has grown graver, where the scene has that happen soon.
+                let graded = text("severity") == kind.severity().as_str() || alert["escalated"] == true;
                 let answer = format!("{}: {}", text("severity"), text("message"));
                 Row::new(Kind::Alert, &code, hit, answer, graded)
             }
