@@ -91,7 +91,7 @@ fn one_venue_down(desk: &mut Desk) -> Told<()> {
 
 /// Nobody says in time that he lives.
 pub(super) fn setup_heartbeat() -> Setup {
-    crypto("[emergency]\nheartbeat_max_ms = 4_000\n")
+    crypto("[emergency]\nheartbeat_max_ms = 10_000\n")
 }
 
 pub(super) fn play_heartbeat(desk: &mut Desk) -> Told<()> {
@@ -100,7 +100,7 @@ pub(super) fn play_heartbeat(desk: &mut Desk) -> Told<()> {
     let placed = desk.place(&resting);
     desk.note("HEARTBEAT_KEEPS_TRADING", "heartbeat, then an order", beaten.and(placed).map(|_| "it rests".to_owned()));
     let stopped = confirmed(desk, "engine");
-    desk.note("STOP_BY_MISSED_HEARTBEAT", "no heartbeat for heartbeat_max_ms 4000", stopped);
+    desk.note("STOP_BY_MISSED_HEARTBEAT", "no heartbeat for heartbeat_max_ms 10000", stopped);
     let left = venue_has_nothing(desk);
     desk.note("STOP_ASKS_THE_VENUE", "the venue's own list of open orders after the missed heartbeat", left);
     Ok(())
