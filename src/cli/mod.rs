@@ -78,6 +78,8 @@ enum Cmd {
     Doctor(doctor::DoctorArguments),
     /// Make every rule, alert and the emergency stop fire on throw-away paper engines, and say which did not.
     Drill(drill::DrillArguments),
+    /// The description of the control API, OpenAPI 3.1, to standard output.
+    Openapi,
     /// Completions for a shell, to standard output.
     Completions { shell: clap_complete::Shell },
     /// The manual page, to standard output: tollgate man | man -l -
@@ -112,6 +114,10 @@ pub fn main() -> ExitCode {
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
         Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),
         Some(Cmd::Drill(arguments)) => drill::drill(&arguments),
+        Some(Cmd::Openapi) => {
+            print!("{}", crate::api::openapi());
+            ExitCode::SUCCESS
+        }
         Some(Cmd::Completions { shell }) => shell::completions(Arguments::command(), shell),
         Some(Cmd::Man) => shell::manual(Arguments::command()),
         Some(Cmd::Ask(question)) => ask::ask(*question),

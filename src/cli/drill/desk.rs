@@ -62,6 +62,7 @@ query_interval_ms = 250
 on_warning = "none"
 on_critical = "none"
 on_emergency = "none"
+on_escalated = "none"
 escalate_after_ms = 0
 exposure_high_pct = 80
 balance_low_pct = 120

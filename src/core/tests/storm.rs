@@ -377,6 +377,7 @@ impl Storm {
                     balance_low_ppm: 1_100_000,
                     feed_stale_ns: 20 * SECOND,
                     venue_down_ns: 20 * SECOND,
+                    ..AlertRules::default()
                 })
             }
             992 => {

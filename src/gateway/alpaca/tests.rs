@@ -1,6 +1,7 @@
 //! The gateway and the real core against the simulated venue, which shares no code with the codecs, on sockets in
 //! memory and a virtual clock.
 
+use super::super::rekey::{KeyTicket, Proof};
 use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Command, PlaceOrder};
@@ -36,6 +37,9 @@ struct Rig {
     /// Everything that the core has seen: its journal.
     journal: Vec<Event>,
     counters: Counters,
+    keys: Tx<NewKey>,
+    /// The one that the venue knows the account by.
+    key: String,
 }
 
 fn limits() -> RiskLimits {
@@ -74,8 +78,10 @@ fn gateway(
     hub: &MemHub,
     seed: u64,
     secret: &str,
+    leave: Leave,
     counters: &Counters,
-) -> (AlpacaGateway, Tx<Effect>, Rx<Input>) {
+) -> (AlpacaGateway, Tx<Effect>, Rx<Input>, Tx<NewKey>) {
+    let (keys, new_keys) = link(1, &Wake::default());
     let (effects, effects_rx) = link(4096, &Wake::default());
     let (core_tx, reports) = link(4096, &Wake::default());
     let rest = || Box::new(StreamRest::new(Box::new(hub.network()), clock, 2 * SECOND));
@@ -97,16 +103,27 @@ fn gateway(
         seed,
     };
     let network = Box::new(hub.network());
-    let gateway = AlpacaGateway::new(config, clock, network, ways, effects_rx, core_tx, counters).unwrap();
-    (gateway, effects, reports)
+    let gateway = AlpacaGateway::new(config, leave, clock, network, ways, effects_rx, core_tx, counters).unwrap();
+    (gateway.with_keys(new_keys), effects, reports, keys)
 }
 
 fn rig(seed: u64) -> Rig {
     rig_with(seed, "secret")
 }
 
+/// The venue here is on this machine.
+fn paper() -> Leave {
+    Leave::Paper(PaperHosts::of(["http://127.0.0.1"]).unwrap())
+}
+
+const START: Nanos = 1_770_000_000 * SECOND;
+
 fn rig_with(seed: u64, secret: &str) -> Rig {
-    let clock = Clock::virtual_at(1_770_000_000 * SECOND);
+    rig_on(seed, secret, paper())
+}
+
+fn rig_on(seed: u64, secret: &str, leave: Leave) -> Rig {
+    let clock = Clock::virtual_at(START);
     let hub = MemHub::new(&clock, seed);
     hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
     let account =
@@ -114,10 +131,24 @@ fn rig_with(seed: u64, secret: &str) -> Rig {
     let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
     let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
     let counters = Counters::default();
-    let (gateway, effects, reports) = gateway(&clock, &hub, seed, secret, &counters);
+    let (gateway, effects, reports, keys) = gateway(&clock, &hub, seed, secret, leave, &counters);
     let (core, out) = (Core::new(), Outbox::new());
     let (told, journal) = (Vec::new(), Vec::new());
-    let mut rig = Rig { clock, hub, sim, gateway, core, out, effects, reports, told, journal, counters };
+    let mut rig = Rig {
+        clock,
+        hub,
+        sim,
+        gateway,
+        core,
+        out,
+        effects,
+        reports,
+        told,
+        journal,
+        counters,
+        keys,
+        key: "key".to_owned(),
+    };
     rig.event(Body::Start { epoch: 7, run: 1 });
     rig.event(Body::Limits(limits()));
     rig.event(Body::Venue { venue: VENUE, name: Text::new("alpaca") });
@@ -176,8 +207,9 @@ impl Rig {
 
     /// The engine dies with whatever was on its way, and another begins from its journal.
     fn restart(&mut self, seed: u64) {
-        let (gateway, effects, reports) = gateway(&self.clock, &self.hub, seed, "secret", &self.counters);
-        (self.gateway, self.effects, self.reports) = (gateway, effects, reports);
+        let (gateway, effects, reports, keys) =
+            gateway(&self.clock, &self.hub, seed, "secret", paper(), &self.counters);
+        (self.gateway, self.effects, self.reports, self.keys) = (gateway, effects, reports, keys);
         self.core = Core::new();
         for event in &self.journal {
             self.out.clear();
@@ -252,7 +284,7 @@ impl Rig {
     }
 
     fn ledger(&self) -> AlpacaLedger {
-        self.sim.ledger("key").unwrap()
+        self.sim.ledger(&self.key).unwrap()
     }
 
     /// Positions and open orders are the venue's own.
@@ -437,6 +469,110 @@ fn a_key_of_another_host_is_refused_and_nothing_is_sent() {
     assert!(rig.told.is_empty(), "{:?}", rig.told);
 }
 
+/// Orders flow without a pause while the key is exchanged, again and again, and the one before is revoked as soon as
+/// the exchange is said to be over: none is refused, none is sent twice, and all is at the venue's ledger.
+#[test]
+fn a_key_is_exchanged_under_load_and_every_order_is_accounted_for() {
+    for seed in 0..8 {
+        let mut rig = rig(seed);
+        rig.ready();
+        let slow = LinkPlan { latency_ns: 3 * MS, jitter_ns: 9 * MS, chunk_max: 400, ..LinkPlan::default() };
+        rig.hub.set_default_plan(slow);
+        let (mut orders, mut exchanges) = (Vec::new(), 0);
+        let mut under_way: Option<(String, KeyTicket)> = None;
+        for step in 0..9_000 {
+            if step % 120 == 0 {
+                let order = match step / 120 % 3 {
+                    0 => rig.order(AAPL, Side::Buy, OrderType::Market, E9, 0),
+                    1 => rig.order(AAPL, Side::Sell, OrderType::Market, E9, 0),
+                    _ => rig.order(BTC, Side::Buy, OrderType::Limit, E9 / 1_000, 30_000 * E9),
+                };
+                orders.push(rig.place(order));
+            }
+            if step % 1_700 == 100 && step < 7_000 {
+                assert!(under_way.is_none(), "one after the other");
+                let (key, secret) = (format!("key-{step}"), format!("secret-{step}"));
+                assert!(rig.sim.add_key(&key, &secret));
+                let (new, ticket) = NewKey::new(key.clone(), Proof::Secret(Zeroizing::new(secret)));
+                assert!(rig.keys.try_send(new).is_ok());
+                under_way = Some((key, ticket));
+            }
+            rig.turn();
+            if let Some((key, ticket)) = under_way.take() {
+                match ticket.poll() {
+                    None => under_way = Some((key, ticket)),
+                    Some(outcome) => {
+                        outcome.unwrap();
+                        let old = std::mem::replace(&mut rig.key, key);
+                        rig.sim.revoke_key(&old);
+                        exchanges += 1;
+                    }
+                }
+            }
+        }
+        assert!(exchanges >= 4 && under_way.is_none(), "seed {seed}: {exchanges} exchanges");
+        let rests = |s: OrdStatus| s.is_closed() || s == OrdStatus::New;
+        rig.until("settled", |rig| orders.iter().all(|o| rig.status(*o).is_some_and(rests)));
+        let refused = |b: &&Body| matches!(b, Body::NotSent { .. } | Body::VenueState { state: VenueState::Down, .. });
+        assert_eq!(rig.told.iter().filter(refused).collect::<Vec<_>>(), Vec::<&Body>::new(), "seed {seed}");
+        let bad: Vec<_> = orders.iter().filter(|o| rig.status(**o) == Some(OrdStatus::Rejected)).collect();
+        assert!(bad.is_empty(), "seed {seed}: rejected {bad:?}");
+        rig.compare(&format!("seed {seed}"));
+        // By the venue's own book: each order once, with the whole of its quantity.
+        let mut sent = rig.ledger().client_ids;
+        sent.sort();
+        let mut ours: Vec<String> = orders.iter().map(|o| o.client_text(7).as_str().to_owned()).collect();
+        ours.sort();
+        assert_eq!(sent, ours, "seed {seed}");
+        assert_eq!((rig.count("reconnects"), rig.count("undecodable")), (0, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_key_that_is_no_good_leaves_the_old_one_in_use() {
+    let mut rig = rig(20);
+    rig.ready();
+    let outcome = |rig: &mut Rig, key: &str, proof: Proof| {
+        let (new, ticket) = NewKey::new(key.to_owned(), proof);
+        assert!(rig.keys.try_send(new).is_ok());
+        for _ in 0..60_000 {
+            rig.turn();
+            if let Some(outcome) = ticket.poll() {
+                return outcome;
+            }
+        }
+        panic!("never an answer");
+    };
+    let secret = || Proof::Secret(Zeroizing::new("no good".to_owned()));
+    let why = outcome(&mut rig, "unknown", secret()).unwrap_err();
+    assert!(why.contains("refuses the new key"), "{why}");
+    let signer = crate::venues::binance::sign::Signer::from_secret("a secret that signs").unwrap();
+    assert!(outcome(&mut rig, "key", Proof::Signature(signer)).unwrap_err().contains("goes with a secret"));
+    // The venue accepts no more connections for a while.
+    rig.hub.set_default_plan(LinkPlan { refuse_ppm: 1_000_000, latency_ns: 2 * MS, ..LinkPlan::default() });
+    assert!(outcome(&mut rig, "key-2", secret()).is_err());
+    rig.hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
+    // Nobody waits any more when the stream is granted: the key is not taken.
+    assert!(rig.sim.add_key("late", "secret"));
+    let (new, ticket) = NewKey::new("late".to_owned(), Proof::Secret(Zeroizing::new("secret".to_owned())));
+    assert!(rig.keys.try_send(new).is_ok());
+    assert!(ticket.wait(std::time::Duration::ZERO).is_err());
+    rig.pass(5 * SECOND);
+    rig.sim.revoke_key("late");
+    // The stream is lost in the middle of an exchange.
+    assert!(rig.sim.add_key("third", "secret"));
+    let (new, ticket) = NewKey::new("third".to_owned(), Proof::Secret(Zeroizing::new("secret".to_owned())));
+    assert!(rig.keys.try_send(new).is_ok());
+    (0..3).for_each(|_| rig.turn());
+    rig.gateway.ws.abort();
+    rig.until("an answer", |_| ticket.is_answered());
+    assert!(ticket.poll().unwrap().unwrap_err().contains("lost meanwhile"));
+    rig.until("ready again", |rig| rig.state() == VenueState::Ready);
+    let order = rig.resting();
+    rig.until_status(order, OrdStatus::New);
+    rig.compare("by the old key");
+}
+
 /// Lost, late, doubled and reordered events, answers that never come or lie about their outcome, broken connections.
 #[test]
 fn whatever_the_simulated_venue_does_the_core_ends_with_its_ledger() {
@@ -488,5 +624,78 @@ fn whatever_the_simulated_venue_does_the_core_ends_with_its_ledger() {
         rig.pass(25 * SECOND);
         rig.compare(&format!("seed {seed}"));
         assert!(orders.len() > 20, "seed {seed}: {} orders", orders.len());
+    }
+}
+
+fn permit(venue: VenueId, environment: &str, ends: Nanos) -> LivePermit {
+    LivePermit::of(venue, environment, 1, ends)
+}
+
+#[test]
+fn a_session_with_money_holds_as_long_as_its_permit_and_comes_back_with_the_next() {
+    let mut rig = rig_on(1, "secret", Leave::Live(permit(VENUE, "live", START + 20 * SECOND)));
+    rig.ready();
+    let order = rig.resting();
+    rig.until_status(order, OrdStatus::New);
+    rig.until("the last instant", |rig| rig.clock.now() >= START + 20 * SECOND - MS);
+    assert_eq!(rig.state(), VenueState::Ready);
+    let asked = rig.gateway.next_call;
+    // What the core sends in this instant comes a moment too late, and goes nowhere.
+    let late = rig.order(BTC, Side::Buy, OrderType::Limit, E9 / 100, 50_000 * E9);
+    let late = rig.place(late);
+    rig.command(Action::Cancel(order));
+    rig.until_status(late, OrdStatus::Rejected);
+    assert_eq!(rig.state(), VenueState::Down);
+    rig.pass(10 * SECOND);
+    assert_eq!(rig.gateway.next_call, asked, "nothing was asked of the venue");
+    assert_eq!((rig.state(), rig.ledger().open_orders.len()), (VenueState::Down, 1), "the order stands at the venue");
+
+    let ends = rig.clock.now() + 60 * SECOND;
+    rig.gateway.renew_permit(permit(VENUE, "live", ends));
+    rig.until("a session again", |rig| rig.state() == VenueState::Ready);
+    rig.command(Action::Cancel(order));
+    rig.until_status(order, OrdStatus::Canceled);
+    rig.compare("after the break");
+}
+
+#[test]
+fn a_permit_of_another_venue_or_environment_or_time_opens_nothing() {
+    for (what, permit) in [
+        ("another venue", permit(VenueId(1), "live", i64::MAX)),
+        ("another environment", permit(VENUE, "testnet", i64::MAX)),
+        ("an end that has come", permit(VENUE, "live", START)),
+    ] {
+        let mut rig = rig_on(1, "secret", Leave::Live(permit));
+        rig.pass(5 * SECOND);
+        assert_eq!((rig.gateway.next_call, rig.hub.connections(ADDR)), (0, 0), "{what}");
+        assert!(rig.told.is_empty(), "{what}: {:?}", rig.told);
+    }
+}
+
+#[test]
+fn nothing_of_a_session_is_made_before_the_first_permit() {
+    let (permits, rx) = link(4, &Wake::default());
+    let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (clock, counted) = (Clock::virtual_at(START), made.clone());
+    let hub = MemHub::new(&clock, 1);
+    let sessions = hub.clone();
+    let its_clock = clock.clone();
+    let open: crate::gateway::live::Open = Box::new(move |permit| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (gateway, _, _, _) = gateway(&its_clock, &sessions, 1, "secret", Leave::Live(permit), &Counters::default());
+        Ok(Box::new(gateway))
+    });
+    let mut live = crate::gateway::LiveGateway::new("alpaca", rx, open);
+    let mut pass = |ms: i64| {
+        for _ in 0..ms {
+            clock.set(clock.now() + MS);
+            live.do_work(clock.now());
+        }
+        made.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert_eq!((pass(1_000), hub.connections(ADDR)), (0, 0));
+    for _ in 0..2 {
+        assert!(permits.try_send(permit(VENUE, "live", START + 3_600 * SECOND)).is_ok());
+        assert_eq!(pass(100), 1, "made once; the next permit is for the same session");
     }
 }
