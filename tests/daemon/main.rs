@@ -12,6 +12,7 @@ mod connections;
 mod credentials;
 mod died;
 mod door;
+mod drill;
 mod events;
 mod explain;
 mod fallback;

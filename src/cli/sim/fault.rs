@@ -51,6 +51,10 @@ enum Order {
     Market,
     /// Of Alpaca: let the exchange turn away the next orders: next=N.
     Reject,
+    /// Put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
+    Price,
+    /// Let the private stream say what is not true: event='{"e":"executionReport",...}'.
+    Report,
 }
 
 impl Order {
@@ -69,6 +73,8 @@ impl Order {
             Order::Time => "time",
             Order::Market => "market",
             Order::Reject => "reject",
+            Order::Price => "price",
+            Order::Report => "report",
         }
     }
 }
