@@ -2,8 +2,6 @@
 //! memory and a virtual clock.
 
 mod compound;
-
-use super::super::rekey::{KeyTicket, Proof};
 mod rekey;
 
 use super::*;
