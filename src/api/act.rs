@@ -5,7 +5,7 @@ use super::alerts;
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
-use super::fields::{FieldFault, Fields};
+use super::fields::{FieldFault, Fields, cut};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
@@ -161,13 +161,17 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
 /// The order that a field names: by our id, by the id that the venue knows, or by the asker's own. Its text, for words.
 pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (String, Option<Order>) {
     let Some(text) = fields.id(field) else { return (String::new(), None) };
-    let view = app.view.lock();
+    let order = order_of(&app.view.lock(), &text);
+    (text, order)
+}
+
+/// The order of that id, where the engine remembers one.
+pub(super) fn order_of(view: &View, text: &str) -> Option<Order> {
     let core = view.core();
     let made = OrderId::from_client_text(text.as_bytes(), core.epoch());
-    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(&text)) } else { None };
+    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(text)) } else { None };
     let id = made.or_else(own).or_else(|| text.parse().ok().map(OrderId));
-    let order = id.and_then(|id| find(&view, id));
-    (text, order)
+    id.and_then(|id| find(view, id))
 }
 
 pub(super) fn denied(
@@ -245,12 +249,9 @@ async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let epoch = app.view.lock().core().epoch();
     let id = known.map(|order| order.id).or_else(|| OrderId::from_client_text(text.as_bytes(), epoch));
     let id = id.or_else(|| text.parse().ok().map(OrderId));
-    let Some(id) = id else {
-        return Err(Failure::field(
-            "order_id",
-            format!("{text:?} is neither an order id nor a client order id of this journal"),
-        ));
-    };
+    let unknown =
+        || Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {}", cut(&text)));
+    let Some(id) = id else { return Err(unknown()) };
     let deadline = app.deadline();
     let request = app.send(Action::Cancel(id), &why)?;
     let Some(outcome) = outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await else {
@@ -258,7 +259,7 @@ async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     };
     let known = find(&app.view.lock(), id);
     let Some(order) = known else {
-        return Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {text}")));
+        return Err(unknown());
     };
     if outcome.reply == Some(Reply::NotFound) {
         let reply = OrderReply::new(&app.view.lock(), &order);

@@ -6,6 +6,7 @@ use super::app::App;
 use super::auth::Shown;
 use super::connections::{Busy, Peer};
 use super::dashboard;
+use super::openapi::OPENAPI;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -14,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Paths that are answered to those who have not said who they are.
-const PUBLIC: [&str; 3] = ["/login", "/health/live", "/health/ready"];
+const PUBLIC: [&str; 4] = ["/login", "/health/live", "/health/ready", OPENAPI];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A page may load from here and from nowhere else, and stand in no other page's frame.

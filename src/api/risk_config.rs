@@ -7,11 +7,13 @@
 use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{Call, unanswered};
-use super::fields::Fields;
+use super::fields::{FieldFault, Fields};
+use super::openapi::schema;
 use crate::core::command::Action;
 use crate::core::config::{HoursRule, Limits};
 use crate::credentials::Role;
 use crate::domain::{Dec, Text, Usd};
+use axum::http::StatusCode;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -26,6 +28,17 @@ struct Limit {
     get: fn(&Limits) -> i64,
     /// False where the number does not fit.
     set: fn(&mut Limits, i64) -> bool,
+}
+
+/// Least that a limit may be, in whole units; as in the configuration.
+fn least(key: &str) -> i64 {
+    match key {
+        "ack_timeout_ms" | "query_interval_ms" | "correlation_window_samples" => 10,
+        "reconcile_interval_ms" => 10_000,
+        "correlation_sample_ms" | "daily_loss_halt_pct" => 100,
+        "correlation_samples_min" => 5,
+        _ => 0,
+    }
 }
 
 /// Which way a limit lets more through.
@@ -150,9 +163,6 @@ fn trading_hours(fields: &Fields, old: HoursRule) -> Option<HoursRule> {
             _ => object.fault("timezone", format!("{zone:?} is not a time zone such as \"America/New_York\"")),
         }
     }
-    if rule.start_min >= rule.end_min {
-        object.fault("start", "must be before end");
-    }
     rule.extended_start_min = rule.extended_start_min.min(rule.start_min);
     rule.extended_end_min = rule.extended_end_min.max(rule.end_min);
     if (old.extended_start_min, old.extended_end_min) == (old.start_min, old.end_min) {
@@ -179,9 +189,15 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (mut asked, mut changed) = (0, Map::new());
     for limit in LIMITS {
         for field in limit.name.into_iter().chain([limit.key]) {
+            if fields.is_null(field) {
+                fields.fault(field, "must be a number above 0, is null: leave out what stays");
+            }
             let Some(decimal) = fields.decimal_opt(field) else { continue };
             asked += 1;
             match decimal.units(limit.scale) {
+                Ok(units) if units < least(limit.key) * 10i64.pow(limit.scale.into()) => {
+                    fields.fault(field, format!("must be at least {}", least(limit.key)));
+                }
                 Ok(units) if within(units, limit) && (limit.set)(&mut new, units) => {}
                 Ok(_) => fields.fault(field, format!("must be at most {}", limit.max)),
                 Err(message) => fields.fault(field, message),
@@ -202,8 +218,9 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         let known: Vec<&str> = LIMITS.iter().map(names).chain(["tradingHours"]).collect();
         fields.fault("action", format!("no limit is named; there are {}", known.join(", ")));
     }
-    whole(&new, &fields);
+    let given: Vec<&str> = LIMITS.iter().map(|limit| limit.key).filter(|key| fields.has(key)).collect();
     fields.finish().map_err(Failure::fields)?;
+    whole(&new, &given)?;
     let looser = loosens(&old, &new);
     if !looser.is_empty() {
         app.caller.need(Role::Admin, &format!("loosening {}", looser.join(", ")))?;
@@ -229,15 +246,35 @@ pub(super) fn shown(limits: &Limits) -> Map<String, Value> {
     each.collect()
 }
 
+/// The limits as a request may name them, for the API's document.
+pub(super) fn documented() -> schema::Fields {
+    let each = LIMITS.iter().flat_map(|limit| {
+        let schema = match least(limit.key) {
+            0 => schema::amount(limit.max, limit.scale.into()),
+            // As text it has as many digits as the least of that many has.
+            low => {
+                let nines = 10i64.pow(low.ilog10() + 1) - 1;
+                let text = schema::pattern(&format!("[1-9][0-9]{{{}}}", low.ilog10()));
+                let text =
+                    if low == 10i64.pow(low.ilog10()) { text } else { schema::pattern(&format!("[{low}-{nines}]")) };
+                schema::any([text, schema::between(low, limit.max)])
+            }
+        };
+        limit.name.into_iter().chain([limit.key]).map(move |name| (format!("{name}?"), schema.clone()))
+    });
+    each.collect()
+}
+
 fn within(units: i64, limit: &Limit) -> bool {
     i128::from(units) <= i128::from(limit.max) * 10i128.pow(limit.scale.into())
 }
 
 /// The limits make sense together, as at the start.
-fn whole(limits: &Limits, fields: &Fields) {
-    let ordered = |low: (&str, Usd), high: (&str, Usd)| {
+fn whole(limits: &Limits, given: &[&str]) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    let mut ordered = |low: (&str, Usd), high: (&str, Usd)| {
         if low.1 > high.1 {
-            fields.fault(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1));
+            faults.push(FieldFault::new(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1)));
         }
     };
     let position = ("position_notional_max_usd", limits.position_notional_max);
@@ -247,33 +284,26 @@ fn whole(limits: &Limits, fields: &Fields) {
     ordered(("exposure_venue_max_usd", limits.exposure_venue_max), gross);
     ordered(("exposure_asset_max_usd", limits.exposure_asset_max), gross);
     ordered(position, ("correlated_exposure_max_usd", limits.correlated_exposure_max));
-    if limits.daily_loss_halt_ppm < 1_000_000 {
-        fields.fault("daily_loss_halt_pct", "must be at least 100");
+    // What the file let stand so is not this change's fault.
+    if given.contains(&"ack_timeout_ms") && limits.ack_timeout_ns > limits.not_found_after_ns {
+        faults.push(FieldFault::new("ack_timeout_ms", "would be above not_found_after_ms"));
     }
-    let ms = 1_000_000;
-    for (key, value, least) in [
-        ("ack_timeout_ms", limits.ack_timeout_ns / ms, 10),
-        ("query_interval_ms", limits.query_interval_ns / ms, 10),
-        ("reconcile_interval_ms", limits.reconcile_interval_ns / ms, 10_000),
-        ("correlation_sample_ms", limits.correlation_sample_ns / ms, 100),
-        ("correlation_window_samples", limits.correlation_window.into(), 10),
-        ("correlation_samples_min", limits.correlation_samples_min.into(), 5),
-    ] {
-        // What the file let stand so is not this change's fault.
-        if value < least && fields.has(key) {
-            fields.fault(key, format!("must be at least {least}"));
-        }
-    }
-    if fields.has("ack_timeout_ms") && limits.ack_timeout_ns > limits.not_found_after_ns {
-        fields.fault("ack_timeout_ms", "would be above not_found_after_ms");
-    }
-    let samples = fields.has("correlation_samples_min") || fields.has("correlation_window_samples");
+    let samples = given.iter().any(|key| matches!(*key, "correlation_samples_min" | "correlation_window_samples"));
     if samples && limits.correlation_samples_min > limits.correlation_window {
-        fields.fault("correlation_samples_min", "would be above correlation_window_samples: nothing would be known");
+        let told = "would be above correlation_window_samples: nothing would be known";
+        faults.push(FieldFault::new("correlation_samples_min", told));
     }
     if limits.drawdown_reduce_ppm > limits.drawdown_halt_ppm {
-        fields.fault("drawdown_reduce_pct", "would be above drawdown_halt_pct");
+        faults.push(FieldFault::new("drawdown_reduce_pct", "would be above drawdown_halt_pct"));
     }
+    if limits.hours.start_min >= limits.hours.end_min {
+        faults.push(FieldFault::new("tradingHours.start", "would not be before tradingHours.end"));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let told = Failure::fields(faults);
+    Err(Failure { status: StatusCode::CONFLICT, code: "LIMITS_CONFLICT", ..told })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod bad_input;
 mod both;
 mod browser;
 mod commands;
@@ -10,6 +11,7 @@ mod credentials;
 mod died;
 mod door;
 mod events;
+mod explain;
 mod faults;
 mod keys;
 mod kill9;
@@ -21,6 +23,7 @@ mod recordings;
 mod renewal;
 mod rotation;
 mod sbe;
+mod schemathesis;
 mod sim;
 mod stop;
 mod store;

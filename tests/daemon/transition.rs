@@ -122,6 +122,17 @@ fn paper_is_approved_to_stage_one_and_a_loss_takes_it_back() {
         reverted["history"].as_array().unwrap().iter().rev().map(|step| step["change"].as_str().unwrap()).collect();
     assert_eq!(steps, ["milestones_met", "initiate", "approval", "approve", "revert"]);
 
+    // The event stream tells the same steps.
+    let heard = super::events::hear(desk.0.port, "types=transition&from=1&follow=false", |_| false);
+    let changes: Vec<&str> = heard.iter().filter_map(|event| event["data"]["change"].as_str()).collect();
+    let taken: Vec<&str> = heard
+        .iter()
+        .filter(|event| event["data"]["refused"].is_null())
+        .filter_map(|event| event["data"]["change"].as_str())
+        .collect();
+    assert_eq!(taken, steps, "{changes:?}");
+    assert_eq!(heard.last().unwrap()["data"]["to"]["state"], "reverted", "{heard:#?}");
+
     // Nothing of it is left open, nothing opens, and a restart does not bring it back.
     wait_until(|| {
         let (orders, positions) = (desk.0.get("orders").unwrap(), desk.0.get("positions").unwrap());
