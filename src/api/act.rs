@@ -54,7 +54,8 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
     let invalid = |message| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", message);
     let fields = Fields::parse(body).map_err(invalid)?;
     let Some(action) = fields.text("action") else { return Err(told(fields.finish())) };
-    if ACTIONS.contains(&action.as_str()) {
+    if let Some(known) = ACTIONS.iter().find(|known| **known == action) {
+        let _ = app.asked.set(known);
         app.caller.need(role_to_act(&action), &action)?;
     }
     match action.as_str() {
@@ -185,6 +186,7 @@ pub(super) fn denied(
         "rule": denial.code,
         "value": denial.value,
         "limit": denial.limit,
+        "clear": denial.clear,
         "symbol": order.symbol.as_str(),
         "side": order.side.as_str(),
         "request_id": request.to_string(),

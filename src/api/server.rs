@@ -172,6 +172,14 @@ async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
 }
 
 async fn post(call: &mut Call<'_>, request: Request) -> Answer {
+    let answer = try_post(call, request).await;
+    if let Err(failure) = &answer {
+        call.note_refusal(failure);
+    }
+    answer
+}
+
+async fn try_post(call: &mut Call<'_>, request: Request) -> Answer {
     let headers = request.headers().clone();
     let body = json_body(call, request).await?;
     call.once = Once::of(&headers, &body)?;

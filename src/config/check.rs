@@ -151,6 +151,12 @@ fn live(config: &Config, doc: &Doc) {
             doc.fault(&format!("strategies[{n}].venue"), message);
         }
     }
+    if config.engine.mode == Mode::Live && config.credentials.as_ref().is_some_and(|files| files.allow_plaintext) {
+        doc.fault(
+            "credentials.allow_plaintext",
+            "must be false where engine.mode = \"live\": keys of real money are encrypted",
+        );
+    }
     if config.engine.mode == Mode::Live && lives == 0 && doc.sound(&["engine.mode"]) {
         doc.fault("engine.mode", "\"live\" needs a venue with environment = \"live\"");
     }

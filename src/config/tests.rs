@@ -425,6 +425,9 @@ fn a_secret_is_read_from_its_file_and_never_shown() {
     let path = directory.path().join("secret");
     std::fs::write(&path, "s3cret\n").unwrap();
     assert_eq!(SecretSource::File(path.clone()).read().unwrap(), "s3cret");
+    // A file that is on the disk as it is: only where that is allowed.
+    let error = SecretSource::File(path.clone()).read_key(false).unwrap_err().to_string();
+    assert!(error.contains("holds a key in plain text") && !error.contains("s3cret"), "{error}");
     std::fs::write(&path, "\n").unwrap();
     assert!(matches!(SecretSource::File(path).read(), Err(SecretError::Empty(_))));
     let error = SecretSource::Env("TOLLGATE_TEST_NO_SUCH".into()).read().unwrap_err();

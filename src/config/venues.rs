@@ -67,6 +67,11 @@ pub enum SecretError {
     },
     #[error("the secret in {0} is empty")]
     Empty(SecretSource),
+    #[error(
+        "{0} holds a key in plain text: keep it with `tollgate credentials store` and account = \"store\", or in systemd's \
+         credentials directory; on paper credentials.allow_plaintext = true lets it be"
+    )]
+    Plaintext(SecretSource),
 }
 
 impl fmt::Display for SecretSource {
@@ -79,6 +84,14 @@ impl fmt::Display for SecretSource {
 }
 
 impl SecretSource {
+    /// As `read`, a venue's key: from a file on the disk only where `plaintext` is allowed.
+    pub fn read_key(&self, plaintext: bool) -> Result<String, SecretError> {
+        if self.is_plaintext() && !plaintext {
+            return Err(SecretError::Plaintext(self.clone()));
+        }
+        self.read()
+    }
+
     /// Reads it, without the line end that files carry.
     pub fn read(&self) -> Result<String, SecretError> {
         let text = match self {
@@ -93,6 +106,17 @@ impl SecretSource {
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() { Err(SecretError::Empty(self.clone())) } else { Ok(text.to_owned()) }
+    }
+}
+
+impl SecretSource {
+    /// Whether it lies on the disk as it is: systemd's credentials are encrypted there, and in memory only for the unit.
+    pub fn is_plaintext(&self) -> bool {
+        match self {
+            SecretSource::Env(_) => false,
+            SecretSource::File(path) => std::env::var_os("CREDENTIALS_DIRECTORY")
+                .is_none_or(|directory| !Path::new(&directory).join(path).starts_with(&directory)),
+        }
     }
 }
 
@@ -255,6 +279,14 @@ fn equity_feed(s: &Section, kind: VenueKind) -> &'static str {
 }
 
 impl Credentials {
+    /// Whether a key of it lies on the disk without encryption.
+    pub fn is_plaintext(&self) -> bool {
+        match self {
+            Credentials::Keys { api_key, secret, .. } => api_key.is_plaintext() || secret.is_plaintext(),
+            Credentials::Sim | Credentials::Store { .. } => false,
+        }
+    }
+
     fn read(s: &Section) -> Credentials {
         #[derive(Clone, Copy)]
         enum Word {

@@ -85,7 +85,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// Every kind of alert, as the API and `kinds` write it.
-pub const ALERT_KINDS: [&str; 37] = [
+pub const ALERT_KINDS: [&str; 40] = [
     "IMPOSSIBLE_REPORT",
     "UNKNOWN_INSTRUMENT",
     "UNKNOWN_ORDER",
@@ -123,6 +123,9 @@ pub const ALERT_KINDS: [&str; 37] = [
     "RISK_SCORE_HIGH",
     "RECONCILE_DIFFERENCE",
     "STILL_HELD",
+    "VAULT_AWAY",
+    "PLAINTEXT_KEYS",
+    "LOGINS_REFUSED",
 ];
 
 impl Webhook {

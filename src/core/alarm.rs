@@ -134,6 +134,9 @@ kinds! {
     35 ReconcileDifference, Critical, true,
         "a balance at the venue is not what the engine's fills made of it; look at the account";
     36 StillHeld, Critical, true, "a position was closed, and the venue still shows one; look at the venue";
+    37 VaultAway, Warning, true, "Vault is not to be had; the keys that were loaded stay in use";
+    38 PlaintextKeys, Warning, true, "venue keys lie on the disk without encryption (allow_plaintext)";
+    39 LoginsRefused, Critical, true, "the API is being asked with wrong tokens again and again; look at the addresses";
 }
 
 /// What happened to an alert.

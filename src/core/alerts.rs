@@ -504,7 +504,16 @@ impl Core {
 /// The core cannot see it for itself.
 fn is_outside(kind: AlarmKind) -> bool {
     use AlarmKind as K;
-    matches!(kind, K::ClockOff | K::RateLimitNear | K::CredentialExpiring | K::StoreBehind)
+    matches!(
+        kind,
+        K::ClockOff
+            | K::RateLimitNear
+            | K::CredentialExpiring
+            | K::StoreBehind
+            | K::VaultAway
+            | K::PlaintextKeys
+            | K::LoginsRefused
+    )
 }
 
 fn tell(alert: &Alert, change: AlertChange, who: Text<24>, out: &mut Outbox) {

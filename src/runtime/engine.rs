@@ -213,7 +213,7 @@ impl Engine {
         ];
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rescues, mut key_places) = (Vec::new(), Vec::new());
         let mut live_venues = Vec::new();
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
@@ -233,8 +233,10 @@ impl Engine {
                 live_venues.push(LiveVenue { venue: id, permits: permits_tx });
             }
             let origin = keys.origin.take();
-            let parts =
-                VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
+            let pair = keys.pair(venue.kind);
+            let (names, keys) = (&names, &keys);
+            let parts = VenueParts { id, epoch, config, venue, names, keys, pair, clock: &clock, counters: &counters };
+            parts.refuse_withdrawals().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let gateway = parts
                 .gateway(
                     Box::new(threads.network(&gateway_name, venue.ca_file.as_deref())?),
@@ -253,15 +255,11 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            match (origin, rescue.signer()) {
-                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
-                    let probe =
-                        parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-                    let venue = venue.name.clone();
-                    key_places.push(KeyPlace { id, venue, origin, probe, keys: new_keys, rescue: signer });
-                }
-                (Some(origin), _) => fixed_keys.push(origin.id),
-                (None, _) => {}
+            if let Some(origin) = origin {
+                let probe = parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+                let (kind, signer, venue) = (venue.kind, rescue.signer(), venue.name.clone());
+                let pair = parts.pair.clone();
+                key_places.push(KeyPlace { id, venue, kind, origin, probe, keys: new_keys, pair, signer });
             }
             rescues.push(rescue);
             links.reports.push(reports_rx);
@@ -286,7 +284,7 @@ impl Engine {
         let (key_asks, key_asks_rx) = bounded(8);
         let keeper = match &config.credentials {
             Some(files) => Some(
-                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
+                KeeperThread::start(config, files, key_places, commands_tx.clone(), &counters, key_asks_rx)
                     .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
             ),
             None => None,
@@ -473,7 +471,10 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
         let id = StrategyId(at as u8 + 1);
         let mut allowed = Allowed::default();
-        allowed.add(instrument.id);
+        // A list says all that there is: an instrument of its own that is not on it is denied.
+        if strategy.allow.is_empty() {
+            allowed.add(instrument.id);
+        }
         strategy.allow.iter().filter_map(|symbol| names.instrument(venue, symbol)).for_each(|i| allowed.add(i.id));
         agent.take(Body::Allow { strategy: id, allowed });
         agent.take(Body::Strategy(StrategyConfig {

@@ -142,7 +142,13 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
         db.query_row(asked, [who], |row| row.get(0)).unwrap()
     };
     assert!(by("trader") >= 5 && by("admin") >= 8, "{} and {}", by("trader"), by("admin"));
-    assert_eq!(by("viewer"), 0);
+    // What was refused is there too, with its reason, and done is nothing of it.
+    let refused = |who: &str, about: &str| -> i64 {
+        let asked = "SELECT count(*) FROM commands WHERE who = ?1 AND about = ?2 AND done = 0";
+        db.query_row(asked, [who, about], |row| row.get(0)).unwrap()
+    };
+    assert!(refused("viewer", "ROLE_NOT_ENOUGH") >= 5 && refused("viewer", "ROLE_NOT_ENOUGH") == by("viewer"));
+    assert!(refused("", "TOKEN_UNKNOWN") >= 3 && refused("admin", "INVALID_FIELD") >= 1);
     for token in &tokens {
         assert!(!daemon.process.log().contains(&token[18..]));
     }

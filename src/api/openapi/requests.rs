@@ -271,7 +271,9 @@ pub fn acts() -> Vec<Asking> {
     };
     let key = || {
         let secret = || json!({ "type": "string", "maxLength": 2000, "pattern": "^[!-~]+$", "writeOnly": true });
-        with(of_key(), fields([("apiKey", secret()), ("apiSecret", secret())]))
+        // Of a private key that is encrypted. Spaces may belong to it.
+        let passphrase = json!({ "type": "string", "minLength": 1, "maxLength": 2000, "writeOnly": true });
+        with(of_key(), fields([("apiKey", secret()), ("apiSecret", secret()), ("passphrase?", passphrase)]))
     };
     let step = |action, about| asking(action, about, named_person("who"));
     vec![

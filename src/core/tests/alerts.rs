@@ -114,7 +114,8 @@ fn a_condition_is_raised_when_it_begins_and_cleared_when_it_ends() {
     }
     // What the outside sees.
     use AlarmKind::{ClockOff, CredentialExpiring, RateLimitNear, StoreBehind};
-    for kind in [ClockOff, RateLimitNear, CredentialExpiring, StoreBehind] {
+    use AlarmKind::{LoginsRefused, PlaintextKeys, VaultAway};
+    for kind in [ClockOff, RateLimitNear, CredentialExpiring, StoreBehind, VaultAway, PlaintextKeys, LoginsRefused] {
         for (is_so, want) in [(true, vec![AlertChange::Raised]), (true, vec![]), (false, vec![AlertChange::Cleared])] {
             let effects = rig.step(Body::Condition { kind, scope: venue, is_so });
             assert_eq!(changes(&effects, kind), want, "{kind:?} {is_so}");

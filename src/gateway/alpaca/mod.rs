@@ -18,6 +18,7 @@ mod ask;
 mod desk;
 mod lanes;
 mod reconcile;
+mod rekey;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,13 @@ mod tests;
 use self::ask::Call;
 use self::lanes::Lanes;
 use self::reconcile::{Backfill, Reconcile};
+use self::rekey::{NextStream, OldStream};
 use self::session::Phase;
 use super::Leave;
 use super::backoff::Backoff;
 use super::known::KnownOrders;
 use super::live::LiveSession;
+use super::rekey::NewKey;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::{CancelOrder, Effect};
@@ -123,6 +126,7 @@ pub struct AlpacaGateway {
     endpoint: Endpoint,
     target: String,
     ws: WebSocket,
+    ws_config: WsConfig,
     network: Box<dyn Network>,
     ways: Ways,
     effects: Rx<Effect>,
@@ -162,6 +166,10 @@ pub struct AlpacaGateway {
     account_after: Nanos,
     /// By instrument: what the venue says is held.
     held: Vec<Option<i64>>,
+    /// New keys, and what the exchange of one has come to.
+    keys: Option<Rx<NewKey>>,
+    next: Option<NextStream>,
+    old: Option<OldStream>,
 }
 
 impl AlpacaGateway {
@@ -191,6 +199,7 @@ impl AlpacaGateway {
             endpoint,
             target: if path.is_empty() { "/stream".to_owned() } else { path },
             ws: WebSocket::new(ws, config.seed),
+            ws_config: ws,
             network,
             ways,
             effects,
@@ -221,10 +230,19 @@ impl AlpacaGateway {
             changed_ns: 0,
             account_after: 0,
             held: vec![None; MAX_INSTRUMENTS],
+            keys: None,
+            next: None,
+            old: None,
             clock: clock.clone(),
             leave,
             config,
         })
+    }
+
+    /// Takes new keys from there, while it trades.
+    pub fn with_keys(mut self, keys: Rx<NewKey>) -> AlpacaGateway {
+        self.keys = Some(keys);
+        self
     }
 }
 
@@ -247,6 +265,7 @@ impl Agent for AlpacaGateway {
         }
         flushed
             + self.take_effects(now)
+            + self.rekey(now)
             + self.read_stream(now)
             + self.read_answers(now)
             + self.send_waiting(now)

@@ -189,7 +189,7 @@ impl AlpacaGateway {
     }
 
     /// Something of ours may have been missed: the venue is asked for everything, and takes no order meanwhile.
-    fn missed(&mut self) {
+    pub(super) fn missed(&mut self) {
         if self.phase.is_up() {
             self.phase = Phase::Syncing;
             self.reconcile = None;
@@ -221,6 +221,7 @@ impl AlpacaGateway {
         if self.told != VenueState::Down {
             self.tell(VenueState::Down);
         }
+        self.rekey_lost();
         let waiting: Vec<OrderId> = self.lanes.drain().map(|order| order.order).collect();
         for order in waiting {
             self.not_sent(order, "the private stream was lost before it was sent");

@@ -1,6 +1,8 @@
 //! The gateway and the real core against the simulated venue, which shares no code with the codecs, on sockets in
 //! memory and a virtual clock.
 
+mod rekey;
+
 use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Command, PlaceOrder};
@@ -36,6 +38,9 @@ struct Rig {
     /// Everything that the core has seen: its journal.
     journal: Vec<Event>,
     counters: Counters,
+    keys: Tx<NewKey>,
+    /// The one that the venue knows the account by.
+    key: String,
 }
 
 fn limits() -> RiskLimits {
@@ -76,7 +81,8 @@ fn gateway(
     secret: &str,
     leave: Leave,
     counters: &Counters,
-) -> (AlpacaGateway, Tx<Effect>, Rx<Input>) {
+) -> (AlpacaGateway, Tx<Effect>, Rx<Input>, Tx<NewKey>) {
+    let (keys, new_keys) = link(1, &Wake::default());
     let (effects, effects_rx) = link(4096, &Wake::default());
     let (core_tx, reports) = link(4096, &Wake::default());
     let rest = || Box::new(StreamRest::new(Box::new(hub.network()), clock, 2 * SECOND));
@@ -99,7 +105,7 @@ fn gateway(
     };
     let network = Box::new(hub.network());
     let gateway = AlpacaGateway::new(config, leave, clock, network, ways, effects_rx, core_tx, counters).unwrap();
-    (gateway, effects, reports)
+    (gateway.with_keys(new_keys), effects, reports, keys)
 }
 
 fn rig(seed: u64) -> Rig {
@@ -126,10 +132,24 @@ fn rig_on(seed: u64, secret: &str, leave: Leave) -> Rig {
     let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
     let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
     let counters = Counters::default();
-    let (gateway, effects, reports) = gateway(&clock, &hub, seed, secret, leave, &counters);
+    let (gateway, effects, reports, keys) = gateway(&clock, &hub, seed, secret, leave, &counters);
     let (core, out) = (Core::new(), Outbox::new());
     let (told, journal) = (Vec::new(), Vec::new());
-    let mut rig = Rig { clock, hub, sim, gateway, core, out, effects, reports, told, journal, counters };
+    let mut rig = Rig {
+        clock,
+        hub,
+        sim,
+        gateway,
+        core,
+        out,
+        effects,
+        reports,
+        told,
+        journal,
+        counters,
+        keys,
+        key: "key".to_owned(),
+    };
     rig.event(Body::Start { epoch: 7, run: 1 });
     rig.event(Body::Limits(limits()));
     rig.event(Body::Venue { venue: VENUE, name: Text::new("alpaca") });
@@ -188,8 +208,9 @@ impl Rig {
 
     /// The engine dies with whatever was on its way, and another begins from its journal.
     fn restart(&mut self, seed: u64) {
-        let (gateway, effects, reports) = gateway(&self.clock, &self.hub, seed, "secret", paper(), &self.counters);
-        (self.gateway, self.effects, self.reports) = (gateway, effects, reports);
+        let (gateway, effects, reports, keys) =
+            gateway(&self.clock, &self.hub, seed, "secret", paper(), &self.counters);
+        (self.gateway, self.effects, self.reports, self.keys) = (gateway, effects, reports, keys);
         self.core = Core::new();
         for event in &self.journal {
             self.out.clear();
@@ -264,7 +285,7 @@ impl Rig {
     }
 
     fn ledger(&self) -> AlpacaLedger {
-        self.sim.ledger("key").unwrap()
+        self.sim.ledger(&self.key).unwrap()
     }
 
     /// Positions and open orders are the venue's own.
@@ -558,7 +579,7 @@ fn nothing_of_a_session_is_made_before_the_first_permit() {
     let its_clock = clock.clone();
     let open: crate::gateway::live::Open = Box::new(move |permit| {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (gateway, _, _) = gateway(&its_clock, &sessions, 1, "secret", Leave::Live(permit), &Counters::default());
+        let (gateway, _, _, _) = gateway(&its_clock, &sessions, 1, "secret", Leave::Live(permit), &Counters::default());
         Ok(Box::new(gateway))
     });
     let mut live = crate::gateway::LiveGateway::new("alpaca", rx, open);
