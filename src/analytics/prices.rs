@@ -64,7 +64,11 @@ impl Prices {
     /// Pearson's correlation of every two instruments' returns, in the order of `instruments`, and how many returns it
     /// is of. `None` below two, and where one of them never moved.
     pub fn correlations(&self) -> Vec<Vec<(Option<f64>, usize)>> {
-        let ids = self.instruments();
+        self.correlations_of(&self.instruments())
+    }
+
+    /// As `correlations`, of these instruments in their order.
+    pub fn correlations_of(&self, ids: &[InstrumentId]) -> Vec<Vec<(Option<f64>, usize)>> {
         let of = |a: &InstrumentId, b: &InstrumentId| {
             let (x, y) = self.returns(*a, *b);
             (correlation(&x, &y), x.len())

@@ -5,7 +5,7 @@ use super::alerts;
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
-use super::fields::{FieldFault, Fields};
+use super::fields::{FieldFault, Fields, cut};
 use super::keys;
 use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
@@ -17,6 +17,7 @@ use super::view::{Outcome, View};
 use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
+use crate::core::portfolio::Inst;
 use crate::core::risk::DenyReason;
 use crate::credentials::Role;
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueId};
@@ -53,7 +54,8 @@ pub async fn act(app: &Call<'_>, body: &[u8]) -> Answer {
     let invalid = |message| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", message);
     let fields = Fields::parse(body).map_err(invalid)?;
     let Some(action) = fields.text("action") else { return Err(told(fields.finish())) };
-    if ACTIONS.contains(&action.as_str()) {
+    if let Some(known) = ACTIONS.iter().find(|known| **known == action) {
+        let _ = app.asked.set(known);
         app.caller.need(role_to_act(&action), &action)?;
     }
     match action.as_str() {
@@ -160,13 +162,17 @@ pub(super) fn place_reply(view: &View, request: RequestId, settled: bool, order:
 /// The order that a field names: by our id, by the id that the venue knows, or by the asker's own. Its text, for words.
 pub(super) fn named_order(app: &App, fields: &Fields, field: &'static str) -> (String, Option<Order>) {
     let Some(text) = fields.id(field) else { return (String::new(), None) };
-    let view = app.view.lock();
+    let order = order_of(&app.view.lock(), &text);
+    (text, order)
+}
+
+/// The order of that id, where the engine remembers one.
+pub(super) fn order_of(view: &View, text: &str) -> Option<Order> {
     let core = view.core();
     let made = OrderId::from_client_text(text.as_bytes(), core.epoch());
-    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(&text)) } else { None };
+    let own = || if text.len() <= 36 { core.orders().by_client(Text::new(text)) } else { None };
     let id = made.or_else(own).or_else(|| text.parse().ok().map(OrderId));
-    let order = id.and_then(|id| find(&view, id));
-    (text, order)
+    id.and_then(|id| find(view, id))
 }
 
 pub(super) fn denied(
@@ -244,12 +250,9 @@ async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let epoch = app.view.lock().core().epoch();
     let id = known.map(|order| order.id).or_else(|| OrderId::from_client_text(text.as_bytes(), epoch));
     let id = id.or_else(|| text.parse().ok().map(OrderId));
-    let Some(id) = id else {
-        return Err(Failure::field(
-            "order_id",
-            format!("{text:?} is neither an order id nor a client order id of this journal"),
-        ));
-    };
+    let unknown =
+        || Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {}", cut(&text)));
+    let Some(id) = id else { return Err(unknown()) };
     let deadline = app.deadline();
     let request = app.send(Action::Cancel(id), &why)?;
     let Some(outcome) = outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await else {
@@ -257,7 +260,7 @@ async fn cancel(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     };
     let known = find(&app.view.lock(), id);
     let Some(order) = known else {
-        return Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {text}")));
+        return Err(unknown());
     };
     if outcome.reply == Some(Reply::NotFound) {
         let reply = OrderReply::new(&app.view.lock(), &order);
@@ -395,7 +398,8 @@ struct CloseReply {
     /// Cancels and flattening orders that the command began with.
     cancels: u32,
     flattens: u32,
-    /// Nothing of what was asked for is left to do. False where the time to answer came first.
+    /// Nothing of what was asked for is left to do, and where positions were closed the venue has said so. False where
+    /// the time to answer came first.
     complete: bool,
     trading_state: &'static str,
     /// Orders made to flatten, as they stand.
@@ -452,7 +456,8 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
     let over = |view: &View| {
         let core = view.core();
         let open = meant.iter().any(|id| core.orders().get(*id).is_some_and(|order| !order.status.is_closed()));
-        let closing = core.portfolio().defined().any(|inst| within(inst.def.id) && inst.closing.active);
+        let closes = |inst: &&Inst| inst.closing.active || inst.closing.unverified;
+        let closing = core.portfolio().defined().filter(|inst| within(inst.def.id)).any(|inst| closes(&inst));
         // A stop that flattens halts only when it is flat; and a stop is over when every venue has said so.
         let halted = || core.trading() == TradingState::Halted && stop::is_confirmed(view);
         let stopped = scope != Reach::Stop || halted();

@@ -11,6 +11,7 @@ use crate::core::alarm::{AlarmKind, News, Severity};
 use crate::core::alerts::Alert;
 use crate::core::command::{Action, Scope};
 use crate::core::effect::Reply;
+use crate::domain::Nanos;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
@@ -110,14 +111,13 @@ pub fn show(view: &View, query: Query) -> Answer {
             Severity::Warning
         })
     });
-    let since = query.get("since").map(|text| {
-        text.parse::<jiff::Timestamp>().map_or_else(
-            |_| {
-                query.fault("since", format!("{text:?} is not a time such as 2026-01-31T09:00:00Z"));
-                0
-            },
-            |at| i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX),
-        )
+    let since = query.time("since");
+    let cursor = query.get("cursor").and_then(|text| {
+        let key = Place::read(&text);
+        if key.is_none() {
+            query.fault("cursor", format!("must be the next_cursor of a page, is {text:?}"));
+        }
+        key
     });
     let limit = query.limit();
     query.finish()?;
@@ -125,12 +125,48 @@ pub fn show(view: &View, query: Query) -> Answer {
     let meant = |alert: &&Alert| {
         least.is_none_or(|least| alert.severity >= least) && since.is_none_or(|since| alert.last_ns >= since)
     };
-    let mut found: Vec<&Alert> = alerts.all().filter(meant).collect();
+    let mut found: Vec<(Place, &Alert)> = alerts.all().filter(meant).map(|alert| (Place::of(alert), alert)).collect();
     // What stands comes first, and of that what is gravest.
-    found.sort_by_key(|alert| (!alert.stands(), std::cmp::Reverse((alert.severity, alert.last_ns))));
+    found.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
     let standing = alerts.all().filter(|alert| alert.stands()).count();
-    let rows: Vec<AlertReply> = found.into_iter().take(limit).map(|alert| AlertReply::new(view, alert)).collect();
-    ok(json!({ "alerts": rows, "standing": standing, "dropped": alerts.dropped() }))
+    let mut rest = found.into_iter().filter(|(place, _)| cursor.is_none_or(|cursor| *place < cursor));
+    let page: Vec<(Place, &Alert)> = rest.by_ref().take(limit).collect();
+    let next = page.last().filter(|_| rest.next().is_some()).map(|(place, _)| place.to_string());
+    let rows: Vec<AlertReply> = page.into_iter().map(|(_, alert)| AlertReply::new(view, alert)).collect();
+    ok(json!({ "alerts": rows, "standing": standing, "dropped": alerts.dropped(), "next_cursor": next }))
+}
+
+/// Where an alert stands in the list; the greatest comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    stands: bool,
+    severity: Severity,
+    last_ns: Nanos,
+    id: u64,
+}
+
+impl Place {
+    fn of(alert: &Alert) -> Place {
+        Place { stands: alert.stands(), severity: alert.severity, last_ns: alert.last_ns, id: alert.id }
+    }
+
+    fn read(text: &str) -> Option<Place> {
+        let mut parts = text.split('-');
+        let stands = match parts.next()? {
+            "0" => false,
+            "1" => true,
+            _ => return None,
+        };
+        let severity = *Severity::ALL.get(parts.next()?.parse::<usize>().ok()?)?;
+        let (last_ns, id) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().is_none().then_some(Place { stands, severity, last_ns, id })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}-{}", u8::from(self.stands), self.severity as u8, self.last_ns, self.id)
+    }
 }
 
 /// `acknowledge-alert`: in the name of the caller, or of the person that `who` names where no token is needed.

@@ -9,7 +9,8 @@ use super::once::{Keys, Once};
 use super::tail::SharedView;
 use super::transition::SharedJudge;
 use super::view::View;
-use crate::core::command::{Action, Command};
+use crate::core::alarm::AlarmKind;
+use crate::core::command::{Action, Command, Scope};
 use crate::core::event::{Body, Input};
 use crate::domain::{Nanos, RequestId, Text};
 use crate::net::link::Tx;
@@ -17,6 +18,7 @@ use crate::telemetry::{Clock, Counters};
 use crate::webhooks::Board;
 use axum::http::StatusCode;
 use serde_json::json;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -169,6 +171,7 @@ impl App {
             return;
         }
         pulse.told_ns = now;
+        self.tell_refusals(now);
         let mut view = self.view.lock();
         if self.listeners.count() > 0 && self.ready_with(&view).is_ok() {
             if now - pulse.pnl_ns >= PNL_GAP_NS {
@@ -248,6 +251,30 @@ impl App {
         Ok(request)
     }
 
+    /// Keeps in the journal what was asked for in vain, and what was done besides commands: who, from where, what, and
+    /// whether it was done. A few a second of each address; what is more is counted, so that nobody fills the journal.
+    pub fn note(&self, who: Text<24>, from: IpAddr, what: &str, about: &str, done: bool) {
+        let action = Action::Note { what: Text::new(what), about: Text::new(about), done };
+        let from_text = Text::new(&from.to_string());
+        let command = Command { request: RequestId(0), who, from: from_text, why: Text::default(), action };
+        let noted = self.ready().is_ok()
+            && self.access.may_note(from, self.clock.now())
+            && self.commands.try_send(Input::new(Body::Command(command))).is_ok();
+        if !noted {
+            self.counters.counter("control_not_noted_total").add(1);
+        }
+    }
+
+    /// To the core, that wrong tokens come again and again, or that they have stopped.
+    fn tell_refusals(&self, now: Nanos) {
+        if let Some(is_so) = self.access.refusals_changed(now) {
+            let body = Body::Condition { kind: AlarmKind::LoginsRefused, scope: Scope::Account, is_so };
+            if self.commands.try_send(Input::new(body)).is_err() {
+                self.access.tell_again();
+            }
+        }
+    }
+
     /// An id that no command of this journal has.
     pub fn next_request(&self) -> RequestId {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
@@ -303,11 +330,25 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// The request's key, where it has one.
     pub once: Option<Once>,
+    /// The action that was asked for, once it is known to be one.
+    pub asked: OnceLock<&'static str>,
 }
 
 impl<'a> Call<'a> {
     pub fn new(app: &'a App, caller: &'a Caller) -> Call<'a> {
-        Call { app, caller, once: None }
+        Call { app, caller, once: None, asked: OnceLock::new() }
+    }
+
+    /// Keeps in the journal that it was refused before the core heard of it. What the core refuses it tells itself.
+    pub fn note_refusal(&self, failure: &Failure) {
+        use axum::http::StatusCode as S;
+        let here = [S::BAD_REQUEST, S::FORBIDDEN, S::PAYLOAD_TOO_LARGE, S::UNSUPPORTED_MEDIA_TYPE, S::REQUEST_TIMEOUT];
+        let action = self.asked.get().copied().unwrap_or("request");
+        if here.contains(&failure.status) && action != "validate-order" {
+            // A caller's address is text of one.
+            let from = self.caller.from.as_str().parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+            self.note(self.caller.who, from, action, failure.code, false);
+        }
     }
 
     pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {

@@ -71,6 +71,8 @@ pub fn role_to_act(action: &str) -> Role {
         | "acknowledge-alert" => Role::Trader,
         // A trader may halt; the action itself asks for more where something is let loose.
         "set-trading-state" => Role::Trader,
+        // As with limits: whoever trades may tighten them.
+        "update-risk-config" => Role::Trader,
         _ => Role::Admin,
     }
 }
@@ -124,6 +126,49 @@ impl Shown<'_> {
     }
 }
 
+/// Lines of the journal that one address is worth in a second.
+const NOTES_PER_SECOND: u32 = 20;
+/// So many refusals within this time, from wherever, are no slip of the hand any more; and how long after the last of them
+/// that is over.
+const SIEGE_FROM: u32 = 5;
+const SIEGE_WITHIN_NS: Nanos = 60_000_000_000;
+const SIEGE_OVER_NS: Nanos = 600_000_000_000;
+
+/// What becomes of one who came in vain.
+pub struct Refused {
+    /// The answer waits for so long.
+    pub delay: Duration,
+    /// It is worth a line: each of the first is, and then fewer and fewer.
+    pub told: bool,
+}
+
+/// Wrong tokens, again and again.
+#[derive(Default)]
+struct Siege {
+    is_so: bool,
+    told: bool,
+    since: Nanos,
+    refusals: u32,
+    last: Nanos,
+}
+
+impl Siege {
+    fn count(&mut self, now: Nanos) {
+        if now - self.since >= SIEGE_WITHIN_NS {
+            (self.since, self.refusals) = (now, 0);
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        self.last = now;
+        self.is_so |= self.refusals >= SIEGE_FROM;
+    }
+
+    /// Whether it is so, where that has changed since it was asked last.
+    fn changed(&mut self, now: Nanos) -> Option<bool> {
+        self.is_so &= now - self.last < SIEGE_OVER_NS;
+        (std::mem::replace(&mut self.told, self.is_so) != self.is_so).then_some(self.is_so)
+    }
+}
+
 /// The door: tokens and sessions, how often each may come, and who came in vain.
 pub struct Access {
     tokens: Mutex<WatchedTokens>,
@@ -132,6 +177,8 @@ pub struct Access {
     open: bool,
     rate: Mutex<Rate>,
     refusals: Mutex<Refusals>,
+    notes: Mutex<Rate>,
+    siege: Mutex<Siege>,
     refused: Counter,
     limited: Counter,
 }
@@ -159,6 +206,8 @@ impl Access {
             open: why_needed.is_none(),
             rate: Mutex::new(Rate::new(requests_per_second)),
             refusals: Mutex::default(),
+            notes: Mutex::new(Rate::new(NOTES_PER_SECOND)),
+            siege: Mutex::default(),
             refused: counters.counter("control_refused_total"),
             limited: counters.counter("control_rate_limited_total"),
         })
@@ -194,17 +243,35 @@ impl Access {
     }
 
     /// Notes that one came in vain, and says how long the answer is to wait. Who shows nothing has tried nothing.
-    pub fn refused(&self, failure: &Failure, from: IpAddr, now: Nanos) -> Option<Duration> {
+    pub fn refused(&self, failure: &Failure, from: IpAddr, now: Nanos) -> Option<Refused> {
         if failure.status != StatusCode::UNAUTHORIZED || failure.code == "TOKEN_MISSING" {
             return None;
         }
         self.refused.add(1);
         let (count, delay) = lock(&self.refusals).count(from, now);
         // Each of the first is told, and then fewer and fewer: the log is not theirs to fill.
-        if count <= 3 || count.is_power_of_two() {
+        let told = count <= 3 || count.is_power_of_two();
+        if told {
             tracing::warn!(%from, count, code = failure.code, "refused at the door");
         }
-        Some(delay)
+        lock(&self.siege).count(now);
+        Some(Refused { delay, told })
+    }
+
+    /// Whether another line of the journal may be spent on an address.
+    pub fn may_note(&self, from: IpAddr, now: Nanos) -> bool {
+        lock(&self.notes).take(Client::Address(from), now).is_ok()
+    }
+
+    /// Whether somebody comes with wrong tokens again and again, where that has changed since it was asked last.
+    pub fn refusals_changed(&self, now: Nanos) -> Option<bool> {
+        lock(&self.siege).changed(now)
+    }
+
+    /// What was answered last was not heard.
+    pub fn tell_again(&self) {
+        let mut siege = lock(&self.siege);
+        siege.told = !siege.told;
     }
 
     /// Who sent a request with these headers. `changes` where it asks for more than to look.
@@ -300,7 +367,7 @@ mod tests {
         ("heartbeat", Role::Trader),
         ("set-trading-state", Role::Trader),
         ("resume", Role::Admin),
-        ("update-risk-config", Role::Admin),
+        ("update-risk-config", Role::Trader),
         ("initiate-transition", Role::Admin),
         ("approve-transition", Role::Admin),
         ("reject-transition", Role::Admin),
@@ -309,6 +376,24 @@ mod tests {
         ("rotate-credentials", Role::Admin),
         ("acknowledge-alert", Role::Trader),
     ];
+
+    #[test]
+    fn refusals_are_an_alert_from_the_fifth_in_a_minute_and_until_ten_minutes_after_the_last() {
+        const SECOND: Nanos = 1_000_000_000;
+        let mut siege = Siege::default();
+        // One every twenty seconds is a person who forgets.
+        for n in 1..100 {
+            siege.count(n * 20 * SECOND);
+            assert_eq!(siege.changed(n * 20 * SECOND), None);
+        }
+        let start = 3_000 * SECOND;
+        let told: Vec<_> =
+            (0..9).map(|n| (siege.count(start + n * SECOND), siege.changed(start + n * SECOND)).1).collect();
+        assert_eq!(told.iter().position(Option::is_some), Some(4));
+        assert_eq!(told.iter().flatten().count(), 1, "told once");
+        assert_eq!(siege.changed(start + 8 * SECOND + SIEGE_OVER_NS - 1), None);
+        assert_eq!(siege.changed(start + 8 * SECOND + SIEGE_OVER_NS), Some(false));
+    }
 
     #[test]
     fn every_action_has_a_role() {

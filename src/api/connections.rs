@@ -25,6 +25,11 @@ const HEADERS_MAX: usize = 100;
 /// After an error of the listener itself, such as no file descriptor being left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Said to one who comes while all are busy.
+const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 1\r\n\
+                    Connection: close\r\nContent-Length: 62\r\n\r\n\
+                    all connections are busy: come again, or use the one you have\n";
+
 /// What a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
@@ -112,7 +117,13 @@ pub async fn take(
                 continue;
             }
         };
-        let Some((number, open)) = super::auth::lock(&table).enter(limits.connections_max) else { continue };
+        let Some((number, open)) = super::auth::lock(&table).enter(limits.connections_max) else {
+            if tls.is_none() {
+                // What the socket does not take at once, nobody waits for.
+                let _ = stream.try_write(FULL.as_bytes());
+            }
+            continue;
+        };
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
         let peer = Peer { ip: address.ip().to_canonical(), busy: open.busy };

@@ -1,5 +1,5 @@
 //! `explain`: one decision of the gate, as the journal has it. Every rule with what it found and allows, where the order
-//! went, and when each stage of its way was reached.
+//! went and why, and when each stage of its way was reached.
 //!
 //! An order's id holds the journal's sequence of the event that made it, so the decision is read again from there,
 //! whichever run made it; what became of the order is read on from it, a batch at a time, so that others get their turn.
@@ -8,17 +8,17 @@ use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::events::Past;
 use super::query::Query;
-use super::replies::{DenialReply, Names, OrderReply, usd, venue_name};
+use super::replies::{DenialReply, Names, OrderReply, RouteReply, SizingReply, venue_name};
+use super::rules::Known;
 use super::view::View;
 use crate::core::ORDERS_PER_EVENT;
 use crate::core::command::{Action, Command};
-use crate::core::config::Limits;
 use crate::core::effect::{EffectOf, OrderUpdate, RecordedEffect};
 use crate::core::event::Body;
 use crate::core::orders::Order;
-use crate::core::portfolio::Inst;
-use crate::core::risk::{DenyReason, RULES, Unevaluable};
-use crate::domain::{Dec, ExecType, Nanos, NewOrder, OrderId, RequestId, Round, Text, Usd};
+use crate::core::risk::{DenyReason, RULES, Unevaluable, Weighed};
+use crate::core::routing::Routed;
+use crate::domain::{ExecType, Nanos, NewOrder, OrderId, RequestId, Text};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -32,22 +32,24 @@ const RECORDS_MAX: usize = 1_000_000;
 enum Named {
     Order(OrderId),
     Request(RequestId, u64),
+    /// The record, and which of its denials.
+    Denial(u64, u16),
 }
 
-/// `explain&id=`: an order's id, its client order id, or a request's id.
+/// `explain&id=`: an order's id, its client order id, a request's id, or a denial's.
 pub(super) async fn explain(call: &Call<'_>, query: Query) -> Answer {
     let text = query.required("id");
     query.finish()?;
     let named = name(&call.view.lock(), &text);
     let unknown = || {
         let shown: String = text.chars().take(40).collect();
-        let message = format!("{shown:?} is the id of no order and no request in this journal");
+        let message = format!("{shown:?} is the id of no order, no request and no denial in this journal");
         Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
     };
     let Some(named) = named else { return Err(unknown()) };
     let seq = match named {
         Named::Order(id) => id.0 / ORDERS_PER_EVENT,
-        Named::Request(_, seq) => seq,
+        Named::Request(_, seq) | Named::Denial(seq, _) => seq,
     };
     if seq == 0 || seq > call.view.lock().core().seq() {
         return Err(unknown());
@@ -83,6 +85,9 @@ pub(super) async fn explain(call: &Call<'_>, query: Query) -> Answer {
 
 fn name(view: &View, text: &str) -> Option<Named> {
     let core = view.core();
+    if let Some((seq, part)) = text.strip_prefix("denial-").and_then(|rest| rest.split_once('-')) {
+        return Some(Named::Denial(seq.parse().ok()?, part.parse().ok()?));
+    }
     let own = Some(Text::new(text)).filter(|_| !text.is_empty() && text.len() <= 36);
     let made = OrderId::from_client_text(text.as_bytes(), core.epoch());
     let known = || own.and_then(|own| core.orders().by_client(own));
@@ -115,6 +120,7 @@ impl Decision {
         match named {
             Named::Request(request, _) => asked = Some(request),
             Named::Order(id) => order = Some(id),
+            Named::Denial(..) => {}
         }
         for effect in &past.effects {
             if let EffectOf::Accepted { request, order: made } = *effect {
@@ -128,19 +134,39 @@ impl Decision {
         let mut sent = past.effects.iter().flat_map(RecordedEffect::sends).flatten();
         let order = order.and_then(|id| sent.find(|sent| sent.order == id));
         let ours = |request: RequestId| Some(request) == asked;
-        let denied = past.effects.iter().copied();
-        let denied = denied.into_iter().find(|e| matches!(e, EffectOf::Denied { request, .. } if ours(*request)));
-        let broken = past.effects.iter().filter_map(|effect| match *effect {
-            EffectOf::Denied { request, reason, .. } | EffectOf::Broken { request, reason } if ours(request) => {
-                Some(reason)
+        let mut denials = past.effects.iter().copied().filter(|effect| matches!(effect, EffectOf::Denied { .. }));
+        let denied = match named {
+            Named::Denial(_, part) => denials.nth(part.into()),
+            _ => denials.find(|effect| matches!(effect, EffectOf::Denied { request, .. } if ours(*request))),
+        };
+        let broken: Vec<DenyReason> = match (&order, named, denied) {
+            (Some(_), ..) => Vec::new(),
+            (None, Named::Denial(..), Some(EffectOf::Denied { request, reason, .. })) => {
+                asked = Some(request);
+                vec![reason]
             }
-            _ => None,
-        });
-        let broken: Vec<DenyReason> = if order.is_some() { Vec::new() } else { broken.collect() };
+            _ => past
+                .effects
+                .iter()
+                .filter_map(|effect| match *effect {
+                    EffectOf::Denied { request, reason, .. } | EffectOf::Broken { request, reason }
+                        if ours(request) =>
+                    {
+                        Some(reason)
+                    }
+                    _ => None,
+                })
+                .collect(),
+        };
         let validated =
             matches!(command(&past), Some(Command { action: Action::Validate(_) | Action::ValidateAtVenue(_), .. }));
         let denied = denied.filter(|_| order.is_none());
-        if order.is_none() && matches!(named, Named::Order(_)) {
+        let named_it = match named {
+            Named::Order(_) => order.is_some(),
+            Named::Denial(..) => denied.is_some(),
+            Named::Request(..) => true,
+        };
+        if !named_it {
             return None;
         }
         Some(Decision { request: asked.filter(|request| request.0 != 0), order, broken, validated, denied, past })
@@ -167,14 +193,34 @@ impl Decision {
                 "why": command.why.as_str(),
             })),
             "order": order.as_ref().map_or_else(|| self.not_sent(&view), |order| json!(OrderReply::new(&view, order))),
-            "rules": self.rules(&view, order.as_ref()),
+            "rules": self.rules(&view),
             "route": self.order.as_ref().map(|order| json!({
                 "exchange": venue_name(&view, order.venue),
                 "symbol": Names::of(&view, order.instrument).symbol,
                 "not_sent_because": rest.not_sent.as_ref().map(Text::as_str),
+                "chosen": self.routed(order.order).map(|routed| RouteReply::new(&view, &routed)),
             })),
+            "sizing": self.sizing(&view),
             "stages": self.stages(rest),
             "cut_off": rest.cut_off,
+        })
+    }
+
+    /// What was known of each venue when this one was chosen; `None` where there was nothing to choose.
+    fn routed(&self, id: OrderId) -> Option<Routed> {
+        self.past.effects.iter().find_map(|effect| match effect {
+            EffectOf::Routed(routed) if routed.order == id => Some(*routed),
+            _ => None,
+        })
+    }
+
+    /// How the quantity came to be, where it was left to the engine.
+    fn sizing(&self, view: &View) -> Option<SizingReply> {
+        self.past.effects.iter().find_map(|effect| match effect {
+            EffectOf::Sized { request, instrument, sizing, .. } if Some(*request) == self.request => {
+                Some(SizingReply::new(view, *instrument, sizing))
+            }
+            _ => None,
         })
     }
 
@@ -226,14 +272,25 @@ impl Decision {
         })
     }
 
+    /// Which of its record's orders this was, as the gate weighed them.
+    fn weighed<'a>(&self, view: &'a View) -> Option<&'a Weighed> {
+        let all = view.weighed(self.past.event.seq);
+        match (&self.order, self.denied) {
+            (Some(order), _) => all.iter().rfind(|weighed| weighed.passed && weighed.id == order.order),
+            (None, Some(EffectOf::Denied { strategy, instrument, side, qty, px, .. })) => all.iter().rfind(|weighed| {
+                let asked = &weighed.order;
+                let what = (asked.instrument, asked.side, asked.qty, asked.px);
+                !weighed.passed && weighed.strategy == strategy && what == (instrument, side, qty, px)
+            }),
+            _ => all.last().filter(|_| self.validated),
+        }
+    }
+
     /// Every rule, in rank.
-    fn rules(&self, view: &View, order: Option<&Order>) -> Vec<Value> {
-        let known = Known {
-            limits: view.asked().limits_at(self.past.event.seq),
-            inst: order.and_then(|order| view.core().portfolio().get(order.instrument)),
-            order,
-        };
-        let decided = order.is_some() || self.validated || !self.broken.is_empty();
+    fn rules(&self, view: &View) -> Vec<Value> {
+        let limits = view.asked().limits_at(self.past.event.seq);
+        let known = Known { view, limits, weighed: self.weighed(view) };
+        let decided = self.order.is_some() || self.validated || !self.broken.is_empty();
         let each = RULES.iter().enumerate().map(|(rank, code)| {
             if let Some(reason) = self.broken.iter().find(|reason| reason.rank() == rank) {
                 let told = DenialReply::new(reason);
@@ -246,7 +303,7 @@ impl Decision {
             let (value, limit) = known.value_and_limit(code);
             json!({
                 "rank": rank, "code": code, "passed": passed.then_some(true),
-                "value": value, "limit": limit, "message": null,
+                "value": value, "limit": limit, "message": known.not_asked(code),
             })
         });
         each.collect()
@@ -354,69 +411,6 @@ impl Rest {
     fn over(&self) -> bool {
         let closed = self.update.is_some_and(|update| update.status.is_closed());
         closed && (self.not_sent.is_some() || (self.written != 0 && (self.acked != 0 || self.filled == 0)))
-    }
-}
-
-/// What the record tells of rules that held: the order, its instrument, and the limits of then.
-struct Known<'a> {
-    limits: Option<&'a Limits>,
-    inst: Option<&'a Inst>,
-    order: Option<&'a Order>,
-}
-
-impl Known<'_> {
-    fn value_and_limit(&self, code: &str) -> (Option<String>, Option<String>) {
-        let pct = |ppm: u32| Dec { value: ppm.into(), scale: 4 }.to_string();
-        let ms = |ns: Nanos| (ns / 1_000_000).to_string();
-        let limit = |of: &dyn Fn(&Limits) -> String| (None, self.limits.map(of));
-        let (value, allowed) = match code {
-            "QUOTE_STALE" => limit(&|l| ms(l.quote_age_max_ns)),
-            "PRICE_COLLAR" => limit(&|l| pct(l.price_collar_ppm)),
-            "PRICE_JUMPED" => limit(&|l| pct(l.price_move_max_ppm)),
-            "DUPLICATE_ORDER" => limit(&|l| ms(l.duplicate_window_ns)),
-            "ORDER_RATE_ABOVE_MAX" => limit(&|l| l.orders_per_second_max.to_string()),
-            "ORDERS_PER_DAY_ABOVE_MAX" => limit(&|l| l.orders_per_day_max.to_string()),
-            "ORDER_TO_TRADE_ABOVE_MAX" => limit(&|l| l.order_to_trade_max.to_string()),
-            "OPEN_ORDERS_ABOVE_MAX" => limit(&|l| l.open_orders_max.to_string()),
-            "ACCOUNT_BELOW_MIN" => limit(&|l| usd(l.account_balance_min)),
-            "POSITION_NOTIONAL_ABOVE_MAX" => limit(&|l| usd(l.position_notional_max)),
-            "LEVERAGE_ABOVE_MAX" => {
-                limit(&|l| Dec { value: i64::try_from(l.leverage_max_ppm).unwrap_or(i64::MAX), scale: 6 }.to_string())
-            }
-            "GROSS_EXPOSURE_ABOVE_MAX" => limit(&|l| usd(l.exposure_gross_max)),
-            "NET_EXPOSURE_ABOVE_MAX" => limit(&|l| usd(l.exposure_net_max)),
-            "ASSET_EXPOSURE_ABOVE_MAX" => limit(&|l| usd(l.exposure_asset_max)),
-            "CORRELATED_EXPOSURE_ABOVE_MAX" => limit(&|l| usd(l.correlated_exposure_max)),
-            "DAILY_LOSS_REACHED" => limit(&|l| usd(l.daily_loss_max)),
-            "ORDER_NOTIONAL_ABOVE_MAX" => {
-                (self.notional().map(usd), self.limits.map(|limits| usd(limits.order_notional_max)))
-            }
-            _ => (None, None),
-        };
-        let Some((inst, order)) = self.inst.zip(self.order) else { return (value, allowed) };
-        let def = &inst.def;
-        let px = |px: i64| Dec { value: px, scale: def.px_scale };
-        let qty = |qty: i64| Dec { value: qty, scale: def.qty_scale };
-        match code {
-            "LOT_SIZE" => (
-                Some(qty(order.qty.0).to_string()),
-                Some(format!("{} to {} by {}", qty(def.qty_min.0), qty(def.qty_max.0), qty(def.lot.0))),
-            ),
-            "PRICE_FILTER" if order.kind.is_limit() => (
-                Some(px(order.px.0).to_string()),
-                Some(format!("{} to {} by {}", px(def.px_min.0), px(def.px_max.0), px(def.tick.0))),
-            ),
-            "PRICE_COLLAR" if order.kind.is_limit() => (Some(px(order.px.0).to_string()), allowed),
-            "VENUE_NOTIONAL" => (self.notional().map(usd), Some(format!("at least {}", usd(def.notional_min)))),
-            _ => (value, allowed),
-        }
-    }
-
-    /// At which the order was valued. Of a market order that is only known while the engine remembers it.
-    fn notional(&self) -> Option<Usd> {
-        let (inst, order) = self.inst.zip(self.order)?;
-        let px = if order.value_px.is_zero() { order.px } else { order.value_px };
-        inst.notional(px, order.qty, Round::Up).filter(|_| !px.is_zero())
     }
 }
 

@@ -53,6 +53,11 @@ impl<'a> Fields<'a> {
         self.find(field).is_some()
     }
 
+    /// Whether the field is there, and `null`; it does not count as read.
+    pub fn is_null(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, value)| name == field && value.get() == "null")
+    }
+
     /// Whether the field is this word, in any case of letters; it counts as read.
     pub fn is_word(&self, field: &'static str, word: &str) -> bool {
         let text = self.find(field).and_then(|text| serde_json::from_str::<String>(text).ok());
@@ -175,6 +180,9 @@ impl<'a> Fields<'a> {
         let id = raw.and_then(|raw| {
             let id = serde_json::from_str::<String>(raw).ok();
             let id = id.or_else(|| raw.bytes().all(|c| c.is_ascii_digit()).then(|| raw.to_owned()));
+            // A whole number in another dress, such as 81.0, is that number.
+            let whole = || parse(raw)?.units(0).ok().filter(|number| *number >= 0).map(|number| number.to_string());
+            let id = id.or_else(whole);
             if id.is_none() {
                 self.fault(field, format!("must be an id, is {}", cut(raw)));
             }
@@ -265,7 +273,7 @@ impl fmt::Display for Decimal {
 }
 
 /// At most so much of what a stranger sent is said back.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     const MAX: usize = 40;
     if text.chars().count() <= MAX {
         return text.to_owned();

@@ -6,6 +6,8 @@ use super::app::App;
 use super::auth::Shown;
 use super::connections::{Busy, Peer};
 use super::dashboard;
+use super::openapi::OPENAPI;
+use crate::domain::Text;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -14,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Paths that are answered to those who have not said who they are.
-const PUBLIC: [&str; 3] = ["/login", "/health/live", "/health/ready"];
+const PUBLIC: [&str; 4] = ["/login", "/health/live", "/health/ready", OPENAPI];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A page may load from here and from nowhere else, and stand in no other page's frame.
@@ -29,7 +31,11 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let mut response = match admit(&app, &mut request) {
         Ok(_busy) => next.run(request).await,
         Err(failure) => {
-            slow(&app, &failure, request.extensions().get::<Peer>()).await;
+            let peer = request.extensions().get::<Peer>();
+            let noted = slow(&app, &failure, peer).await;
+            if let Some(peer) = peer.filter(|_| !noted && changes(&request)) {
+                app.note(Text::default(), peer.ip, "request", failure.code, false);
+            }
             envelope(Err(failure), app.clock.now())
         }
     };
@@ -52,12 +58,21 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     response
 }
 
-/// Makes one wait who came with what is not good.
-pub async fn slow(app: &App, failure: &Failure, peer: Option<&Peer>) {
-    let delay = peer.and_then(|peer| app.access.refused(failure, peer.ip, app.clock.now()));
-    if let Some(delay) = delay {
-        tokio::time::sleep(delay).await;
+/// Makes one wait who came with what is not good, and keeps in the journal that they came. Says whether that is so of
+/// this one; it is of the first few, and then of fewer and fewer.
+pub async fn slow(app: &App, failure: &Failure, peer: Option<&Peer>) -> bool {
+    let Some(peer) = peer else { return false };
+    let Some(refused) = app.access.refused(failure, peer.ip, app.clock.now()) else { return false };
+    if refused.told {
+        app.note(Text::default(), peer.ip, "login", failure.code, false);
     }
+    tokio::time::sleep(refused.delay).await;
+    true
+}
+
+/// Whether a request asks for more than to look.
+fn changes(request: &Request) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// Lets a request in, with its caller noted in it.
@@ -73,7 +88,7 @@ fn admit(app: &App, request: &mut Request) -> Result<Option<Busy>, Failure> {
         app.access.admit_stranger(peer.ip, now)?;
         return Ok(None);
     }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let changes = changes(request);
     let shown = Shown::in_headers(request.headers());
     let caller = app.access.admit(&shown, changes, peer.ip, now)?;
     request.extensions_mut().insert(caller);

@@ -17,9 +17,9 @@ use zeroize::Zeroizing;
 /// What the keeper is asked.
 pub enum KeyWork {
     /// Keep a key, in the place of the one in use, or beside it for the rotation that is scheduled.
-    Store { id: CredentialId, credential: Credential, spare: bool },
+    Store { id: CredentialId, credential: Credential, passphrase: Option<Secret>, spare: bool },
     /// Exchange the key in use for this one, or without one for the next that is kept.
-    Rotate { id: CredentialId, credential: Option<Credential> },
+    Rotate { id: CredentialId, credential: Option<Credential>, passphrase: Option<Secret> },
     /// Tell of every key.
     Status,
 }
@@ -43,19 +43,24 @@ pub(super) async fn store(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let id = read_id(&fields);
     let credential = read_credential(&fields, true);
+    let passphrase = read_passphrase(&fields);
     let spare = fields.flag("spare");
     fields.finish().map_err(Failure::fields)?;
     let (Some(id), Some(credential)) = (id, credential) else { return Err(Failure::field("apiKey", "is missing")) };
-    ask(app, KeyWork::Store { id, credential, spare }).await
+    ask(app, KeyWork::Store { id, credential, passphrase, spare }).await
 }
 
 pub(super) async fn rotate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     let id = read_id(&fields);
     let credential = read_credential(&fields, false);
+    let passphrase = read_passphrase(&fields);
+    if credential.is_none() && passphrase.is_some() {
+        fields.fault("passphrase", "opens the key that is given with it: give apiKey and apiSecret too");
+    }
     fields.finish().map_err(Failure::fields)?;
     let Some(id) = id else { return Err(Failure::field("exchange", "is missing")) };
-    ask(app, KeyWork::Rotate { id, credential }).await
+    ask(app, KeyWork::Rotate { id, credential, passphrase }).await
 }
 
 pub(super) async fn status(app: &Call<'_>) -> Answer {
@@ -99,6 +104,11 @@ fn read_id(fields: &Fields) -> Option<CredentialId> {
     let name = fields.text_opt("name").unwrap_or_else(|| MAIN.to_owned());
     let id = CredentialId::new(&exchange?.to_ascii_lowercase(), environment?, &name);
     id.map_err(|error| fields.fault("name", error.to_string())).ok()
+}
+
+/// What opens a private key that is encrypted. Spaces may belong to it.
+fn read_passphrase(fields: &Fields) -> Option<Secret> {
+    fields.secret_opt("passphrase").map(|text| Secret::copy(text.as_bytes()))
 }
 
 /// Both parts, or neither where they need not be there.

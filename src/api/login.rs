@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::guard::slow;
 use super::server::json_body;
 use super::session::{cookie, set_cookie};
+use crate::domain::Text;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,7 +22,7 @@ pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Bo
     let mut given = None;
     let peer = request.extensions().get::<Peer>().cloned();
     let answer = match json_body(&app, request).await {
-        Ok(body) => begin(&app, &body, &mut given),
+        Ok(body) => begin(&app, &body, &mut given, peer.as_ref()),
         Err(failure) => Err(failure),
     };
     if let Err(failure) = &answer {
@@ -30,7 +31,7 @@ pub async fn login(State(app): State<Arc<App>>, request: Request) -> Response<Bo
     with_cookie(&app, answer, given.as_ref().map(|cookie| cookie.as_str()))
 }
 
-fn begin(app: &App, body: &[u8], given: &mut Option<Zeroizing<String>>) -> Answer {
+fn begin(app: &App, body: &[u8], given: &mut Option<Zeroizing<String>>, peer: Option<&Peer>) -> Answer {
     let fields = Fields::parse(body).map_err(|why| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", why))?;
     let token = fields.secret_opt("token").unwrap_or_default();
     let finished = fields.finish().map_err(Failure::fields);
@@ -42,6 +43,9 @@ fn begin(app: &App, body: &[u8], given: &mut Option<Zeroizing<String>>) -> Answe
         .begin(&found, now)
         .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", error.to_string()))?;
     *given = Some(cookie);
+    if let Some(peer) = peer {
+        app.note(Text::new(&found.name), peer.ip, "login", found.role.as_str(), true);
+    }
     ok(json!({
         "who": found.name,
         "role": found.role.as_str(),
@@ -74,6 +78,10 @@ pub async fn session(
 pub async fn logout(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     if let Some(cookie) = cookie(request.headers()) {
         lock(&app.access.sessions).end(cookie);
+    }
+    let caller = request.extensions().get::<Caller>();
+    if let (Some(caller), Some(peer)) = (caller, request.extensions().get::<Peer>()) {
+        app.note(caller.who, peer.ip, "logout", "", true);
     }
     let mut response = envelope(ok(json!({ "logged_out": true })), app.clock.now());
     set(&app, &mut response, None);

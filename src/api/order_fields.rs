@@ -12,6 +12,9 @@ use crate::domain::{
 /// Bips in a percent, parts per million in a percent: the scales of what is typed in percent.
 const BIPS_SCALE: u8 = 2;
 const PPM_SCALE: u8 = 4;
+/// Most percent that a stop may be away or trail, and a target.
+pub(super) const SHARE_MAX: i64 = 100;
+pub(super) const PROFIT_MAX: i64 = 1_000;
 
 /// A decimal in units of a field's scale; a fault of the field and zero where it does not fit.
 fn units(fields: &Fields, field: &'static str, decimal: Option<&Decimal>, scale: u8) -> i64 {
@@ -30,13 +33,13 @@ pub(super) fn units_opt(fields: &Fields, field: &'static str, scale: u8) -> i64 
     units(fields, field, fields.decimal_opt(field).as_ref(), scale)
 }
 
-/// The same as a small number: bips or parts per million.
-fn share(fields: &Fields, field: &'static str, scale: u8) -> Option<u32> {
+/// A share of a price in percent, at most so many, as a small number: bips or parts per million.
+fn share(fields: &Fields, field: &'static str, scale: u8, most: i64) -> Option<u32> {
     let decimal = fields.decimal_opt(field)?;
     let units = units(fields, field, Some(&decimal), scale);
-    let share = u32::try_from(units).ok();
+    let share = u32::try_from(units).ok().filter(|_| units <= most * 10i64.pow(scale.into()));
     if share.is_none() {
-        fields.fault(field, "is too large");
+        fields.fault(field, format!("must be at most {most}, is {decimal}"));
     }
     share
 }
@@ -202,7 +205,7 @@ fn order_of(app: &App, fields: &Fields, class: Option<ListKind>) -> (PlaceOrder,
 
 fn read_trail(fields: &Fields, px_scale: u8) -> Trail {
     let (percent, offset) =
-        (share(fields, "trailing_percent", BIPS_SCALE), units_opt(fields, "trailing_offset", px_scale));
+        (share(fields, "trailing_percent", BIPS_SCALE, SHARE_MAX), units_opt(fields, "trailing_offset", px_scale));
     match (percent, offset) {
         (Some(_), 1..) => {
             fields.fault("trailing_offset", "and trailing_percent are two ways to say one thing: give one");
@@ -223,10 +226,10 @@ fn read_protect(fields: &Fields, px_scale: u8) -> Protect {
         Off,
     }
     let off = fields.word_opt("protection", &[("default", Word::Default), ("off", Word::Off)]) == Some(Word::Off);
-    let guard = |price: &'static str, percent: &'static str, trail: Option<&'static str>| {
+    let guard = |price: &'static str, percent: &'static str, most: i64, trail: Option<&'static str>| {
         let px = units_opt(fields, price, px_scale);
-        let away = share(fields, percent, PPM_SCALE);
-        let bips = trail.and_then(|trail| share(fields, trail, BIPS_SCALE));
+        let away = share(fields, percent, PPM_SCALE, most);
+        let bips = trail.and_then(|trail| share(fields, trail, BIPS_SCALE, SHARE_MAX));
         if usize::from(px != 0) + usize::from(away.is_some()) + usize::from(bips.is_some()) > 1 {
             fields.fault(price, format!("and {percent} are two ways to say one thing: give one"));
         }
@@ -252,8 +255,8 @@ fn read_protect(fields: &Fields, px_scale: u8) -> Protect {
         }
     };
     let (short_stop, short_target) = (short("stop_loss"), short("take_profit"));
-    let stop = guard("stop_loss_price", "stop_loss_percent", Some("stop_loss_trailing_percent"));
-    let target = guard("take_profit_price", "take_profit_percent", None);
+    let stop = guard("stop_loss_price", "stop_loss_percent", SHARE_MAX, Some("stop_loss_trailing_percent"));
+    let target = guard("take_profit_price", "take_profit_percent", PROFIT_MAX, None);
     let (stop, target) = (short_stop.unwrap_or(stop), short_target.unwrap_or(target));
     match (off, stop, target) {
         (true, Guard::Default, Guard::Default) => Protect::Off,

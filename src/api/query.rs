@@ -2,7 +2,7 @@
 
 use super::answer::Failure;
 use super::fields::FieldFault;
-use crate::domain::Mode;
+use crate::domain::{Mode, Nanos};
 use axum::http::{StatusCode, Uri};
 use std::cell::RefCell;
 
@@ -44,10 +44,6 @@ impl Query {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
-    pub fn has(&self, name: &str) -> bool {
-        self.parameters.iter().any(|(known, _)| known == name)
-    }
-
     /// `mode=paper` or `mode=live`; `None` where it is not said, or a fault.
     pub fn mode(&self) -> Option<Mode> {
         let text = self.get("mode")?;
@@ -72,6 +68,18 @@ impl Query {
             self.fault(name, format!("must be a whole number, is {text:?}"));
             default
         })
+    }
+
+    /// A time of RFC 3339, in nanoseconds; what is beyond the clock's range is its end.
+    pub fn time(&self, name: &'static str) -> Option<Nanos> {
+        let text = self.get(name)?;
+        match text.parse::<jiff::Timestamp>() {
+            Ok(at) => Some(at.as_nanosecond().clamp(Nanos::MIN.into(), Nanos::MAX.into()) as Nanos),
+            Err(_) => {
+                self.fault(name, format!("{text:?} is not a time such as 2026-01-31T09:00:00Z"));
+                None
+            }
+        }
     }
 
     pub fn limit(&self) -> usize {

@@ -131,6 +131,8 @@ pub struct PositionReply {
     pub fees_usd: String,
     /// A close is under way: opens are barred.
     pub closing: bool,
+    /// It was closed, and the venue has not confirmed that nothing is left of it.
+    pub unverified: bool,
     /// The stops and targets that the core keeps for what entries have filled, oldest first. Exits that rest at the
     /// venue are orders, and shown as such.
     pub protection: Vec<ProtectionReply>,
@@ -190,6 +192,7 @@ impl PositionReply {
             realised_usd: usd(inst.realised()),
             fees_usd: usd(inst.position.fees),
             closing: inst.closing.active,
+            unverified: inst.closing.unverified && !inst.closing.active,
             protection: view
                 .core()
                 .protections()
@@ -438,6 +441,8 @@ impl RouteReply {
 /// A denial that happened.
 #[derive(Debug, Clone, Serialize)]
 pub struct DenialNote {
+    /// What `explain` takes.
+    pub denial_id: String,
     pub seq: u64,
     pub time: String,
     pub symbol: String,
@@ -452,6 +457,7 @@ impl DenialNote {
     pub fn new(view: &View, note: &Denial) -> DenialNote {
         let names = Names::of(view, note.instrument);
         DenialNote {
+            denial_id: denial_id(note.seq, note.part),
             seq: note.seq,
             time: time(note.ts_ns),
             symbol: names.symbol.clone(),
@@ -551,6 +557,11 @@ pub fn venue_name(view: &View, venue: VenueId) -> String {
 
 fn strategy(id: StrategyId) -> Option<u8> {
     (id.0 != 0).then_some(id.0)
+}
+
+/// The name of a denial: its record's sequence, and its place among the denials of that record.
+pub fn denial_id(seq: u64, part: u16) -> String {
+    format!("denial-{seq}-{part}")
 }
 
 /// A number, or a UUID where the venue has such.

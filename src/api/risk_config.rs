@@ -1,15 +1,19 @@
 //! `update-risk-config`: limits changed at run time, by the names users know or by their keys in the configuration.
 //!
+//! Whoever trades may tighten; loosening needs the role admin, on paper as in live mode.
 //! The change is checked as a whole against the limits that hold, sent as one command in a person's name, and applied
 //! between two events. It holds until the next start: there the configuration file wins.
 
 use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::{Call, unanswered};
-use super::fields::Fields;
+use super::fields::{FieldFault, Fields};
+use super::openapi::schema;
 use crate::core::command::Action;
 use crate::core::config::{HoursRule, Limits};
+use crate::credentials::Role;
 use crate::domain::{Dec, Text, Usd};
+use axum::http::StatusCode;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -26,13 +30,26 @@ struct Limit {
     set: fn(&mut Limits, i64) -> bool,
 }
 
+/// Least that a limit may be, in whole units; as in the configuration.
+fn least(key: &str) -> i64 {
+    match key {
+        "ack_timeout_ms" | "query_interval_ms" | "correlation_window_samples" => 10,
+        "reconcile_interval_ms" => 10_000,
+        "correlation_sample_ms" | "daily_loss_halt_pct" => 100,
+        "correlation_samples_min" => 5,
+        _ => 0,
+    }
+}
+
 /// Which way a limit lets more through.
 #[derive(Clone, Copy, PartialEq)]
 enum Looser {
     Up,
     Down,
+    /// What other samples would say is not known.
+    Either,
 }
-use Looser::{Down, Up};
+use Looser::{Down, Either, Up};
 
 macro_rules! limits {
     ($($looser:ident $name:expr, $key:literal, $field:ident $(. $inner:tt)? $(* $unit:literal)?, $scale:literal, $max:literal;)*) => {
@@ -92,6 +109,12 @@ limits! {
     Up None, "drawdown_reduce_pct", drawdown_reduce_ppm, 4, 100;
     Up None, "drawdown_halt_pct", drawdown_halt_ppm, 4, 100;
     Up None, "loss_streak_max", loss_streak_max, 0, 1_000_000;
+    Up None, "ack_timeout_ms", ack_timeout_ns * 1_000_000, 0, 60_000;
+    Up None, "query_interval_ms", query_interval_ns * 1_000_000, 0, 600_000;
+    Up None, "reconcile_interval_ms", reconcile_interval_ns * 1_000_000, 0, 86_400_000;
+    Either None, "correlation_sample_ms", correlation_sample_ns * 1_000_000, 0, 86_400_000;
+    Either None, "correlation_window_samples", correlation_window, 0, 512;
+    Down None, "correlation_samples_min", correlation_samples_min, 0, 512;
 }
 
 /// What of a change lets more through than before, by key: in live mode that needs the admin role. Empty where the
@@ -102,7 +125,11 @@ pub fn loosens(old: &Limits, new: &Limits) -> Vec<&'static str> {
         let off = matches!(limit.key, "stop_loss_pct" | "take_profit_pct");
         let of = |limits| Some((limit.get)(limits)).filter(|value| !off || *value != 0).unwrap_or(i64::MAX);
         let (old, new) = (of(old), of(new));
-        if limit.looser == Up { new > old } else { new < old }
+        match limit.looser {
+            Up => new > old,
+            Down => new < old,
+            Either => new != old,
+        }
     });
     let mut keys: Vec<&'static str> = looser.map(|limit| limit.key).collect();
     let (was, is) = (&old.hours, &new.hours);
@@ -136,9 +163,6 @@ fn trading_hours(fields: &Fields, old: HoursRule) -> Option<HoursRule> {
             _ => object.fault("timezone", format!("{zone:?} is not a time zone such as \"America/New_York\"")),
         }
     }
-    if rule.start_min >= rule.end_min {
-        object.fault("start", "must be before end");
-    }
     rule.extended_start_min = rule.extended_start_min.min(rule.start_min);
     rule.extended_end_min = rule.extended_end_min.max(rule.end_min);
     if (old.extended_start_min, old.extended_end_min) == (old.start_min, old.end_min) {
@@ -165,9 +189,15 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (mut asked, mut changed) = (0, Map::new());
     for limit in LIMITS {
         for field in limit.name.into_iter().chain([limit.key]) {
+            if fields.is_null(field) {
+                fields.fault(field, "must be a number above 0, is null: leave out what stays");
+            }
             let Some(decimal) = fields.decimal_opt(field) else { continue };
             asked += 1;
             match decimal.units(limit.scale) {
+                Ok(units) if units < least(limit.key) * 10i64.pow(limit.scale.into()) => {
+                    fields.fault(field, format!("must be at least {}", least(limit.key)));
+                }
                 Ok(units) if within(units, limit) && (limit.set)(&mut new, units) => {}
                 Ok(_) => fields.fault(field, format!("must be at most {}", limit.max)),
                 Err(message) => fields.fault(field, message),
@@ -188,14 +218,19 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         let known: Vec<&str> = LIMITS.iter().map(names).chain(["tradingHours"]).collect();
         fields.fault("action", format!("no limit is named; there are {}", known.join(", ")));
     }
-    whole(&new, &fields);
+    let given: Vec<&str> = LIMITS.iter().map(|limit| limit.key).filter(|key| fields.has(key)).collect();
     fields.finish().map_err(Failure::fields)?;
+    whole(&new, &given)?;
+    let looser = loosens(&old, &new);
+    if !looser.is_empty() {
+        app.caller.need(Role::Admin, &format!("loosening {}", looser.join(", ")))?;
+    }
     let request = app.send_as(&who, Action::SetLimits(new), &why)?;
     match outcome(app, app.deadline(), request, |outcome| outcome.reply.is_some()).await {
         Some(_) => ok(serde_json::json!({
             "request_id": request.to_string(),
             "changed": Value::Object(changed),
-            "loosened": loosens(&old, &new),
+            "loosened": looser,
             "holds": "until the next start: there the configuration file wins",
         })),
         None => pending(unanswered(request)),
@@ -211,15 +246,35 @@ pub(super) fn shown(limits: &Limits) -> Map<String, Value> {
     each.collect()
 }
 
+/// The limits as a request may name them, for the API's document.
+pub(super) fn documented() -> schema::Fields {
+    let each = LIMITS.iter().flat_map(|limit| {
+        let schema = match least(limit.key) {
+            0 => schema::amount(limit.max, limit.scale.into()),
+            // As text it has as many digits as the least of that many has.
+            low => {
+                let nines = 10i64.pow(low.ilog10() + 1) - 1;
+                let text = schema::pattern(&format!("[1-9][0-9]{{{}}}", low.ilog10()));
+                let text =
+                    if low == 10i64.pow(low.ilog10()) { text } else { schema::pattern(&format!("[{low}-{nines}]")) };
+                schema::any([text, schema::between(low, limit.max)])
+            }
+        };
+        limit.name.into_iter().chain([limit.key]).map(move |name| (format!("{name}?"), schema.clone()))
+    });
+    each.collect()
+}
+
 fn within(units: i64, limit: &Limit) -> bool {
     i128::from(units) <= i128::from(limit.max) * 10i128.pow(limit.scale.into())
 }
 
 /// The limits make sense together, as at the start.
-fn whole(limits: &Limits, fields: &Fields) {
-    let ordered = |low: (&str, Usd), high: (&str, Usd)| {
+fn whole(limits: &Limits, given: &[&str]) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    let mut ordered = |low: (&str, Usd), high: (&str, Usd)| {
         if low.1 > high.1 {
-            fields.fault(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1));
+            faults.push(FieldFault::new(low.0, format!("{} would be above {} = {}", low.1, high.0, high.1)));
         }
     };
     let position = ("position_notional_max_usd", limits.position_notional_max);
@@ -229,12 +284,26 @@ fn whole(limits: &Limits, fields: &Fields) {
     ordered(("exposure_venue_max_usd", limits.exposure_venue_max), gross);
     ordered(("exposure_asset_max_usd", limits.exposure_asset_max), gross);
     ordered(position, ("correlated_exposure_max_usd", limits.correlated_exposure_max));
-    if limits.daily_loss_halt_ppm < 1_000_000 {
-        fields.fault("daily_loss_halt_pct", "must be at least 100");
+    // What the file let stand so is not this change's fault.
+    if given.contains(&"ack_timeout_ms") && limits.ack_timeout_ns > limits.not_found_after_ns {
+        faults.push(FieldFault::new("ack_timeout_ms", "would be above not_found_after_ms"));
+    }
+    let samples = given.iter().any(|key| matches!(*key, "correlation_samples_min" | "correlation_window_samples"));
+    if samples && limits.correlation_samples_min > limits.correlation_window {
+        let told = "would be above correlation_window_samples: nothing would be known";
+        faults.push(FieldFault::new("correlation_samples_min", told));
     }
     if limits.drawdown_reduce_ppm > limits.drawdown_halt_ppm {
-        fields.fault("drawdown_reduce_pct", "would be above drawdown_halt_pct");
+        faults.push(FieldFault::new("drawdown_reduce_pct", "would be above drawdown_halt_pct"));
     }
+    if limits.hours.start_min >= limits.hours.end_min {
+        faults.push(FieldFault::new("tradingHours.start", "would not be before tradingHours.end"));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let told = Failure::fields(faults);
+    Err(Failure { status: StatusCode::CONFLICT, code: "LIMITS_CONFLICT", ..told })
 }
 
 #[cfg(test)]
@@ -265,23 +334,14 @@ mod tests {
         assert_eq!(loosens(&middle, &moved), ["trading_hours"]);
     }
 
-    /// Every limit stands in the table but those that are about answers and samples, which the file alone sets.
+    /// Every limit stands in the table but what makes other sums of the same fills, and what depends on the
+    /// venues' own times: the file alone sets those.
     #[test]
     fn every_limit_of_the_configuration_can_be_changed() {
         let shipped = include_str!("../../config/tollgate.toml");
         let risk = &shipped[shipped.find("[risk]\n").unwrap()..shipped.find("[risk.trading_hours]").unwrap()];
         let keys = risk.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
-        let file_alone = [
-            "usd_assets",
-            "day_start_utc",
-            "ack_timeout_ms",
-            "not_found_after_ms",
-            "query_interval_ms",
-            "reconcile_interval_ms",
-            "correlation_sample_ms",
-            "correlation_window_samples",
-            "correlation_samples_min",
-        ];
+        let file_alone = ["usd_assets", "day_start_utc", "not_found_after_ms"];
         for (key, _) in keys {
             let known = LIMITS.iter().any(|limit| limit.key == key);
             assert!(known != file_alone.contains(&key), "{key}");

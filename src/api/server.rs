@@ -13,6 +13,7 @@ use super::health::{live, metrics, ready};
 use super::keys;
 use super::login;
 use super::once::Once;
+use super::openapi::{self, OPENAPI};
 use super::query::Query;
 use super::show::show;
 use super::tail::{Records, Tail, Turn};
@@ -33,8 +34,8 @@ use std::time::Duration;
 /// Where the API is.
 pub const PATH: &str = "/api/trading/enhanced-execution";
 /// Where it tells what happens: server-sent events, and the same over WebSocket.
-const EVENTS: &str = "/api/trading/enhanced-execution/events";
-const EVENTS_WS: &str = "/api/trading/enhanced-execution/events/ws";
+pub(super) const EVENTS: &str = "/api/trading/enhanced-execution/events";
+pub(super) const EVENTS_WS: &str = "/api/trading/enhanced-execution/events/ws";
 
 /// Between two looks at the journal: short while somebody waits for an answer, as tokio's timer goes.
 const LOOK_AWAITED: Duration = Duration::from_millis(1);
@@ -110,6 +111,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(PATH, any(handle))
         .route(EVENTS, get(listen_sse))
         .route(EVENTS_WS, get(listen_ws))
+        .route(OPENAPI, get(openapi::served))
         .route("/login", posted(login::login))
         .route("/logout", posted(login::logout))
         .route("/session", get(login::session))
@@ -117,6 +119,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }
@@ -145,6 +148,12 @@ async fn nowhere(State(app): State<Arc<App>>) -> Response<Body> {
     envelope(Err(Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)), app.clock.now())
 }
 
+/// A path that there is, by a method that it does not know; which it knows stands in `Allow`.
+async fn not_so(State(app): State<Arc<App>>) -> Response<Body> {
+    let message = "this path does not know the method: Allow names those that it does";
+    envelope(Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)), app.clock.now())
+}
+
 async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
     let query = Query::of(uri)?;
     // Out of the journal, and not out of the view.
@@ -162,6 +171,14 @@ async fn query(call: &Call<'_>, uri: &Uri) -> Answer {
 }
 
 async fn post(call: &mut Call<'_>, request: Request) -> Answer {
+    let answer = try_post(call, request).await;
+    if let Err(failure) = &answer {
+        call.note_refusal(failure);
+    }
+    answer
+}
+
+async fn try_post(call: &mut Call<'_>, request: Request) -> Answer {
     let headers = request.headers().clone();
     let body = json_body(call, request).await?;
     call.once = Once::of(&headers, &body)?;
@@ -176,6 +193,11 @@ pub(super) async fn json_body(app: &App, request: Request) -> Result<Bytes, Fail
     }
     if !is_json(request.headers()) {
         let message = "the body must be JSON, and said to be: Content-Type: application/json";
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message));
+    }
+    let coded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if coded {
+        let message = "the body must be JSON as it is, without a Content-Encoding";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message));
     }
     let (max, patience) = (app.info.body_max_bytes, app.info.read_timeout);

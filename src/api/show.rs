@@ -1,12 +1,13 @@
 //! `GET`: what is, as the journal has it.
 
-use super::act::unknown_action;
+use super::act::{order_of, unknown_action};
 use super::alerts;
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
 use super::auth::role_to_look;
 use super::effective;
 use super::events::{EventId, read_filter};
+use super::fields::cut;
 use super::health;
 use super::query::Query;
 use super::replies::{AlarmNote, DenialNote, LatencyReply, OrderReply, PositionReply, TradeReply, usd, venue_name};
@@ -15,20 +16,22 @@ use super::stop::StopReply;
 use super::transition;
 use super::view::View;
 use super::webhooks::HookReply;
+use crate::core::orders::Order;
 use crate::core::risk::RULES;
-use crate::domain::{Dec, Mode, Round, Usd, num};
+use crate::domain::{Dec, Mode, OrderId, Round, Usd, num};
 use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What `action` may be.
-pub const ACTIONS: [&str; 17] = [
+pub const ACTIONS: [&str; 18] = [
     "status",
     "portfolio",
     "positions",
     "trades",
     "performance",
     "orders",
+    "order",
     "latency",
     "events",
     "transition-status",
@@ -54,19 +57,20 @@ pub fn show(app: &Call, query: Query) -> Answer {
         "portfolio" => query.finish().and_then(|()| ok(portfolio(&view))),
         "positions" => positions(&view, query),
         "trades" => trades(&view, query),
-        "performance" if query.has("mode") => {
+        "performance" => {
             let mode = query.mode();
             query.finish()?;
+            let Some(mode) = mode else { return ok(performance(app, &view)) };
             drop(view);
-            transition::performance(app, mode.unwrap_or_default())
+            transition::performance(app, mode)
         }
-        "performance" => query.finish().and_then(|()| ok(performance(app, &view))),
         "transition-status" => {
             query.finish()?;
             drop(view);
             transition::show(app)
         }
         "orders" => orders(&view, query),
+        "order" => order(&view, query),
         "latency" => query.finish().and_then(|()| ok(json!({ "stages": latency(&view) }))),
         "events" => events(&view, query),
         "risk-metrics" => query.finish().and_then(|()| ok(risk_metrics(&view))),
@@ -205,21 +209,23 @@ fn held(view: &View) -> impl Iterator<Item = PositionReply> {
 
 fn positions(view: &View, query: Query) -> Answer {
     let exchange = query.get("exchange");
-    if let Some(exchange) = &exchange
-        && !view.core().venues().any(|(_, name, _)| name == exchange)
-    {
-        query.fault("exchange", format!("{exchange:?} is not a configured venue"));
-    }
     query.finish()?;
+    if let Some(exchange) = exchange.as_ref().filter(|name| !view.core().venues().any(|(_, known, _)| known == **name))
+    {
+        let message = format!("{:?} is not a configured venue", cut(exchange));
+        return Err(Failure::new(StatusCode::NOT_FOUND, "UNKNOWN_EXCHANGE", message));
+    }
     let wanted = |position: &PositionReply| exchange.as_ref().is_none_or(|exchange| position.exchange == *exchange);
     ok(json!({ "positions": held(view).filter(wanted).collect::<Vec<_>>() }))
 }
 
-/// Newest first. `cursor` is the answer's `next_cursor`, and goes on where that ended.
+/// Newest first, `from` a time on and before another. `cursor` is the answer's `next_cursor`, and goes on where that
+/// ended.
 fn trades(view: &View, query: Query) -> Answer {
     let (limit, before) = (query.limit(), query.whole("cursor", u64::MAX));
     let symbol = query.get("symbol");
     let mode = query.mode();
+    let (from, to) = (query.time("from"), query.time("to"));
     query.finish()?;
     let of_mode = |id| {
         let live = view.core().portfolio().get(id).is_some_and(|inst| inst.live);
@@ -228,7 +234,10 @@ fn trades(view: &View, query: Query) -> Answer {
     let page = page(
         view.fills().rev(),
         limit,
-        |note| note.seq < before,
+        |note| {
+            let within = from.is_none_or(|from| note.ts_ns >= from) && to.is_none_or(|to| note.ts_ns < to);
+            note.seq < before && within
+        },
         |note| {
             let trade = TradeReply::new(view, note);
             let wanted = symbol.as_ref().is_none_or(|symbol| trade.symbol == *symbol) && of_mode(note.fill.instrument);
@@ -339,22 +348,58 @@ pub(super) fn performance(app: &App, view: &View) -> Value {
     })
 }
 
-/// `status`: `open` (as if not given), `closed` or `all`; closed ones newest first.
+/// `status`: `open` (as if not given), `closed` or `all`: open ones first, and of each the newest first. `cursor` goes
+/// on behind the order that it names.
 fn orders(view: &View, query: Query) -> Answer {
     let limit = query.limit();
     let (symbol, which) = (query.get("symbol"), query.get("status").unwrap_or_else(|| "open".to_owned()));
     if !["open", "closed", "all"].contains(&which.as_str()) {
         query.fault("status", format!("must be one of open, closed, all, is {which:?}"));
     }
+    let behind = query.get("cursor").and_then(|text| {
+        let place = text.split_once('-').and_then(|(word, id)| {
+            let open = ["closed", "open"].iter().position(|known| *known == word)?;
+            Some((open == 1, OrderId(id.parse().ok()?)))
+        });
+        if place.is_none() {
+            query.fault("cursor", format!("must be the next_cursor of a page, is {text:?}"));
+        }
+        place
+    });
     query.finish()?;
     let table = view.core().orders();
-    let mut open: Vec<_> = table.live().filter(|_| which != "closed").collect();
-    open.sort_by_key(|order| std::cmp::Reverse(order.id));
-    let mut closed: Vec<_> = table.closed().filter(|_| which != "open").collect();
-    closed.sort_by_key(|order| std::cmp::Reverse(order.id));
-    let rows = open.into_iter().chain(closed).map(|order| OrderReply::new(view, order));
-    let rows = rows.filter(|order| symbol.as_ref().is_none_or(|symbol| order.symbol == *symbol));
-    ok(json!({ "orders": rows.take(limit).collect::<Vec<_>>() }))
+    let open = table.live().filter(|_| which != "closed").map(|order| (true, order));
+    let closed = table.closed().filter(|_| which != "open").map(|order| (false, order));
+    let mut all: Vec<((bool, OrderId), &Order)> =
+        open.chain(closed).map(|(open, order)| ((open, order.id), order)).collect();
+    all.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let mut rows = all.into_iter().filter(|(place, _)| behind.is_none_or(|behind| *place < behind)).filter_map(
+        |(place, order)| {
+            let reply = OrderReply::new(view, order);
+            symbol.as_ref().is_none_or(|symbol| reply.symbol == *symbol).then_some((place, reply))
+        },
+    );
+    let page: Vec<((bool, OrderId), OrderReply)> = rows.by_ref().take(limit).collect();
+    let next = page
+        .last()
+        .filter(|_| rows.next().is_some())
+        .map(|((open, id), _)| format!("{}-{}", if *open { "open" } else { "closed" }, id.0));
+    let orders: Vec<OrderReply> = page.into_iter().map(|(_, reply)| reply).collect();
+    ok(json!({ "orders": orders, "next_cursor": next }))
+}
+
+/// One order that the engine remembers; `explain` finds the others in the journal.
+fn order(view: &View, query: Query) -> Answer {
+    let text = query.required("id");
+    query.finish()?;
+    match order_of(view, &text) {
+        Some(order) => ok(OrderReply::new(view, &order)),
+        None => {
+            let message =
+                format!("there is no order {:?} among those that are remembered: explain asks the journal", cut(&text));
+            Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", message))
+        }
+    }
 }
 
 fn latency(view: &View) -> Vec<LatencyReply> {

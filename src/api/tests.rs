@@ -1,5 +1,9 @@
 //! The API over real loopback sockets, in front of a real core and a scripted venue.
 
+mod alerts;
+mod listening;
+mod lists;
+
 use super::app::Call;
 use super::*;
 use crate::core::Core;
@@ -25,7 +29,7 @@ const NOON: Nanos = 1_723_118_400_000_000_000;
 
 /// What the scripted venue does with an order.
 #[derive(Clone, Copy, PartialEq)]
-enum Venue {
+pub(super) enum Venue {
     Fills,
     Acks,
     Rejects,
@@ -126,7 +130,11 @@ impl Engine {
 impl Records for Engine {
     fn next(&mut self, view: &mut View) -> Result<bool, String> {
         // Time goes on only where something waits for it.
-        let closing = self.core.portfolio().defined().any(|inst| inst.closing.active)
+        let closing = self
+            .core
+            .portfolio()
+            .defined()
+            .any(|inst| inst.closing.active || (inst.closing.unverified && self.core.orders().live_count() == 0))
             || (self.core.stop().is_set() && self.core.stop().left(VENUE).state == LeftState::Unconfirmed);
         let tick = || (closing && *self.venue.lock().unwrap() != Venue::Silent).then(|| Input::new(Body::Tick));
         let Some(input) = self.events.pop_front().or_else(|| self.commands.try_recv()).or_else(tick) else {
@@ -231,16 +239,18 @@ fn paper(address: SocketAddr) -> (Access, Home, tempfile::TempDir) {
     (access, Home::new(address, Vec::new(), false), dir)
 }
 
-struct Rig {
+pub(super) struct Rig {
     address: SocketAddr,
     venue: Arc<Mutex<Venue>>,
     view: SharedView,
+    clock: Clock,
+    app: Arc<App>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Rig {
-    fn start(venue: Venue) -> Rig {
+    pub(super) fn start(venue: Venue) -> Rig {
         Rig::with(venue, opening(), 64, Duration::from_secs(20))
     }
 
@@ -275,20 +285,21 @@ impl Rig {
             tls: false,
         };
         let (access, home, _dir) = paper(address);
-        let mut app = App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock);
+        let mut app =
+            App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock.clone());
         app.set_history(Box::new(move |seq| Ok(Box::new(Again(records.clone(), seq as usize - 1)))));
         let app = Arc::new(app);
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
-        let flag = stop.clone();
+        let (flag, served) = (stop.clone(), app.clone());
         let thread = std::thread::spawn(move || {
-            serve(Door { listener, tls: None, limits: CONNECTIONS }, app, tail, &flag).unwrap()
+            serve(Door { listener, tls: None, limits: CONNECTIONS }, served, tail, &flag).unwrap()
         });
-        Rig { address, venue, view, stop, thread: Some(thread) }
+        Rig { address, venue, view, clock, app, stop, thread: Some(thread) }
     }
 
     /// Waits until the engine's opening has been seen.
-    fn opened(self) -> Rig {
+    pub(super) fn opened(self) -> Rig {
         while self.view.lock().core().counters().quotes == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -312,6 +323,7 @@ impl Rig {
         let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["success"], status < 300, "{body}");
         assert_eq!(body["timestamp"], "2024-08-08T12:00:00.000000000Z");
+        conforms(request, status, &body);
         (status, body)
     }
 
@@ -325,12 +337,29 @@ impl Rig {
         ))
     }
 
-    fn get(&self, query: &str) -> (u16, Value) {
+    pub(super) fn get(&self, query: &str) -> (u16, Value) {
         self.request("GET", &format!("{PATH}?action={query}"), None, "")
     }
 
-    fn post(&self, body: &str) -> (u16, Value) {
+    pub(super) fn post(&self, body: &str) -> (u16, Value) {
         self.request("POST", PATH, Some("application/json"), body)
+    }
+}
+
+/// Every answer of every test here is what the document says.
+fn conforms(request: &str, status: u16, body: &Value) {
+    let (head, sent) = request.split_once("\r\n\r\n").unwrap();
+    let mut line = head.split(' ');
+    let (method, target) = (line.next().unwrap(), line.next().unwrap());
+    if !target.starts_with(PATH) {
+        return;
+    }
+    let asked = target.split_once("action=").map(|(_, rest)| rest.split('&').next().unwrap().to_owned());
+    let said = serde_json::from_str::<Value>(sent).ok().and_then(|sent| Some(sent["action"].as_str()?.to_owned()));
+    let action = if method == "POST" { said } else { asked };
+    if let Err(why) = openapi::conform::answer(method, &action.unwrap_or_default(), status, body) {
+        let hint = "write it in src/api/openapi, then: cargo run -- openapi > src/api/openapi/openapi.json";
+        panic!("not as documented ({hint}): {why}\n{body:#}");
     }
 }
 
@@ -401,6 +430,9 @@ fn an_order_is_explained_by_any_of_its_ids() {
         assert_eq!((&told["order"]["status"], &told["route"]["exchange"]), (&"filled".into(), &"binance".into()));
         let rules = told["rules"].as_array().unwrap();
         assert!(rules.len() == crate::core::risk::RULES.len() && rules.iter().all(|rule| rule["passed"] == true));
+        for rule in rules {
+            assert!(rule["value"].is_string() && rule["limit"].is_string(), "{rule}");
+        }
         let notional = rules.iter().find(|rule| rule["code"] == "ORDER_NOTIONAL_ABOVE_MAX").unwrap();
         assert_eq!((&notional["value"], &notional["limit"]), (&"610.005".into(), &"5000".into()));
         let stages: Vec<(&str, Option<i64>)> = told["stages"]
@@ -423,6 +455,22 @@ fn an_order_is_explained_by_any_of_its_ids() {
         assert_eq!(stages, want, "{told}");
         assert_eq!(told["stages"][5]["at"], "2024-08-08T12:00:00.000001000Z");
     }
+}
+
+#[test]
+fn what_only_reduces_is_not_asked_what_exists_to_stop_growth() {
+    let rig = Rig::start(Venue::Fills).opened();
+    assert_eq!(rig.post(BUY).0, 200);
+    let (status, sold) = rig.post(&BUY.replace("buy", "sell"));
+    assert_eq!(status, 200, "{sold}");
+    let (_, told) = rig.get(&format!("explain&id={}", sold["data"]["order_id"].as_str().unwrap()));
+    let rules = told["data"]["rules"].as_array().unwrap();
+    let rule = |code: &str| rules.iter().find(|rule| rule["code"] == code).unwrap();
+    let spared = rule("LEVERAGE_ABOVE_MAX");
+    assert_eq!((&spared["value"], &spared["limit"]), (&Value::Null, &"3".into()));
+    assert_eq!(spared["message"], "not asked of an order that only reduces a position");
+    assert_eq!(rule("BALANCE_TOO_LOW")["value"], "0.001 BTC");
+    assert_eq!(rule("NOT_REDUCING")["value"], "reduces");
 }
 
 #[test]
@@ -456,6 +504,13 @@ fn a_denial_and_a_verdict_are_explained_with_every_rule() {
     ] {
         assert_eq!(state(&told, code)["passed"], passed, "{code}");
     }
+    assert_eq!(state(&told, "SELF_MATCH")["limit"], "no own order");
+    assert_eq!(state(&told, "LEVERAGE_ABOVE_MAX")["limit"], "3");
+    // By the name of the denial too, which one without a request has.
+    let id = rig.get("status").1["data"]["recent_denials"][0]["denial_id"].as_str().unwrap().to_owned();
+    let (status, by_name) = rig.get(&format!("explain&id={id}"));
+    assert_eq!((status, &by_name["data"]["rules"]), (200, &told["rules"]), "{id}: {by_name}");
+    assert_eq!(rig.get(&id.replace("denial-", "explain&id=denial-9")).0, 404);
     // Who only asked hears every rule.
     let (_, verdict) = rig.post(&BUY.replace("place", "validate").replace("0.001", "0.2"));
     let told = explain(&verdict["data"]);
@@ -665,15 +720,24 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
     let before = held(&rig);
     assert_eq!((before.risk_per_trade_ppm, before.hours.zone.as_str()), (5_000, "America/New_York"));
     assert_eq!((before.order_notional_max, before.price_collar_ppm), (Usd::dollars(50), 25_000));
+    // What contradicts limits that hold is no fault of the request alone.
     for (rest, fault) in [
         (r#""maxOrderSize":20000"#, "order_notional_max_usd"),
+        (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
+    ] {
+        let (status, faults, body) = update(rest);
+        assert_eq!((status, &body["error"]["code"]), (409, &"LIMITS_CONFLICT".into()), "{rest}: {body}");
+        assert_eq!(faults, [fault], "{body}");
+        assert_eq!(held(&rig), before, "all of it or nothing");
+    }
+    for (rest, fault) in [
+        (r#""maxOrderSize":null"#, "maxOrderSize"),
+        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
         (r#""maxDailyLoss":5,"maxLeverage":101"#, "maxLeverage"),
         (r#""maxDailyLoss":-5"#, "maxDailyLoss"),
-        (r#""daily_loss_halt_pct":99"#, "daily_loss_halt_pct"),
         (r#""riskPerTrade":101,"maxDailyLoss":5"#, "riskPerTrade"),
         (r#""maxDailyLoss":5,"tradingHours":{"start":"9am"}"#, "tradingHours.start"),
         (r#""tradingHours":{"timezone":"Mars/Olympus"}"#, "tradingHours.timezone"),
-        (r#""tradingHours":{"start":"17:00","end":"16:00"}"#, "tradingHours.start"),
         (r#""tradingHours":"always""#, "tradingHours"),
         (r#""maxDialyLoss":5"#, "action"),
         (r#""open_orders_max":1.5"#, "open_orders_max"),
@@ -857,21 +921,21 @@ fn bad_requests_get_their_status_and_the_field_by_name() {
 }
 
 #[test]
-fn trades_are_paged_newest_first() {
-    let rig = Rig::start(Venue::Fills).opened();
-    for _ in 0..3 {
-        assert_eq!(rig.post(BUY).0, 200);
-    }
-    let (_, first) = rig.get("trades&limit=2");
-    let cursor = first["data"]["next_cursor"].as_str().unwrap().to_owned();
-    let (_, second) = rig.get(&format!("trades&limit=2&cursor={cursor}"));
-    let ids = |page: &Value| {
-        let trades = page["data"]["trades"].as_array().unwrap().iter();
-        trades.map(|trade| trade["exec_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+fn a_repeated_request_gets_the_first_ones_answer_while_that_is_not_settled() {
+    let rig = Rig::impatient(Venue::Silent).opened();
+    let ask = || {
+        let length = LIMIT.len();
+        rig.raw(&format!(
+            "POST {PATH} HTTP/1.1\r\nHost: localhost:3000\r\nConnection: close\r\nIdempotency-Key: k-1\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{LIMIT}"
+        ))
     };
-    assert_eq!((ids(&first), ids(&second)), (vec!["3".into(), "2".into()], vec!["1".to_owned()]));
-    assert_eq!(second["data"]["next_cursor"], Value::Null);
-    assert_eq!(rig.get("trades&symbol=ETHUSDT").1["data"]["trades"], Value::Array(vec![]));
+    let (first, second) = (ask(), ask());
+    assert_eq!((first.0, second.0), (202, 202), "{first:?} {second:?}");
+    assert_eq!(first.1["data"]["settled"], false);
+    assert!(first.1["data"]["order_id"].is_string());
+    assert_eq!(first.1["data"]["order_id"], second.1["data"]["order_id"]);
+    assert_eq!(rig.view.lock().core().counters().placed, 1);
 }
 
 #[test]

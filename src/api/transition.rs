@@ -7,13 +7,15 @@ use super::fields::Fields;
 use super::replies::usd;
 use super::view::View;
 use crate::analytics::TradeStats;
+use crate::analytics::stats::{self, DAYS_PER_YEAR};
 use crate::core::command::{Action, Ask};
 use crate::core::effect::Reply;
 use crate::core::standing::{Cause, Measured, StageRule, Standing};
-use crate::domain::{Dec, Mode, Nanos, Usd};
-use crate::transition::{Judge, Milestone, Performance, Period, Refusal};
+use crate::domain::{Dec, InstrumentId, Mode, Nanos, Usd, VenueId};
+use crate::transition::{Judge, Milestone, Performance, Refusal};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Changes shown by `transition-status`.
@@ -174,6 +176,8 @@ fn status(judge: &Judge, view: &View) -> Value {
             "paper_trades": comparison.paper.n,
             "mean_difference_usd": apart.map(|(mean, _)| number(mean)),
             "at_best_usd": apart.map(|(_, bound)| number(bound)),
+            "live_fills": comparison.live_slippage.fills,
+            "paper_fills": comparison.paper_slippage.fills,
             "live_slippage_pct": comparison.live_slippage.ppm().map(percent),
             "paper_slippage_pct": comparison.paper_slippage.ppm().map(percent),
         },
@@ -233,24 +237,30 @@ fn number(value: f64) -> Value {
 
 /// `performance&mode=`: what the mode came to since the journal began. The two never mix.
 pub(super) fn performance(app: &App, mode: Mode) -> Answer {
+    // Both are asked here: the view's lock comes first.
+    let venues: BTreeMap<VenueId, String> = {
+        let view = app.view.lock();
+        view.core().venues().map(|(id, name, _)| (id, name.to_owned())).collect()
+    };
     let judge = judge(app)?.lock();
-    let Performance { whole, by_instrument } = judge.performance(mode);
-    let by: serde_json::Map<String, Value> = by_instrument
-        .iter()
-        .map(|(id, stats)| (judge.symbol(*id).unwrap_or_else(|| id.to_string()), trades(stats)))
-        .collect();
-    let ids = judge.prices.instruments();
+    let found = judge.performance(mode);
+    let symbol = |id: &InstrumentId| judge.symbol(*id).unwrap_or_else(|| id.to_string());
+    let venue = |id: &VenueId| venues.get(id).cloned().unwrap_or_else(|| id.to_string());
+    let ids = judge.quoted(mode);
     let correlation: Vec<Value> = judge
         .prices
-        .correlations()
+        .correlations_of(&ids)
         .into_iter()
         .map(|row| row.into_iter().map(|(value, _)| value.map(number).unwrap_or_default()).collect())
         .collect();
     ok(json!({
         "mode": mode.as_str(),
-        "summary": trades(whole.trades()),
-        "curve": curve(whole),
-        "by_symbol": by,
+        "summary": trades(found.whole.trades()),
+        "curve": curve(found),
+        "by_symbol": split(&found.by_instrument, symbol),
+        "by_exchange": split(&found.by_venue, venue),
+        "by_strategy": split(&found.by_strategy, |id| if id.0 == 0 { "by hand".to_owned() } else { id.to_string() }),
+        "by_hour_utc": split(&found.by_hour, |hour| format!("{hour:02}")),
         "correlation": {
             "symbols": ids.iter().map(|id| judge.symbol(*id).unwrap_or_else(|| id.to_string())).collect::<Vec<_>>(),
             "interval_seconds": crate::analytics::PRICE_INTERVAL_NS / 1_000_000_000,
@@ -259,15 +269,34 @@ pub(super) fn performance(app: &App, mode: Mode) -> Answer {
     }))
 }
 
-fn curve(period: &Period) -> Value {
-    let evidence = period.evidence();
-    let equity = period.equity();
+fn split<K>(stats: &BTreeMap<K, TradeStats>, name: impl Fn(&K) -> String) -> Value {
+    stats.iter().map(|(key, stats)| (name(key), trades(stats))).collect::<serde_json::Map<_, _>>().into()
+}
+
+fn curve(found: &Performance) -> Value {
+    let period = &found.whole;
+    let (evidence, equity, returns) = (period.evidence(), period.equity(), period.returns());
+    // A day says nothing of a year.
+    let of_year = |f: fn(&[f64], f64) -> Option<f64>| if returns.len() < 2 { None } else { f(&returns, DAYS_PER_YEAR) };
+    let fall = period.fall().map(|fall| {
+        json!({ "high_at": time(fall.high_ns), "low_at": time(fall.low_ns),
+            "recovered_at": fall.recovered_ns.map(time) })
+    });
+    let span = found.samples.filter(|(first, last)| last.ts_ns > first.ts_ns);
+    let exposed =
+        span.map(|(first, last)| (last.exposed_ns - first.exposed_ns) as f64 / (last.ts_ns - first.ts_ns) as f64);
     json!({
         "equity_start_usd": equity.map(|(start, _)| usd(start)),
         "equity_usd": equity.map(|(_, now)| usd(now)),
         "sharpe": evidence.sharpe.map(number),
+        "sortino": of_year(|returns, year| stats::sortino(returns, 0.0, year)).map(number),
+        "calmar": of_year(stats::calmar).map(number),
+        "volatility": stats::volatility(&returns, DAYS_PER_YEAR).map(number),
         "daily_returns": evidence.returns,
         "max_drawdown": number(evidence.drawdown),
+        "max_drawdown_dates": fall,
+        "exposure_time": exposed.map(number),
+        "turnover_usd": found.samples.map(|(first, last)| usd(last.turnover.saturating_sub(first.turnover))),
         "days": number(evidence.days),
         "impossible_records": evidence.fills_without_order + evidence.time_went_back,
     })

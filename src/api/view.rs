@@ -11,7 +11,7 @@ use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
-use crate::core::risk::DenyReason;
+use crate::core::risk::{DenyReason, Weighed};
 use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
@@ -28,6 +28,8 @@ pub const FILLS_MAX: usize = 10_000;
 pub const NOTES_MAX: usize = 1_000;
 /// Requests whose outcome is remembered: far above what one thread can be waiting for.
 const REQUESTS_MAX: usize = 4_096;
+/// Records of which it is remembered what the gate found of their orders: some 20 MB at most.
+const WEIGHED_MAX: usize = 5_000;
 /// Orders whose venue's words are remembered.
 const WORDS_MAX: usize = 4_096;
 
@@ -44,6 +46,8 @@ pub struct FillNote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Denial {
     pub seq: u64,
+    /// Its place among the denials of its record.
+    pub part: u16,
     pub ts_ns: Nanos,
     pub request: RequestId,
     pub strategy: StrategyId,
@@ -126,6 +130,8 @@ pub struct View {
     curves: Curves,
     keys: Keys,
     asked: Asked,
+    /// What the gate found, by the record's sequence.
+    weighed: VecDeque<(u64, Vec<Weighed>)>,
     events: Ring,
     /// Records from here on are told as events.
     events_from: u64,
@@ -140,8 +146,10 @@ impl Default for View {
 impl View {
     /// A view of an empty journal.
     pub fn new() -> View {
+        let mut core = Core::new();
+        core.watch();
         View {
-            core: Core::new(),
+            core,
             scratch: Outbox::new(),
             fills: VecDeque::with_capacity(FILLS_MAX),
             denials: VecDeque::with_capacity(NOTES_MAX),
@@ -156,6 +164,7 @@ impl View {
             curves: Curves::default(),
             keys: Keys::default(),
             asked: Asked::default(),
+            weighed: VecDeque::new(),
             events: Ring::new(),
             events_from: u64::MAX,
         }
@@ -165,6 +174,10 @@ impl View {
     pub fn apply(&mut self, event: &Event, decided_ns: Nanos, effects: impl Iterator<Item = RecordedEffect>) {
         self.scratch.clear();
         self.core.on_event(event, &mut self.scratch);
+        let weighed = self.core.take_weighed();
+        if !weighed.is_empty() {
+            push(&mut self.weighed, WEIGHED_MAX, (event.seq, weighed));
+        }
         match &event.body {
             Body::Start { .. } => self.on_start(event),
             Body::Command(command) => self.keys.on_command(command),
@@ -218,6 +231,12 @@ impl View {
         &self.asked
     }
 
+    /// What the gate found of the orders of a record; empty where that was longer ago than is remembered.
+    pub(super) fn weighed(&self, seq: u64) -> &[Weighed] {
+        let at = self.weighed.partition_point(|(known, _)| *known < seq);
+        self.weighed.get(at).filter(|(known, _)| *known == seq).map_or(&[], |(_, weighed)| weighed)
+    }
+
     pub(super) fn events(&self) -> &Ring {
         &self.events
     }
@@ -254,10 +273,12 @@ impl View {
             }
             EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
                 let (seq, ts_ns) = (event.seq, event.ts_ns);
+                let before = self.denials.back().filter(|last| last.seq == seq);
+                let part = before.map_or(0, |last| last.part.saturating_add(1));
                 push(
                     &mut self.denials,
                     NOTES_MAX,
-                    Denial { seq, ts_ns, request, strategy, instrument, side, qty, px, reason },
+                    Denial { seq, part, ts_ns, request, strategy, instrument, side, qty, px, reason },
                 );
                 if let Some(outcome) = self.outcome(request) {
                     outcome.denial = Some(reason);

@@ -7,10 +7,10 @@ use super::UNUSABLE;
 use super::check::load;
 use crate::config::CredentialFiles;
 use crate::credentials::{
-    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, MasterKeys, Material, Secret, Stage,
-    Store, Which, sources,
+    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, KeyWrapper, MasterKeys, Material, Secret,
+    Stage, Store, Which, sources,
 };
-use crate::runtime::keys::PASSPHRASE_SUFFIX;
+use crate::runtime::keys::{self, PASSPHRASE_SUFFIX};
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 const INPUT_MAX: u64 = 32 << 10;
 const KEY_VARIABLE: &str = "TOLLGATE_API_KEY";
 const SECRET_VARIABLE: &str = "TOLLGATE_API_SECRET";
+const PASSPHRASE_OF_KEY_VARIABLE: &str = "TOLLGATE_API_PASSPHRASE";
 const PASSPHRASE_VARIABLE: &str = "TOLLGATE_EXPORT_PASSPHRASE";
 
 #[derive(Args)]
@@ -68,7 +69,14 @@ enum Cmd {
     },
     /// Exchange the key in use for a new one, given as for `store`. An engine that runs verifies it at the venue and goes
     /// over to it without a break; where it does not work, the old one stays. Without one, the next start does so.
-    Rotate(Named),
+    Rotate {
+        #[command(flatten)]
+        named: Named,
+        /// The new key is an encrypted PEM with a passphrase of its own: the first line of standard input, or
+        /// TOLLGATE_API_PASSPHRASE. Without this, the passphrase that is kept opens it.
+        #[arg(long)]
+        passphrase: bool,
+    },
     /// Say which keys are kept, since when, and each one's last four characters.
     List,
     /// Forget a key.
@@ -108,14 +116,14 @@ pub(super) fn credentials(arguments: &CredentialsArguments) -> ExitCode {
 
 /// What the command has to say when it is done.
 fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError> {
-    let keys = MasterKeys::find(|name| std::env::var(name).ok(), files.master_key_file.as_deref())?;
+    let keys = keys::master(files, &mut keys::Unwrapped::default())?;
     let path = &files.store_file;
     let open = |access| {
         keys.need()?;
         keys.open(path, access).map(|(store, _)| store)
     };
     match command {
-        Cmd::Init => init(keys, path),
+        Cmd::Init => with_transit(|wrapper| init(keys, path, wrapper)),
         Cmd::Store { named, passphrase, vault: true, .. } => {
             store_in_vault(&named.or_passphrase(*passphrase)?, *passphrase)
         }
@@ -131,9 +139,16 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
             }
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
         }
-        Cmd::Rotate(named) => {
+        Cmd::Rotate { named, passphrase } => {
             let id = named.id()?;
             let mut store = open(Access::Write)?;
+            if *passphrase {
+                let passphrase = match variable(PASSPHRASE_OF_KEY_VARIABLE) {
+                    Some(given) => Credential::new(Secret::copy(b"passphrase"), given)?,
+                    None => read_either(true)?,
+                };
+                store.put_as(&named.or_passphrase(true)?, Stage::Next, &passphrase, now_s())?;
+            }
             let credential = read_credential()?;
             let version = store.put_as(&id, Stage::Next, &credential, now_s())?;
             Ok(format!("version {version} of {id} is kept as the next: an engine that runs goes over to it at once"))
@@ -156,7 +171,7 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
             let count = store.import(&copy, now_s())?;
             Ok(format!("{count} credentials were taken in from {}", file.display()))
         }
-        Cmd::RotateMaster => rotate(keys, path),
+        Cmd::RotateMaster => with_transit(|wrapper| rotate(keys, path, wrapper)),
     }
 }
 
@@ -183,16 +198,42 @@ fn store_in_vault(id: &CredentialId, passphrase: bool) -> Result<String, Credent
     Ok(format!("{id} is in Vault{version}, its key ends in {:?}", credential.api_key.last_four()))
 }
 
-fn init(mut keys: MasterKeys, path: &Path) -> Result<String, CredentialError> {
+/// Does something with Vault as the wrapper of new keys, where its transit engine is configured.
+fn with_transit(
+    act: impl FnOnce(Option<&mut dyn KeyWrapper>) -> Result<String, CredentialError>,
+) -> Result<String, CredentialError> {
+    match keys::transit()? {
+        None => act(None),
+        Some(mut vault) => {
+            let done = act(Some(&mut vault));
+            vault.close();
+            done
+        }
+    }
+}
+
+fn init(mut keys: MasterKeys, path: &Path, wrapper: Option<&mut dyn KeyWrapper>) -> Result<String, CredentialError> {
     if path.exists() {
         return Err(CredentialError::Exists { path: path.to_owned() });
     }
     let made = keys.current.is_none();
+    let wrapped = made && wrapper.is_some();
     if made {
-        keys.create()?;
+        keys.create(wrapper)?;
     }
     Store::create(path, keys.need()?, KdfCost::STANDARD)?;
-    let key = if made { "a new key was made in" } else { "it opens with the key in" };
+    if matches!(keys.current, Some(Material::Plaintext)) {
+        return Ok(format!(
+            "an empty store is at {}, in PLAIN TEXT, as credentials.allow_plaintext lets it: whoever reads the file has \
+             the keys",
+            path.display()
+        ));
+    }
+    let key = match (made, wrapped) {
+        (true, true) => "a new key, which Vault alone unwraps, was made in",
+        (true, false) => "a new key was made in",
+        (false, _) => "it opens with the key in",
+    };
     Ok(format!("an empty store is at {}; {key} {}: without that key the store is lost", path.display(), keys.origin))
 }
 
@@ -210,11 +251,11 @@ fn list(store: &Store) -> Result<String, CredentialError> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn rotate(mut keys: MasterKeys, path: &Path) -> Result<String, CredentialError> {
+fn rotate(mut keys: MasterKeys, path: &Path, wrapper: Option<&mut dyn KeyWrapper>) -> Result<String, CredentialError> {
     keys.need()?;
     let (mut store, which) = keys.open(path, Access::Write)?;
     if which == Which::Current {
-        let next = keys.prepare_next()?.clone();
+        let next = keys.prepare_next(wrapper)?.clone();
         store.rewrap(&next, KdfCost::STANDARD)?;
     }
     keys.promote_next()?;

@@ -75,6 +75,8 @@ enum Cmd {
     RebuildStore(store::RebuildArguments),
     /// What this machine lacks for low latency, and what to do about it.
     Doctor(doctor::DoctorArguments),
+    /// The description of the control API, OpenAPI 3.1, to standard output.
+    Openapi,
     /// Completions for a shell, to standard output.
     Completions { shell: clap_complete::Shell },
     /// The manual page, to standard output: tollgate man | man -l -
@@ -108,6 +110,10 @@ pub fn main() -> ExitCode {
         Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
         Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),
+        Some(Cmd::Openapi) => {
+            print!("{}", crate::api::openapi());
+            ExitCode::SUCCESS
+        }
         Some(Cmd::Completions { shell }) => shell::completions(Arguments::command(), shell),
         Some(Cmd::Man) => shell::manual(Arguments::command()),
         Some(Cmd::Ask(question)) => ask::ask(*question),

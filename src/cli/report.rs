@@ -141,6 +141,38 @@ mod tests {
             let without_names = html.replace("http://www.w3.org/2000/svg", "");
             assert!(!without_names.contains(outside), "the page must stand alone, and has {outside}");
         }
+    }
+
+    /// Fills of the year; more with TOLLGATE_FILLS, to measure.
+    #[test]
+    fn a_year_of_trades_is_one_sheet() {
+        let fills: u64 = std::env::var("TOLLGATE_FILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_500);
+        let dir = tempfile::tempdir().unwrap();
+        // Some 34 events make ten fills.
+        let step_ns = 365 * 86_400_000_000_000 / (fills as i64 * 34 / 10);
+        let (_journal, _flusher, market) = journal(dir.path(), fills, step_ns);
+        let started = std::time::Instant::now();
+        let sheet = Sheet::gather(dir.path(), Span::of(None, None).unwrap(), Mode::Paper).unwrap();
+        let gathered = started.elapsed();
+        let html = html::page(&sheet);
+        let (events, whole) = (market.core.seq(), started.elapsed());
+        println!(
+            "{fills} fills, {events} events, {} trades: gathered in {gathered:.2?}, a page after {whole:.2?}",
+            sheet.closed.len()
+        );
+        assert!(sheet.months.len() >= 12 && sheet.days.len() >= 350, "{} months", sheet.months.len());
+        for part in [
+            "Equity, USD",
+            "Drawdown",
+            "Return by month",
+            "Result of a trade",
+            "By instrument",
+            "By venue",
+            "By strategy",
+            "Denied orders by rule",
+        ] {
+            assert!(html.contains(&format!("<h2>{part}")), "{part}");
+        }
         if let Ok(path) = std::env::var("TOLLGATE_REPORT_HTML") {
             std::fs::write(path, html).unwrap();
         }

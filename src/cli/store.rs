@@ -1,6 +1,7 @@
 //! `tollgate rebuild-store DIR`: the trade store anew from a journal.
 
 use super::UNUSABLE;
+use crate::journal::Reader;
 use crate::store::{Follower, StoreError, Turn};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -35,12 +36,16 @@ pub(super) fn rebuild(arguments: &RebuildArguments) -> ExitCode {
 fn run(journal: &Path, file: &Path) -> Result<String, StoreError> {
     let started = Instant::now();
     let mut follower = Follower::rebuild(journal, file)?;
-    // Drawn on a terminal alone. How many events there are is known at the end.
-    let style = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}, {elapsed}");
-    let bar = ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    // Drawn on a terminal alone. A journal that grows meanwhile is followed to where it ends then.
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} events, {per_sec}, {eta} left");
+    let bar =
+        ProgressBar::new(Reader::last_seq(journal)?).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let events = loop {
         match follower.turn()? {
-            Turn::Behind { seq } => bar.set_position(seq),
+            Turn::Behind { seq } => {
+                bar.set_length(bar.length().unwrap_or(0).max(seq));
+                bar.set_position(seq);
+            }
             Turn::Level { seq } => break seq,
         }
     };
@@ -59,7 +64,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (log, file) = (dir.path().join("journal"), dir.path().join("trades.db"));
         let (_journal, _flusher, _) = crate::analytics::testing::journal(&log, 20, 1);
-        assert!(run(&log, &file).unwrap().contains("trades.db: rebuilt from "));
+        let total = Reader::last_seq(&log).unwrap();
+        assert!(run(&log, &file).unwrap().contains(&format!("trades.db: rebuilt from {total} events")));
         let error = run(dir.path(), &file).unwrap_err().to_string();
         assert!(error.contains("holds no journal"), "{error}");
     }

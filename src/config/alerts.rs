@@ -20,6 +20,8 @@ pub struct Alerts {
     pub acts: [AlertAct; 3],
     /// 0: never.
     pub escalate_after_ns: Nanos,
+    /// The most that one does which only became so grave because nobody acknowledged it.
+    pub escalated: AlertAct,
     /// Parts per million of a limit.
     pub exposure_high_ppm: u32,
     /// Parts per million of a minimum.
@@ -27,6 +29,8 @@ pub struct Alerts {
     /// 0: never.
     pub feed_stale_ns: Nanos,
     pub venue_down_ns: Nanos,
+    /// 0: never.
+    pub risk_score_high: u32,
 }
 
 impl Default for Alerts {
@@ -34,10 +38,12 @@ impl Default for Alerts {
         Alerts {
             acts: [AlertAct::None, AlertAct::None, AlertAct::Halt],
             escalate_after_ns: 900_000_000_000,
+            escalated: AlertAct::Reduce,
             exposure_high_ppm: 800_000,
             balance_low_ppm: 1_200_000,
             feed_stale_ns: 10_000_000_000,
             venue_down_ns: 10_000_000_000,
+            risk_score_high: 80,
         }
     }
 }
@@ -54,10 +60,12 @@ impl Alerts {
         let alerts = Alerts {
             acts: [act("on_warning"), act("on_critical"), act("on_emergency")],
             escalate_after_ns: s.millis("escalate_after_ms", 0..=86_400_000),
+            escalated: act("on_escalated"),
             exposure_high_ppm: s.percent_above_zero("exposure_high_pct", 100),
             balance_low_ppm: s.percent_above_zero("balance_low_pct", 1_000),
             feed_stale_ns: s.millis("feed_stale_ms", 0..=3_600_000),
             venue_down_ns: s.millis("venue_down_ms", 0..=3_600_000),
+            risk_score_high: s.whole("risk_score_high", 0..=100) as u32,
         };
         if alerts.balance_low_ppm < 1_000_000 && s.sound(&["balance_low_pct"]) {
             s.fault("balance_low_pct", "must be at least 100: below account_balance_min_usd nothing opens any more");

@@ -1,7 +1,7 @@
 //! Faults that show only when sections are compared. A name that is empty was faulted where it was read.
 
 use super::reader::Doc;
-use super::venues::{Credentials, Environment, Stream};
+use super::venues::{Credentials, DataForm, Environment, SimSource, Stream};
 use super::webhooks::WEBHOOKS_MAX;
 use super::{Config, Mode, StrategyKind, Venue, VenueKind};
 use crate::domain::hosts::{is_paper, is_simulated};
@@ -56,6 +56,7 @@ fn venues(config: &Config, doc: &Doc) {
     let simulated = |kind| config.venues.iter().filter(move |v| v.credentials == Credentials::Sim && v.kind == kind);
     let papers = |kind| simulated(kind).filter(|v| v.environment == Environment::Paper).count();
     let Some(sim) = &config.sim else { return };
+    live_market(config, sim, doc);
     let (binance, alpaca) = (papers(VenueKind::Binance), papers(VenueKind::Alpaca));
     if (binance > 1 || binance + alpaca == 0) && !config.venues.is_empty() {
         let message = format!("the simulated venue serves one venue with account = \"sim\", {binance} have it");
@@ -64,9 +65,31 @@ fn venues(config: &Config, doc: &Doc) {
     if simulated(VenueKind::Binance).count() > binance + 1 {
         doc.fault("sim.enabled", "the simulated venue plays one live venue, and more have account = \"sim\"");
     }
+    if simulated(VenueKind::Alpaca).count() > alpaca + 1 {
+        doc.fault("sim.alpaca", "the simulated Alpaca plays one live venue, and more have account = \"sim\"");
+    }
     if alpaca > 1 || sim.alpaca.is_some() && alpaca == 0 && doc.sound(&["sim.alpaca"]) {
         let message = format!("the simulated Alpaca serves one venue with account = \"sim\", {alpaca} have it");
         doc.fault("sim.alpaca", message);
+    }
+}
+
+/// A real market is looked at where no order can be taken: what is not such a host is taken for one of money.
+fn live_market(config: &Config, sim: &super::Sim, doc: &Doc) {
+    let SimSource::Live { rest_url, stream_url } = &sim.source else { return };
+    for (key, url, known) in [
+        ("sim.market_rest_url", rest_url, "https://data-api.binance.vision"),
+        ("sim.market_stream_url", stream_url, "wss://data-stream.binance.vision"),
+    ] {
+        if !url.is_empty() && !is_paper(url) && doc.sound(&[key]) {
+            doc.fault(key, format!("is not known to serve market data alone: take {known}, where no order is taken"));
+        }
+    }
+    for (i, venue) in config.venues.iter().enumerate() {
+        if venue.credentials == Credentials::Sim && venue.market_data == DataForm::Sbe {
+            let key = format!("venues[{i}].market_data");
+            doc.fault(&key, "\"sbe\" is not of a live market: binary streams want a key of the venue's own");
+        }
     }
 }
 
@@ -93,12 +116,6 @@ fn live(config: &Config, doc: &Doc) {
             continue;
         };
         lives += 1;
-        if venue.kind == VenueKind::Alpaca {
-            doc.fault(
-                &key("environment"),
-                "\"live\" is not of kind = \"alpaca\" in this version: paper alone is traded there",
-            );
-        }
         let twin = config.venues.iter().find(|other| other.name == *paper);
         match twin {
             Some(twin) if twin.environment != Environment::Paper => {
@@ -133,6 +150,12 @@ fn live(config: &Config, doc: &Doc) {
             let message = format!("a strategy is configured on {paper:?}; live it trades by a twin of its own");
             doc.fault(&format!("strategies[{n}].venue"), message);
         }
+    }
+    if config.engine.mode == Mode::Live && config.credentials.as_ref().is_some_and(|files| files.allow_plaintext) {
+        doc.fault(
+            "credentials.allow_plaintext",
+            "must be false where engine.mode = \"live\": keys of real money are encrypted",
+        );
     }
     if config.engine.mode == Mode::Live && lives == 0 && doc.sound(&["engine.mode"]) {
         doc.fault("engine.mode", "\"live\" needs a venue with environment = \"live\"");

@@ -121,7 +121,7 @@ fn a_fault_is_said_in_these_words() {
         (
             "seed = 1",
             "seed = 1\nzebra = 1",
-            "sim.zebra: no such key; known here: alpaca, balances, enabled, files, listen, live_balances, maker_fee_pct, seed, source, speed, state_file, taker_fee_pct\n",
+            "sim.zebra: no such key; known here: alpaca, balances, enabled, files, listen, live_balances, maker_fee_pct, market_rest_url, market_stream_url, order_latency_ms, report_latency_ms, seed, source, speed, state_file, taker_fee_pct\n",
         ),
         ("leverage_max = 3", "leverage_max = 0", "risk.leverage_max: 0 must be above 0 and at most 100\n"),
         ("leverage_max = 3", "leverage_max = -1", "risk.leverage_max: -1 must be above 0 and at most 100\n"),
@@ -222,6 +222,26 @@ fn a_fault_is_said_in_these_words() {
             "source = \"synthetic\"",
             "source = \"recording\"",
             "sim.files: is missing and has no default\nsim.speed: is missing and has no default\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"",
+            "sim.market_rest_url: is missing and has no default\nsim.market_stream_url: is missing and has no default\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"\nmarket_rest_url = \"https://api.binance.com\"\nmarket_stream_url = \"wss://stream.binance.com:9443\"",
+            "sim.market_rest_url: is not known to serve market data alone: take https://data-api.binance.vision, where no order is taken\n",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"live\"\nmarket_rest_url = \"https://data-api.binance.vision\"\nmarket_stream_url = \"wss://data-stream.binance.vision\"",
+            "",
+        ),
+        (
+            "source = \"synthetic\"",
+            "source = \"synthetic\"\nmarket_rest_url = \"https://data-api.binance.vision\"",
+            "sim.market_rest_url: means nothing unless source = \"live\"\n",
         ),
         (
             "symbol = \"ETHUSDT\"",
@@ -405,6 +425,9 @@ fn a_secret_is_read_from_its_file_and_never_shown() {
     let path = directory.path().join("secret");
     std::fs::write(&path, "s3cret\n").unwrap();
     assert_eq!(SecretSource::File(path.clone()).read().unwrap(), "s3cret");
+    // A file that is on the disk as it is: only where that is allowed.
+    let error = SecretSource::File(path.clone()).read_key(false).unwrap_err().to_string();
+    assert!(error.contains("holds a key in plain text") && !error.contains("s3cret"), "{error}");
     std::fs::write(&path, "\n").unwrap();
     assert!(matches!(SecretSource::File(path).read(), Err(SecretError::Empty(_))));
     let error = SecretSource::Env("TOLLGATE_TEST_NO_SUCH".into()).read().unwrap_err();
@@ -444,6 +467,21 @@ fn money_is_traded_only_where_everything_says_so() {
     for key in ["rest_url", "ws_api_url"] {
         assert!(hosts.contains(&format!("venues[0].{key}: {needs}")), "{hosts}");
     }
+    // Alpaca may be live too, on the host of real money alone.
+    let alpaca = |host: &str| {
+        let addresses = format!(
+            "[[venues]]\nname = \"alpaca-live\"\nkind = \"alpaca\"\nenvironment = \"live\"\npaper = \"binance\"\naccount = \"keys\"\n\
+             rest_url = \"https://{host}\"\nstream_url = \"wss://stream.data.alpaca.markets\"\n\
+             ws_api_url = \"wss://{host}/stream\"\napi_key_env = \"K\"\nsecret_env = \"S\"\nstreams = [\"quote\"]\n\
+             connect_timeout_ms = 5_000\nrequest_timeout_ms = 10_000\nread_timeout_ms = 30_000\n\
+             reconnect_min_ms = 100\nreconnect_max_ms = 30_000\nframe_max_kib = 1_024\n\n[credentials]"
+        );
+        said(&[("[credentials]", &addresses)])
+    };
+    let (money, paper) = (alpaca("api.alpaca.markets"), alpaca("paper-api.alpaca.markets"));
+    assert!(money.contains("venues[2].paper: \"binance\" speaks another protocol"), "{money}");
+    assert!(!money.contains("venues[2].environment") && !money.contains("venues[2].rest_url"), "{money}");
+    assert!(paper.contains("venues[2].rest_url: is the host of paper accounts, and the venue is live"), "{paper}");
     let (head, tail) = fast.split_once("account = \"sim\"").unwrap();
     let money = format!("{head}account = \"sim\"{}", tail.replacen("account = \"sim\"", live, 1));
     let found = Config::parse(&money).unwrap_err().to_string();

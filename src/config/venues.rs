@@ -67,6 +67,11 @@ pub enum SecretError {
     },
     #[error("the secret in {0} is empty")]
     Empty(SecretSource),
+    #[error(
+        "{0} holds a key in plain text: keep it with `tollgate credentials store` and account = \"store\", or in systemd's \
+         credentials directory; on paper credentials.allow_plaintext = true lets it be"
+    )]
+    Plaintext(SecretSource),
 }
 
 impl fmt::Display for SecretSource {
@@ -79,6 +84,14 @@ impl fmt::Display for SecretSource {
 }
 
 impl SecretSource {
+    /// As `read`, a venue's key: from a file on the disk only where `plaintext` is allowed.
+    pub fn read_key(&self, plaintext: bool) -> Result<String, SecretError> {
+        if self.is_plaintext() && !plaintext {
+            return Err(SecretError::Plaintext(self.clone()));
+        }
+        self.read()
+    }
+
     /// Reads it, without the line end that files carry.
     pub fn read(&self) -> Result<String, SecretError> {
         let text = match self {
@@ -93,6 +106,17 @@ impl SecretSource {
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() { Err(SecretError::Empty(self.clone())) } else { Ok(text.to_owned()) }
+    }
+}
+
+impl SecretSource {
+    /// Whether it lies on the disk as it is: systemd's credentials are encrypted there, and in memory only for the unit.
+    pub fn is_plaintext(&self) -> bool {
+        match self {
+            SecretSource::Env(_) => false,
+            SecretSource::File(path) => std::env::var_os("CREDENTIALS_DIRECTORY")
+                .is_none_or(|directory| !Path::new(&directory).join(path).starts_with(&directory)),
+        }
     }
 }
 
@@ -255,6 +279,14 @@ fn equity_feed(s: &Section, kind: VenueKind) -> &'static str {
 }
 
 impl Credentials {
+    /// Whether a key of it lies on the disk without encryption.
+    pub fn is_plaintext(&self) -> bool {
+        match self {
+            Credentials::Keys { api_key, secret, .. } => api_key.is_plaintext() || secret.is_plaintext(),
+            Credentials::Sim | Credentials::Store { .. } => false,
+        }
+    }
+
     fn read(s: &Section) -> Credentials {
         #[derive(Clone, Copy)]
         enum Word {
@@ -403,6 +435,11 @@ pub enum SimSource {
         files: Vec<PathBuf>,
         speed: Speed,
     },
+    /// A real market as it happens; orders are matched here.
+    Live {
+        rest_url: String,
+        stream_url: String,
+    },
 }
 
 /// The simulated venue inside the daemon.
@@ -420,6 +457,9 @@ pub struct Sim {
     pub state_file: Option<PathBuf>,
     pub maker_fee_ppm: u32,
     pub taker_fee_ppm: u32,
+    /// How long an order is on its way to the venue, and what the venue says of it on its way back.
+    pub order_latency_ns: Nanos,
+    pub report_latency_ns: Nanos,
     /// The simulated Alpaca beside it, or in its place.
     pub alpaca: Option<SimAlpaca>,
 }
@@ -431,6 +471,8 @@ pub struct SimAlpaca {
     pub listen: SocketAddr,
     /// What the account begins with, in units of 10^-8 of a dollar.
     pub cash: i64,
+    /// Of the account that plays live; the same where it is not said.
+    pub live_cash: i64,
     /// Equities trade at any hour, and not as New York does.
     pub always_open: bool,
     /// Accounts and orders, that survive a restart; `None` begins anew each time.
@@ -440,9 +482,12 @@ pub struct SimAlpaca {
 impl SimAlpaca {
     fn read(s: Section) -> SimAlpaca {
         let open = s.word("hours", &[("open", true), ("exchange", false)]).unwrap_or(true);
+        let cash = s.decimal_above_zero("cash_usd", 8, 10_000_000_000);
+        let live_cash = s.has("live_cash_usd").then(|| s.decimal_above_zero("live_cash_usd", 8, 10_000_000_000));
         let sim = SimAlpaca {
             listen: loopback(&s),
-            cash: s.decimal_above_zero("cash_usd", 8, 10_000_000_000),
+            cash,
+            live_cash: live_cash.unwrap_or(cash),
             always_open: open,
             state_file: s.text_opt("state_file").map(PathBuf::from),
         };
@@ -466,19 +511,46 @@ impl Sim {
     pub(super) fn read(s: Section) -> Option<Sim> {
         let enabled = s.flag("enabled");
         let listen = loopback(&s);
-        let recorded = s.word("source", &[("synthetic", false), ("recording", true)]);
-        let source = if recorded.unwrap_or(s.has("files")) {
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Word {
+            Synthetic,
+            Recording,
+            Live,
+        }
+        let words = [("synthetic", Word::Synthetic), ("recording", Word::Recording), ("live", Word::Live)];
+        let word = s.word("source", &words).unwrap_or_else(|| {
+            // The word is at fault: the keys that are there are taken for what it wanted.
+            match (s.has("files"), s.has("market_rest_url")) {
+                (true, _) => Word::Recording,
+                (false, true) => Word::Live,
+                (false, false) => Word::Synthetic,
+            }
+        });
+        if word != Word::Recording {
+            for key in ["files", "speed"] {
+                s.forbid(key, "means nothing unless source = \"recording\"");
+            }
+        }
+        let source = if word == Word::Live {
+            SimSource::Live {
+                rest_url: url(&s, "market_rest_url", &["http://", "https://"]),
+                stream_url: url(&s, "market_stream_url", &["ws://", "wss://"]),
+            }
+        } else if word == Word::Recording {
             let files: Vec<PathBuf> = s.texts("files").into_iter().map(PathBuf::from).collect();
             if files.is_empty() && s.sound(&["files"]) {
                 s.fault("files", "name at least one recording");
             }
             SimSource::Recording { files, speed: Speed::read(&s) }
         } else {
-            for key in ["files", "speed"] {
-                s.forbid(key, "means nothing unless source = \"recording\"");
-            }
             SimSource::Synthetic
         };
+        if word != Word::Live {
+            for key in ["market_rest_url", "market_stream_url"] {
+                s.forbid(key, "means nothing unless source = \"live\"");
+            }
+        }
+        let latency = |key| s.whole_opt(key, 0..=10_000).unwrap_or(0) as Nanos * 1_000_000;
         let balances = s.section("balances").decimals(8, 10_000_000_000);
         let live_balances = s.section_opt("live_balances").map(|s| s.decimals(8, 10_000_000_000));
         let sim = Sim {
@@ -490,6 +562,8 @@ impl Sim {
             state_file: s.text_opt("state_file").map(PathBuf::from),
             maker_fee_ppm: s.percent("maker_fee_pct", 10),
             taker_fee_ppm: s.percent("taker_fee_pct", 10),
+            order_latency_ns: latency("order_latency_ms"),
+            report_latency_ns: latency("report_latency_ms"),
             alpaca: s.section_opt("alpaca").map(SimAlpaca::read),
         };
         s.finish();

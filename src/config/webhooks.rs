@@ -85,7 +85,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// Every kind of alert, as the API and `kinds` write it.
-pub const ALERT_KINDS: [&str; 33] = [
+pub const ALERT_KINDS: [&str; 40] = [
     "IMPOSSIBLE_REPORT",
     "UNKNOWN_INSTRUMENT",
     "UNKNOWN_ORDER",
@@ -119,6 +119,13 @@ pub const ALERT_KINDS: [&str; 33] = [
     "NOT_PROTECTED",
     "PROTECTION_BLOCKED",
     "STOP_UNCONFIRMED",
+    "STORE_BEHIND",
+    "RISK_SCORE_HIGH",
+    "RECONCILE_DIFFERENCE",
+    "STILL_HELD",
+    "VAULT_AWAY",
+    "PLAINTEXT_KEYS",
+    "LOGINS_REFUSED",
 ];
 
 impl Webhook {

@@ -128,6 +128,15 @@ kinds! {
         "a stop loss or take profit was reached and its exit does not come about; it is tried every second";
     32 StopUnconfirmed, Critical, true,
         "the emergency stop is set, and the venue has not confirmed that nothing is left; it is asked again and again";
+    33 StoreBehind, Warning, true, "the trade store cannot be written; its rows wait in the journal, trading goes on";
+    34 RiskScoreHigh, Warning, true, "the portfolio's risk score is high; its parts are in risk-metrics";
+    /// A deposit, a fee that nobody told of, or somebody else's trade.
+    35 ReconcileDifference, Critical, true,
+        "a balance at the venue is not what the engine's fills made of it; look at the account";
+    36 StillHeld, Critical, true, "a position was closed, and the venue still shows one; look at the venue";
+    37 VaultAway, Warning, true, "Vault is not to be had; the keys that were loaded stay in use";
+    38 PlaintextKeys, Warning, true, "venue keys lie on the disk without encryption (allow_plaintext)";
+    39 LoginsRefused, Critical, true, "the API is being asked with wrong tokens again and again; look at the addresses";
 }
 
 /// What happened to an alert.

@@ -4,12 +4,13 @@
 //!
 //! The table is bounded. Where it is full the oldest cleared one goes, and then the least grave that stands, counted.
 //! Conditions are looked at a few times a second, from sums that are kept anyway; those that live outside of the core
-//! (clock, rate limit, credentials) enter as events.
+//! (clock, rate limit, credentials, trade store) enter as events.
 
 use super::Core;
 use super::alarm::{AlarmKind, AlertChange, News, Severity};
 use super::command::{Scope, TradingState};
 use super::effect::{EffectOf, Outbox};
+use super::risk::Score;
 use super::stop::StopCause;
 use crate::domain::{
     InstrumentId, MAX_INSTRUMENTS, MAX_VENUES, Margin, Nanos, OrdStatus, OrderId, StrategyId, Text, Usd, VenueId,
@@ -44,6 +45,8 @@ pub struct AlertRules {
     /// By severity.
     pub acts: [Act; 3],
     pub escalate_after_ns: Nanos,
+    /// The most that an alert does that only became so grave because nobody acknowledged it.
+    pub escalated: Act,
     /// Part of an exposure limit at which exposure is high, parts per million.
     pub exposure_high_ppm: u32,
     /// Multiple of the least equity, and of the maintenance margin, below which they are low, parts per million.
@@ -51,8 +54,19 @@ pub struct AlertRules {
     /// Without a fresh quote, and with a venue not ready, for this long.
     pub feed_stale_ns: Nanos,
     pub venue_down_ns: Nanos,
+    /// The risk score, 0 to 100, from which on it is high.
+    pub risk_score_high: u32,
 }
-wire_struct!(AlertRules { acts, escalate_after_ns, exposure_high_ppm, balance_low_ppm, feed_stale_ns, venue_down_ns });
+wire_struct!(AlertRules {
+    acts,
+    escalate_after_ns,
+    escalated,
+    exposure_high_ppm,
+    balance_low_ppm,
+    feed_stale_ns,
+    venue_down_ns,
+    risk_score_high,
+});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alert {
@@ -217,15 +231,16 @@ impl Alerts {
             }
         };
         if change.change != AlertChange::Repeated {
-            self.ask(kind, change.severity);
+            self.ask(kind, change.severity, Act::Stop);
         }
         change
     }
 
-    /// What the severity does by itself. The stop's own alert does nothing more.
-    fn ask(&mut self, kind: AlarmKind, severity: Severity) {
-        if kind != AlarmKind::EmergencyStop {
-            let act = self.rules.acts[severity as usize];
+    /// What the severity does by itself. The stop's own alert does nothing more; what people look at later touches no
+    /// trading.
+    fn ask(&mut self, kind: AlarmKind, severity: Severity, most: Act) {
+        if !matches!(kind, AlarmKind::EmergencyStop | AlarmKind::StoreBehind) {
+            let act = self.rules.acts[severity as usize].min(most);
             if self.due.is_none_or(|(due, _)| act > due) {
                 self.due = Some((act, kind));
             }
@@ -343,7 +358,8 @@ impl Core {
         alert.severity = graver;
         let kind = alert.kind;
         tell(alert, AlertChange::Escalated, Text::default(), out);
-        self.alerts.ask(kind, graver);
+        let most = self.alerts.rules.escalated;
+        self.alerts.ask(kind, graver, most);
     }
 
     fn watch_links(&mut self, out: &mut Outbox) {
@@ -395,6 +411,9 @@ impl Core {
                 || near(Usd(net), self.limits.exposure_net_max)
                 || near(totals.exposure, leverage_max));
         self.condition(AlarmKind::ExposureHigh, Scope::Account, high, out);
+        let score = Score::of(&totals, &self.losses, &self.limits, Usd::ZERO, Usd::ZERO).score;
+        let high = rules.risk_score_high > 0 && score >= rules.risk_score_high;
+        self.condition(AlarmKind::RiskScoreHigh, Scope::Account, high, out);
         // Equity means something once every venue has stated its balances and everything has a price.
         let known = self.venues.iter().filter(|v| !v.name.is_empty()).all(|v| v.state == VenueState::Ready)
             && self.portfolio.defined().all(|inst| inst.quote_ns != 0);
@@ -451,9 +470,19 @@ impl Core {
         self.alarm_for(AlarmKind::Runaway, Scope::Strategy(strategy), instrument, id, out);
     }
 
+    /// A run begins: what the outside said of itself in the last one it says anew where it is still so.
+    pub(super) fn forget_outside(&mut self, out: &mut Outbox) {
+        for at in 0..self.alerts.alerts.len() {
+            let alert = self.alerts.alerts[at];
+            if alert.stands() && is_outside(alert.kind) {
+                self.clear_alert(alert.id, Text::default(), out);
+            }
+        }
+    }
+
     /// What the outside says of itself. Kinds that the core sees for itself are not the outside's to tell.
     pub(super) fn on_condition(&mut self, kind: AlarmKind, scope: Scope, is_so: bool, out: &mut Outbox) {
-        if matches!(kind, AlarmKind::ClockOff | AlarmKind::RateLimitNear | AlarmKind::CredentialExpiring) {
+        if is_outside(kind) {
             self.condition(kind, scope, is_so, out);
         }
     }
@@ -470,6 +499,21 @@ impl Core {
             Act::Stop => self.stop_by(StopCause::Alert(kind), out),
         }
     }
+}
+
+/// The core cannot see it for itself.
+fn is_outside(kind: AlarmKind) -> bool {
+    use AlarmKind as K;
+    matches!(
+        kind,
+        K::ClockOff
+            | K::RateLimitNear
+            | K::CredentialExpiring
+            | K::StoreBehind
+            | K::VaultAway
+            | K::PlaintextKeys
+            | K::LoginsRefused
+    )
 }
 
 fn tell(alert: &Alert, change: AlertChange, who: Text<24>, out: &mut Outbox) {

@@ -9,6 +9,9 @@ use crate::domain::{
     Balance, ExecId, ExecReport, ExecType, Margin, Nanos, OrdStatus, OrderId, Qty, Round, Side, Text, VenueState, num,
 };
 
+/// What rounding may make of a balance between two of the venue's words, in units of 10^-8.
+const ROUNDING_MAX: i64 = 1_000;
+
 impl Core {
     pub(super) fn on_exec(&mut self, report: &ExecReport, out: &mut Outbox) {
         if self.portfolio.get(report.instrument).is_none() {
@@ -246,11 +249,25 @@ impl Core {
     pub(super) fn on_balance(&mut self, balance: &Balance) {
         match self.account.state(balance) {
             Some(change) => {
+                self.compare(balance, change);
                 let live = self.road.is_live_venue(balance.venue);
                 self.portfolio.shift_asset(balance.asset, change, live);
             }
             None => self.portfolio.totals.broken = true,
         }
+    }
+
+    /// A venue that was asked states a balance. Where nothing of ours moves it at the moment, it is what the last word
+    /// and our fills since make of it, or something else moved it.
+    fn compare(&mut self, balance: &Balance, change: i64) {
+        let quiet = |inst: &super::portfolio::Inst| {
+            !(inst.def.base == balance.asset || inst.def.quote == balance.asset) || inst.open.orders == 0
+        };
+        let still = self.portfolio.defined().filter(|i| i.def.venue == balance.venue).all(quiet);
+        let Some(venue) = self.venues.get_mut(balance.venue.index()) else { return };
+        let moved = venue.fills != venue.marked_fills;
+        let asked = venue.reconciling && venue.state == VenueState::Ready;
+        venue.differs |= asked && still && !moved && change.saturating_abs() > ROUNDING_MAX;
     }
 
     pub(super) fn on_margin(&mut self, margin: &Margin) {

@@ -51,6 +51,7 @@ impl Core {
             h.add(&venue.synced_ns);
             h.add(&venue.reconciling);
             h.add(&venue.foreign);
+            h.add(&venue.differs);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
             h.add(&venue.open);

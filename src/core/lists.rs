@@ -72,7 +72,7 @@ impl Core {
                 scene.covered = Qty(first.side.sign() * first.qty.0);
             }
             let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made + n as u64);
-            verdicts[n] = Some(risk::gate(&scene, leg, id).map_err(|reason| (n, reason))?);
+            verdicts[n] = Some(self.gate(&scene, leg, id).map_err(|reason| (n, reason))?);
         }
         Ok(verdicts)
     }

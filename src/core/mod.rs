@@ -8,6 +8,7 @@ pub mod account;
 pub mod alarm;
 pub mod alerts;
 pub mod book;
+mod close;
 pub mod command;
 mod commands;
 pub mod config;
@@ -50,7 +51,7 @@ use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use protect::Protections;
-use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict};
+use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict, Weighed, Witness};
 use routing::Routes;
 use standing::Road;
 use stop::Stop;
@@ -130,6 +131,8 @@ struct Venue {
     reconciling: bool,
     /// Open orders that are not ours, in the answer that comes or came last.
     foreign: u32,
+    /// In that answer a balance is not what our fills made of it.
+    differs: bool,
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
@@ -211,9 +214,21 @@ pub struct Core {
     protections: Protections,
     intents: Intents,
     counters: Counters,
+    /// Of a replica whose reader asks why: what the gate found of each order.
+    witness: Option<Box<Witness>>,
 }
 
 impl Core {
+    /// From now on, what the gate finds of each order is kept until it is taken. For replicas: it allocates.
+    pub fn watch(&mut self) {
+        self.witness = Some(Box::default());
+    }
+
+    /// What was weighed since the last time, in its order.
+    pub fn take_weighed(&mut self) -> Vec<Weighed> {
+        self.witness.as_ref().map(|witness| witness.take()).unwrap_or_default()
+    }
+
     /// A core that has seen nothing. Without limits it denies everything.
     pub fn new() -> Core {
         Core {
@@ -250,6 +265,7 @@ impl Core {
             protections: Protections::new(),
             intents: Intents::new(),
             counters: Counters::default(),
+            witness: None,
         }
     }
 
@@ -442,7 +458,17 @@ impl Core {
 
     #[inline]
     fn verdict(&self, order: &PlaceOrder, id: OrderId, strategy: StrategyId) -> Result<Verdict, DenyReason> {
-        risk::gate(&self.scene(order, strategy), order, id)
+        self.gate(&self.scene(order, strategy), order, id)
+    }
+
+    /// The gate, and whoever watches it.
+    #[inline]
+    fn gate(&self, scene: &Scene, order: &PlaceOrder, id: OrderId) -> Result<Verdict, DenyReason> {
+        let verdict = risk::gate(scene, order, id);
+        if let Some(witness) = &self.witness {
+            witness.see(scene, order, id, verdict.is_ok());
+        }
+        verdict
     }
 
     /// What the rules may look at.

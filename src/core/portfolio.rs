@@ -40,8 +40,13 @@ pub struct Closing {
     pub request: RequestId,
     /// Flattening orders sent so far.
     pub attempts: u8,
+    /// It is closed by our fills, and the venue has not said so yet; and it was asked since.
+    pub unverified: bool,
+    pub asked: bool,
+    /// What the account held of the base asset besides positions when the close began, 10^-8; `None`: not known.
+    pub apart: Option<i64>,
 }
-wire_struct!(Closing { active, request, attempts });
+wire_struct!(Closing { active, request, attempts, unverified, asked, apart });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inst {
@@ -243,6 +248,9 @@ pub struct Portfolio {
     other: Totals,
     /// `totals` are of the live venues.
     live: bool,
+    /// Instruments valued so far.
+    #[cfg(test)]
+    pub(super) valued: u64,
 }
 
 impl Portfolio {
@@ -256,6 +264,8 @@ impl Portfolio {
             totals: Totals::default(),
             other: Totals::default(),
             live: false,
+            #[cfg(test)]
+            valued: 0,
         }
     }
 
@@ -478,6 +488,10 @@ impl Portfolio {
     /// Brings the sums up to the instrument's quote, position and working orders.
     #[inline]
     pub fn revalue(&mut self, id: InstrumentId) {
+        #[cfg(test)]
+        {
+            self.valued += 1;
+        }
         let Some(inst) = self.insts.get_mut(id.index()) else { return };
         let def = &inst.def;
         let shares = (|| {

@@ -16,7 +16,7 @@ use super::config::Limits;
 use super::effect::{AlarmKind, Outbox};
 use super::orders::Order;
 use super::portfolio::Inst;
-use super::{Core, Source, risk};
+use super::{Core, Source};
 use crate::domain::{
     InstrumentId, MAX_INSTRUMENTS, Nanos, OrderId, OrderType, Price, Qty, RequestId, Round, Side, StrategyId,
     VenueState, num,
@@ -417,7 +417,7 @@ impl Core {
         let id = self.next_order();
         let mut scene = self.scene(&order, p.strategy);
         (scene.scope, scene.trading) = (scope, trading);
-        match risk::gate(&scene, &order, id) {
+        match self.gate(&scene, &order, id) {
             Ok(verdict) => {
                 self.made += 1;
                 self.send(&verdict, &order, source, out);

@@ -1,23 +1,28 @@
 //! Claims about the core, each a short story of events.
 
 mod alerts;
+mod close;
 mod gate;
 mod lists;
 mod live;
 mod margin;
 mod oracle;
 mod order_types;
+mod portfolio;
 mod protect;
 mod routing;
 mod stop;
 mod storm;
+mod witness;
 
 use super::Core;
 use super::command::{Action, Command, Guard, PlaceOrder, Protect, Scope, TradingState};
 use super::config::{Limits, StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, EffectOf, Fill, Outbox, RecordedEffect, Reply};
 use super::event::{Body, Event};
-use super::risk::{Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, Permit, RULES, Session, Unevaluable};
+use super::risk::{
+    Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, Permit, RULES, Session, Unevaluable, Weighed,
+};
 use super::sizing::SizedBy;
 use crate::domain::*;
 
@@ -79,6 +84,8 @@ struct Rig {
     out: Outbox,
     now: Nanos,
     trades: u64,
+    /// What the gate found in the last step that had an order.
+    weighed: Vec<Weighed>,
 }
 
 impl Rig {
@@ -95,7 +102,9 @@ impl Rig {
     }
 
     fn unconnected() -> Rig {
-        let mut rig = Rig { core: Core::new(), out: Outbox::new(), now: 1_700_000_000 * SECOND, trades: 100 };
+        let weighed = Vec::new();
+        let mut rig = Rig { core: Core::new(), out: Outbox::new(), now: 1_700_000_000 * SECOND, trades: 100, weighed };
+        rig.core.watch();
         rig.step(Body::Start { epoch: 7, run: 1 });
         rig.step(Body::Limits(limits()));
         rig.step(Body::Venue { venue: VENUE, name: Text::new("binance") });
@@ -108,7 +117,13 @@ impl Rig {
         let event = Event { seq: self.core.seq() + 1, ts_ns: self.now, recv_ns: 0, decoded_ns: 0, body };
         self.out.clear();
         self.core.on_event(&event, &mut self.out);
-        self.out.effects().iter().map(|e| e.recorded()).collect()
+        let effects: Vec<RecordedEffect> = self.out.effects().iter().map(|e| e.recorded()).collect();
+        let weighed = self.core.take_weighed();
+        witness::agree(&weighed, &effects);
+        if !weighed.is_empty() {
+            self.weighed = weighed;
+        }
+        effects
     }
 
     fn wait(&mut self, ns: Nanos) -> Vec<RecordedEffect> {

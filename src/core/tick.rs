@@ -2,6 +2,7 @@
 
 use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
+use super::portfolio::Closing;
 use super::stop::is_sellable;
 use super::{Core, Source};
 use crate::domain::{
@@ -94,9 +95,7 @@ impl Core {
                 if inst.closing.attempts >= CLOSE_ATTEMPTS_MAX {
                     self.alarm(AlarmKind::NotFlattened, id, OrderId::FOREIGN, out);
                 }
-                if let Some(inst) = self.portfolio.get_mut(id) {
-                    inst.closing.active = false;
-                }
+                self.end_close(id);
                 continue;
             }
             closing = true;
@@ -205,9 +204,11 @@ impl Core {
     /// Begins to close an instrument: opens are barred, its orders cancelled, its position flattened when they are gone.
     /// Returns how many cancels went out and whether there is a position.
     pub(super) fn begin_close(&mut self, id: InstrumentId, request: RequestId, out: &mut Outbox) -> (u32, bool) {
-        let Some(inst) = self.portfolio.get_mut(id) else { return (0, false) };
-        inst.closing = super::portfolio::Closing { active: true, request, attempts: 0 };
+        let Some(inst) = self.portfolio.get(id) else { return (0, false) };
         let open = !inst.position.net.is_zero();
+        let apart = if open { self.held_apart(id) } else { None };
+        let Some(inst) = self.portfolio.get_mut(id) else { return (0, false) };
+        inst.closing = Closing { active: true, request, unverified: open, apart, ..Closing::default() };
         (self.cancel_where(|o| o.instrument == id, out), open)
     }
 }

@@ -1,7 +1,7 @@
 //! Starts, definitions, links coming and going, and reconciliation.
 
 use super::Core;
-use super::command::TradingState;
+use super::command::{Scope, TradingState};
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
@@ -35,6 +35,7 @@ impl Core {
         }
         self.correlation.interrupt();
         self.alerts.on_start(self.now);
+        self.forget_outside(out);
         self.stop.on_start(self.now);
         self.strategies.reset();
         let mut n = 0;
@@ -128,7 +129,7 @@ impl Core {
         let Some(slot) = self.venues.get_mut(venue.index()) else { return };
         slot.reconcile_due = false;
         slot.reconcile_ns = self.now;
-        (slot.reconciling, slot.foreign) = (true, 0);
+        (slot.reconciling, slot.foreign, slot.differs) = (true, 0, false);
         self.stop.on_asked(venue);
         slot.marked_fills = slot.fills;
         let synced_ns = slot.synced_ns;
@@ -143,6 +144,7 @@ impl Core {
         }
         for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue) {
             inst.foreign = false;
+            inst.closing.asked = inst.closing.unverified && !inst.closing.active;
             if !inst.traded {
                 continue;
             }
@@ -186,6 +188,9 @@ impl Core {
             self.ask(id, out);
         }
         self.confirm_stop(venue, out);
+        self.verify_closed(venue, out);
+        let differs = self.venues[venue.index()].differs;
+        self.condition(AlarmKind::ReconcileDifference, Scope::Venue(venue), differs, out);
     }
 
     /// Asks the venue what became of an order.

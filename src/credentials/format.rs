@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header    magic 8 · format u16 · file length u32 · generation u64
-//!           how the master key is made: kind u8 (0 given, 1 Argon2id) · memory KiB u32 · passes u32 · lanes u32 · salt 16
+//!           how the master key is made: kind u8 (0 given, 1 Argon2id, 2 everybody's) · memory KiB u32 · passes u32 · lanes u32 · salt 16
 //!           key mark 8 · entries u16
 //! entry     label: venue (u8 length) · environment u8 · name (u8 length) · version u32 · stage u8
 //!           UNIX seconds, i64 each: stored at · in this stage since · verified at the venue (0 never)
@@ -172,7 +172,8 @@ pub(super) fn encode(header: &Header, entries: &[Entry], master: &Key) -> Result
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&header.generation.to_le_bytes());
     let (kind, cost, salt) = match &header.kdf {
-        Kdf::Given => (0, KdfCost { memory_kib: 0, passes: 0, lanes: 0 }, [0; SALT_LEN]),
+        Kdf::Given => (0, KdfCost::NONE, [0; SALT_LEN]),
+        Kdf::Known => (2, KdfCost::NONE, [0; SALT_LEN]),
         Kdf::Argon2id { cost, salt } => (1, *cost, *salt),
     };
     out.push(kind);
@@ -280,6 +281,7 @@ fn header(r: &mut Reader) -> Option<(Header, u16)> {
     let salt = r.array()?;
     let kdf = match kind {
         0 => Kdf::Given,
+        2 => Kdf::Known,
         1 if cost.is_bearable() => Kdf::Argon2id { cost, salt },
         _ => return None,
     };

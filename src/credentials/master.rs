@@ -2,8 +2,9 @@
 //!
 //! Looked for in this order, the first that is there: the environment (`CREDENTIAL_ENCRYPTION_KEY`), the configured
 //! file, systemd's credentials folder (`LoadCredential=credential-encryption-key:…`). 32 bytes as base64 or as 64 hex
-//! digits are the key itself; anything else is a passphrase, and the key is made of it by Argon2id with the cost and
-//! salt that the store's file carries.
+//! digits are the key itself; a text such as `vault:v1:…` is one that Vault's transit engine has wrapped and opens
+//! again; anything else is a passphrase, and the key is made of it by Argon2id with the cost and salt that the store's
+//! file carries. Where there is none of them and plain text is allowed, the key is one that everybody knows.
 
 use super::crypto::{KEY_LEN, Key};
 use super::{Access, CredentialError, Secret, Store, file};
@@ -24,6 +25,10 @@ const ENV_NEW: &str = "CREDENTIAL_ENCRYPTION_KEY_NEW";
 const SYSTEMD_NAME: &str = "credential-encryption-key";
 /// Beside a key file while the store is moved to a new key.
 const NEXT: &str = ".next";
+/// What the text of a key that Vault has wrapped begins with.
+const WRAPPED: &str = "vault:v";
+/// The key of a store that is not encrypted. Its seals hold against accidents, and against nobody.
+const KNOWN_KEY: &[u8; KEY_LEN] = b"tollgate: no secret, plain text.";
 
 /// What one guess at a passphrase costs: Argon2id's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,9 @@ pub struct KdfCost {
 impl KdfCost {
     /// What a new store asks for: about 0.4 s on the machine it was measured on.
     pub const STANDARD: KdfCost = KdfCost { memory_kib: 128 << 10, passes: 4, lanes: 1 };
+
+    /// Where nothing is guessed at.
+    pub(super) const NONE: KdfCost = KdfCost { memory_kib: 0, passes: 0, lanes: 0 };
 
     /// Whether a file may ask for it: its cost is read before the file can be authenticated.
     pub(super) fn is_bearable(self) -> bool {
@@ -50,7 +58,12 @@ impl KdfCost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kdf {
     Given,
-    Argon2id { cost: KdfCost, salt: [u8; SALT_LEN] },
+    /// Everybody's key: the file is as good as plain text.
+    Known,
+    Argon2id {
+        cost: KdfCost,
+        salt: [u8; SALT_LEN],
+    },
 }
 
 /// What an operator gave as master key.
@@ -59,6 +72,19 @@ pub enum Material {
     /// 32 bytes.
     Raw(Secret),
     Passphrase(Secret),
+    /// 32 bytes as Vault's transit engine has wrapped them: nothing opens before they are unwrapped.
+    Wrapped(Secret),
+    /// None: everybody's key.
+    Plaintext,
+}
+
+/// Makes and opens keys that somebody else keeps the key of.
+pub trait KeyWrapper {
+    /// A new random key of 32 bytes, and its wrapped text.
+    fn make(&mut self) -> Result<(Secret, Secret), CredentialError>;
+
+    /// The 32 bytes that a text wraps.
+    fn unwrap(&mut self, wrapped: &Secret) -> Result<Secret, CredentialError>;
 }
 
 impl Material {
@@ -73,6 +99,9 @@ impl Material {
         let mut raw = Zeroizing::new([0u8; KEY_LEN + 1]);
         if text.len() == 44 && STANDARD.decode_slice(text, &mut *raw) == Ok(KEY_LEN) {
             return Ok(Material::Raw(Secret::copy(&raw[..KEY_LEN])));
+        }
+        if text.starts_with(WRAPPED) {
+            return Ok(Material::Wrapped(Secret::copy(text.as_bytes())));
         }
         if text.len() < PASSPHRASE_MIN {
             return Err(refuse("neither 32 bytes in base64 or hex, nor a passphrase of at least 12 characters"));
@@ -99,10 +128,21 @@ impl Material {
         Ok((Material::Raw(Secret::copy(key.expose())), Secret::take(text.into_bytes())))
     }
 
+    /// As `random`, by the wrapper where there is one.
+    fn make(wrapper: Option<&mut dyn KeyWrapper>) -> Result<(Material, Secret), CredentialError> {
+        let Some(wrapper) = wrapper else { return Material::random() };
+        let (key, wrapped) = wrapper.make()?;
+        let mut text = Zeroizing::new(Vec::with_capacity(wrapped.expose().len() + 1));
+        text.extend_from_slice(wrapped.expose());
+        text.push(b'\n');
+        Ok((Material::Raw(key), Secret::copy(&text)))
+    }
+
     /// How a new file would say that its key is made of this.
     pub(super) fn kdf(&self, cost: KdfCost) -> Result<Kdf, CredentialError> {
         Ok(match self {
-            Material::Raw(_) => Kdf::Given,
+            Material::Raw(_) | Material::Wrapped(_) => Kdf::Given,
+            Material::Plaintext => Kdf::Known,
             Material::Passphrase(_) => {
                 let mut salt = [0; SALT_LEN];
                 super::crypto::random(&mut salt)?;
@@ -113,11 +153,11 @@ impl Material {
 
     /// The key for a file that wants it made so. With a passphrase this takes as long as the file's cost says.
     pub(super) fn key(&self, kdf: &Kdf, path: &Path) -> Result<Key, CredentialError> {
-        let (given, passphrase) = ("32 bytes", "a passphrase");
         match (self, kdf) {
             (Material::Raw(bytes), Kdf::Given) => {
                 Key::from_secret(bytes.clone()).ok_or(CredentialError::WrongKey { path: path.to_owned() })
             }
+            (Material::Plaintext, Kdf::Known) => Ok(Key::new(KNOWN_KEY)),
             (Material::Passphrase(text), Kdf::Argon2id { cost, salt }) => {
                 let failed = |cause: argon2::Error| CredentialError::Kdf(cause.to_string());
                 let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(KEY_LEN)).map_err(failed)?;
@@ -126,12 +166,28 @@ impl Material {
                 argon.hash_password_into(text.expose(), salt, &mut *key).map_err(failed)?;
                 Ok(Key::new(&key))
             }
-            (Material::Raw(_), Kdf::Argon2id { .. }) => {
-                Err(CredentialError::KeyKind { path: path.to_owned(), wanted: passphrase, given })
+            (given, wanted) => {
+                Err(CredentialError::KeyKind { path: path.to_owned(), wanted: wanted.words(), given: given.words() })
             }
-            (Material::Passphrase(_), Kdf::Given) => {
-                Err(CredentialError::KeyKind { path: path.to_owned(), wanted: given, given: passphrase })
-            }
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Material::Raw(_) => "32 bytes",
+            Material::Passphrase(_) => "a passphrase",
+            Material::Wrapped(_) => "32 bytes that Vault has wrapped (set VAULT_TRANSIT_KEY)",
+            Material::Plaintext => "none (credentials.allow_plaintext)",
+        }
+    }
+}
+
+impl Kdf {
+    fn words(&self) -> &'static str {
+        match self {
+            Kdf::Given => "32 bytes",
+            Kdf::Known => "no key, in plain text (which credentials.allow_plaintext must allow)",
+            Kdf::Argon2id { .. } => "a passphrase",
         }
     }
 }
@@ -204,6 +260,30 @@ impl MasterKeys {
         Ok(MasterKeys { origin: "nowhere".to_owned(), current: None, next, key_file })
     }
 
+    /// Everybody's key, where there is no other and no file for one.
+    pub fn or_plaintext(mut self) -> MasterKeys {
+        if self.current.is_none() && self.key_file.is_none() {
+            self.origin = "no place: nothing is encrypted".to_owned();
+            self.current = Some(Material::Plaintext);
+        }
+        self
+    }
+
+    /// Whether one of the keys cannot be used before it is unwrapped.
+    pub fn is_wrapped(&self) -> bool {
+        [&self.current, &self.next].into_iter().flatten().any(|key| matches!(key, Material::Wrapped(_)))
+    }
+
+    /// Opens what is wrapped.
+    pub fn unwrap(&mut self, wrapper: &mut dyn KeyWrapper) -> Result<(), CredentialError> {
+        for key in [&mut self.current, &mut self.next] {
+            if let Some(Material::Wrapped(text)) = key {
+                *key = Some(Material::Raw(wrapper.unwrap(text)?));
+            }
+        }
+        Ok(())
+    }
+
     /// The key, or the sentence that says how to get one.
     pub fn need(&self) -> Result<&Material, CredentialError> {
         self.current.as_ref().ok_or(CredentialError::NoMasterKey)
@@ -231,14 +311,14 @@ impl MasterKeys {
         self.key_file.as_deref()
     }
 
-    /// Makes a new random key in the key file, which must not be there.
-    pub fn create(&mut self) -> Result<(), CredentialError> {
+    /// Makes a new random key in the key file, which must not be there; wrapped, where there is a wrapper.
+    pub fn create(&mut self, wrapper: Option<&mut dyn KeyWrapper>) -> Result<(), CredentialError> {
         let path = self.key_file.clone().ok_or(CredentialError::NoKeyFile)?;
         let _lock = file::lock(&path)?;
         if path.exists() {
             return Err(CredentialError::Exists { path });
         }
-        let (key, text) = Material::random()?;
+        let (key, text) = Material::make(wrapper)?;
         file::replace(&path, text.expose())?;
         self.origin = format!("file {}", path.display());
         self.current = Some(key);
@@ -247,11 +327,11 @@ impl MasterKeys {
 
     /// The key to rotate to: the one given, or, beside a key file, a new random one that is on the disk before
     /// anything is moved to it.
-    pub fn prepare_next(&mut self) -> Result<&Material, CredentialError> {
+    pub fn prepare_next(&mut self, wrapper: Option<&mut dyn KeyWrapper>) -> Result<&Material, CredentialError> {
         if self.next.is_none()
             && let Some(path) = &self.key_file
         {
-            let (key, text) = Material::random()?;
+            let (key, text) = Material::make(wrapper)?;
             file::replace(&file::beside(path, NEXT), text.expose())?;
             self.next = Some(key);
         }

@@ -1,8 +1,8 @@
 //! Venue keys: kept encrypted at rest, found in a fixed order, never shown.
 //!
 //! Owns: the encrypted store, the master key that opens it, Vault's conversation, the order of the sources, `Secret`,
-//! the access tokens of the control API, and what the process does to keep secrets out of dumps and swap. Must not know: the rest of the crate but `domain`, and no sockets: Vault is
-//! reached through a `VaultLink` that is handed in.
+//! the access tokens of the control API, and what the process does to keep secrets out of dumps and swap. Must not know:
+//! the rest of the crate but `domain`, and no sockets: Vault is reached through a `VaultLink` that is handed in.
 //!
 //! Invariants:
 //! - A store's file is either wholly the old or wholly the new one, whenever the process or the machine dies.
@@ -33,7 +33,7 @@ pub use error::CredentialError;
 pub use format::Stage;
 pub use harden::harden;
 pub use id::{Credential, CredentialId, Environment};
-pub use master::{KdfCost, MasterKeys, Material, Which};
+pub use master::{KdfCost, KeyWrapper, MasterKeys, Material, Which};
 pub use secret::Secret;
 pub use store::{Access, EntryInfo, Store};
 pub use tokens::{Role, TokenInfo, TokenRefused, TokenState, Tokens, WatchedTokens, random_text};

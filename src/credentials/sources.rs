@@ -62,6 +62,7 @@ pub fn find(
     keys: &MasterKeys,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Found, CredentialError> {
+    let vault = vault.filter(|vault| vault.keeps_secrets());
     let asked = vault.is_some();
     if let Some(vault) = vault
         && let Some((credential, version)) = vault.read(id)?

@@ -2,7 +2,7 @@
 
 use super::crypto::Key;
 use super::format::{ENTRIES_MAX, Entry, FILE_MAX, Header, Stage, Standing, Unverified, encode};
-use super::master::{KdfCost, Material};
+use super::master::{Kdf, KdfCost, Material};
 use super::{Credential, CredentialError, CredentialId, file};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,11 @@ impl Store {
         &self.path
     }
 
+    /// Whether whoever reads the file can read its keys.
+    pub fn is_plaintext(&self) -> bool {
+        self.header.kdf == Kdf::Known
+    }
+
     /// Stores a credential, in the place of the one that was in use. Returns its version.
     pub fn put(&mut self, id: &CredentialId, credential: &Credential, now_s: i64) -> Result<u32, CredentialError> {
         self.put_as(id, Stage::InUse, credential, now_s)
@@ -111,33 +116,52 @@ impl Store {
         self.unseal(entry).map(|credential| Some((credential, entry.standing.version)))
     }
 
-    /// What was spare is next: a rotation to it begins.
-    pub fn take_spare(&mut self, id: &CredentialId, now_s: i64) -> Result<(), CredentialError> {
-        let spare = self.find(id, Stage::Spare).ok_or_else(|| CredentialError::NotFound(id.clone()))?;
-        let next = self.restaged(spare, |standing| (standing.stage, standing.since_s) = (Stage::Next, now_s))?;
-        let mut entries = self.without(id, Stage::Spare);
-        entries.retain(|entry| entry.id != *id || entry.standing.stage != Stage::Next);
-        entries.push(next);
+    /// What was spare is next: a rotation to it begins. What belongs to it and has no spare stays as it is.
+    pub fn take_spare(
+        &mut self,
+        id: &CredentialId,
+        with: Option<&CredentialId>,
+        now_s: i64,
+    ) -> Result<(), CredentialError> {
+        if self.find(id, Stage::Spare).is_none() {
+            return Err(CredentialError::NotFound(id.clone()));
+        }
+        let mut entries = self.entries.clone();
+        for id in [Some(id), with].into_iter().flatten() {
+            let Some(spare) = self.find(id, Stage::Spare) else { continue };
+            let next = self.restaged(spare, |standing| (standing.stage, standing.since_s) = (Stage::Next, now_s))?;
+            let gone = [Stage::Spare, Stage::Next];
+            entries.retain(|entry| entry.id != *id || !gone.contains(&entry.standing.stage));
+            entries.push(next);
+        }
         self.commit(entries)
     }
 
     /// What was next is in use, and what was in use is retired, in one write. One that was retired before is destroyed.
-    pub fn promote(&mut self, id: &CredentialId, now_s: i64) -> Result<(), CredentialError> {
-        let next = self.find(id, Stage::Next).ok_or_else(|| CredentialError::NotFound(id.clone()))?;
-        let used = self.restaged(next, |standing| {
-            (standing.stage, standing.since_s, standing.verified_s) = (Stage::InUse, now_s, now_s);
-        })?;
-        let retired = match self.find(id, Stage::InUse) {
-            Some(old) => {
-                Some(self.restaged(old, |standing| (standing.stage, standing.since_s) = (Stage::Retired, now_s))?)
-            }
-            None => None,
-        };
-        let gone = [Stage::InUse, Stage::Next, Stage::Retired];
+    /// What belongs to it goes along, where it has a next.
+    pub fn promote(
+        &mut self,
+        id: &CredentialId,
+        with: Option<&CredentialId>,
+        now_s: i64,
+    ) -> Result<(), CredentialError> {
+        if self.find(id, Stage::Next).is_none() {
+            return Err(CredentialError::NotFound(id.clone()));
+        }
         let mut entries = self.entries.clone();
-        entries.retain(|entry| entry.id != *id || !gone.contains(&entry.standing.stage));
-        entries.push(used);
-        entries.extend(retired);
+        for id in [Some(id), with].into_iter().flatten() {
+            let Some(next) = self.find(id, Stage::Next) else { continue };
+            let used = self.restaged(next, |standing| {
+                (standing.stage, standing.since_s, standing.verified_s) = (Stage::InUse, now_s, now_s);
+            })?;
+            let old = self.find(id, Stage::InUse);
+            let retire = |standing: &mut Standing| (standing.stage, standing.since_s) = (Stage::Retired, now_s);
+            let retired = old.map(|old| self.restaged(old, retire)).transpose()?;
+            let gone = [Stage::InUse, Stage::Next, Stage::Retired];
+            entries.retain(|entry| entry.id != *id || !gone.contains(&entry.standing.stage));
+            entries.push(used);
+            entries.extend(retired);
+        }
         self.commit(entries)
     }
 

@@ -18,7 +18,7 @@ use crate::telemetry::counters::{Counter, Counters};
 use crate::venues::alpaca::market::{Market, MarketDecoder};
 use crate::venues::alpaca::names::Names;
 use crate::venues::alpaca::{DecodeError, request};
-use zeroize::Zeroizing;
+use crate::venues::pair::{KeyPair, SharedPair};
 
 /// Frames taken from one connection in one turn.
 const FRAMES_PER_TURN: usize = 64;
@@ -40,8 +40,8 @@ pub struct AlpacaFeedConfig {
     pub msgpack: bool,
     pub quotes: bool,
     pub trades: bool,
-    pub api_key: String,
-    pub secret: Zeroizing<String>,
+    /// Read when a connection is made: one that stands goes on with the key that it was made with.
+    pub keys: SharedPair,
     pub connect_timeout_ns: Nanos,
     /// Nothing for this long, not even the answer to a ping: the connection is dead.
     pub read_timeout_ns: Nanos,
@@ -323,7 +323,8 @@ impl AlpacaFeed {
         let line = &self.lines[at];
         match (next, line.link) {
             (Next::Greeted, _) => {
-                let logon = request::data_auth(&self.config.api_key, &self.config.secret, self.config.msgpack);
+                let KeyPair { key, secret } = self.config.keys.get();
+                let logon = request::data_auth(&key, &secret, self.config.msgpack);
                 self.send(at, &logon, Link::Authenticating, now);
             }
             (Next::Authenticated, _) => {

@@ -84,8 +84,8 @@ impl Line {
     fn connect(&mut self, ground: &mut Ground, now: Nanos) {
         ground.books.counts.reconnects += u64::from(self.tried);
         self.tried = true;
-        let Ground { network, config, target, headers, .. } = ground;
-        match self.ws.connect(&mut **network, &config.stream, target, headers, now) {
+        let Ground { network, config, target, .. } = ground;
+        match self.ws.connect(&mut **network, &config.stream, target, &config.market_data.headers(), now) {
             Ok(()) => self.link = Link::Connecting,
             Err(error) => self.down(ground, &error, now),
         }

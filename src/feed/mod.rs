@@ -4,6 +4,8 @@
 //! liveness proved by data, the local-book procedure, and what happens while the core does not keep up.
 //! Must not know: `gateway`, `api`, `journal`; of `core` nothing but `Input` and `Body`.
 //!
+//! `tap` hands frames on as they come, for the venue that is simulated on a real market.
+//!
 //! What is full, and what then: the channel to the core conflates quotes by instrument, drops and counts trades, and
 //! begins a book again whose diff did not fit; the buffer of diffs that await a snapshot stops the reading of the
 //! socket, so that the venue waits instead of data being lost.
@@ -17,6 +19,7 @@ mod line;
 mod outlet;
 mod renewal;
 mod stats;
+pub mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +37,7 @@ use crate::telemetry::Clock;
 use crate::telemetry::counters::Counters;
 use crate::venues::binance::symbols::SymbolError;
 use crate::venues::binance::{MarketDecoder, SbeDecoder, SymbolTable};
+use crate::venues::pair::SharedPair;
 use std::fmt;
 
 /// Connections to the same streams at most: a third would cost the venue's patience and win nothing.
@@ -44,8 +48,18 @@ pub enum MarketData {
     /// Text; no key is needed.
     Json,
     /// Binary (§18): a third of the bytes, the venue's time on every quote, books five times as often. The key must be
-    /// an Ed25519 one; nothing is signed with it.
-    Sbe { api_key: String },
+    /// an Ed25519 one; nothing is signed with it. It is read when a connection is made.
+    Sbe { keys: SharedPair },
+}
+
+impl MarketData {
+    /// What a connection's handshake carries besides.
+    fn headers(&self) -> Vec<(String, String)> {
+        match self {
+            MarketData::Json => Vec::new(),
+            MarketData::Sbe { keys } => vec![("X-MBX-APIKEY".to_owned(), keys.get().key)],
+        }
+    }
 }
 
 impl fmt::Debug for MarketData {
@@ -106,7 +120,6 @@ struct Ground {
     config: FeedConfig,
     /// Path and query of the subscription.
     target: String,
-    headers: Vec<(String, String)>,
     network: Box<dyn Network>,
     clock: Clock,
     rng: fastrand::Rng,
@@ -139,11 +152,9 @@ impl Feed {
         };
         let target = target(&config, &symbols()?);
         let decoder = MarketDecoder::new(symbols()?);
-        let (sbe, headers) = match &config.market_data {
-            MarketData::Json => (None, Vec::new()),
-            MarketData::Sbe { api_key } => {
-                (Some(SbeDecoder::new(symbols()?)), vec![("X-MBX-APIKEY".to_owned(), api_key.clone())])
-            }
+        let sbe = match &config.market_data {
+            MarketData::Json => None,
+            MarketData::Sbe { .. } => Some(SbeDecoder::new(symbols()?)),
         };
         let ws_config = WsConfig {
             message_max: config.frame_max_bytes,
@@ -154,7 +165,7 @@ impl Feed {
         let mut rng = fastrand::Rng::with_seed(seed);
         let books = Books::new(&config, decoder, sbe, rest, tx, rng.u64(..));
         let stats = FeedStats::new(&config.venue, counters);
-        let mut ground = Ground { config, target, headers, network, clock, rng, ws_config, books };
+        let mut ground = Ground { config, target, network, clock, rng, ws_config, books };
         let connections = ground.config.connections.clamp(1, CONNECTIONS_MAX);
         let lines = (0..connections).map(|at| Line::new(at, connections, &mut ground)).collect();
         Ok(Feed { ground, lines, stats, published_frames: 0 })

@@ -59,7 +59,8 @@ impl Line {
 
     fn begin_renewal(&mut self, ground: &mut Ground, now: Nanos) -> usize {
         let mut ws = WebSocket::new(ground.ws_config, ground.rng.u64(..)).stamped_by(&ground.clock);
-        match ws.connect(&mut *ground.network, &ground.config.stream, &ground.target, &ground.headers, now) {
+        let headers = ground.config.market_data.headers();
+        match ws.connect(&mut *ground.network, &ground.config.stream, &ground.target, &headers, now) {
             Ok(()) => self.next = Some(NextLink { ws, opened: None, first: None }),
             Err(error) => self.renewal_failed(ground, &error, now),
         }

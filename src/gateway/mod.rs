@@ -22,10 +22,12 @@ mod backoff;
 pub mod binance;
 mod known;
 pub mod live;
+mod rekey;
 mod reports;
 
-pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError, KeyTicket, NewKey};
+pub use self::binance::{Gateway, GatewayConfig, GatewayCounters, GatewayError};
 pub use self::live::LiveGateway;
+pub use self::rekey::{KeyTicket, NewKey, Proof};
 
 use crate::domain::{Nanos, PaperHosts, VenueId};
 use crate::transition::LivePermit;

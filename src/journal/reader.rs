@@ -132,6 +132,14 @@ impl Reader {
         }
     }
 
+    /// The last event that is written so far, 0 where none is: found in the newest segment alone.
+    pub fn last_seq(dir: &Path) -> Result<u64, ReadError> {
+        let mut reader = Reader::open(dir, u64::MAX)?;
+        // None is wanted; all are checked and passed over.
+        while reader.advance()?.is_some() {}
+        Ok(reader.next_seq - 1)
+    }
+
     /// The journal's own random number.
     pub fn epoch(&self) -> u32 {
         self.epoch

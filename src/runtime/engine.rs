@@ -3,9 +3,11 @@
 use super::control::{Control, ControlError, ControlParts, WayIn};
 use super::hours;
 use super::keeper::{KeeperThread, Place as KeyPlace};
+use super::live_market::{self, LiveMarket};
 use super::names::{Names, NamesError};
 use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
+use super::settings::journal_config;
 use super::simulated;
 use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
@@ -16,14 +18,16 @@ use crate::agent::Agent;
 use crate::api::{SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
+use crate::core::alarm::AlarmKind;
 use crate::core::alerts::{Act, AlertRules};
+use crate::core::command::Scope;
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
 use crate::core::stop::StopRules;
 use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
-use crate::journal::{Journal, JournalConfig, JournalError, ReplayError, Tail, restore};
+use crate::journal::{Journal, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
 use crate::net::tls::{TlsClient, TlsError};
@@ -192,6 +196,7 @@ impl Engine {
                 core.orders().live_count(),
             );
         }
+        let store_is_behind = core.alerts().stands(AlarmKind::StoreBehind, Scope::Account);
         let names = Names::new(config, &core)?;
         let (epoch, run) = (journal.epoch(), core.run() + 1);
         let mut threads = Threads::new(config)?;
@@ -204,7 +209,7 @@ impl Engine {
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
-        let (mut rescues, mut key_places, mut fixed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rescues, mut key_places) = (Vec::new(), Vec::new());
         let mut live_venues = Vec::new();
         for (at, venue) in config.venues.iter().enumerate() {
             let id = VenueId(at as u8);
@@ -221,8 +226,10 @@ impl Engine {
                 live_venues.push(LiveVenue { venue: id, permits: permits_tx });
             }
             let origin = keys.origin.take();
-            let parts =
-                VenueParts { id, epoch, config, venue, names: &names, keys: &keys, clock: &clock, counters: &counters };
+            let pair = keys.pair(venue.kind);
+            let (names, keys) = (&names, &keys);
+            let parts = VenueParts { id, epoch, config, venue, names, keys, pair, clock: &clock, counters: &counters };
+            parts.refuse_withdrawals().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let gateway = parts
                 .gateway(
                     Box::new(threads.network(&gateway_name, venue.ca_file.as_deref())?),
@@ -241,15 +248,11 @@ impl Engine {
                 )
                 .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
             let rescue = parts.rescue().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-            match (origin, rescue.signer()) {
-                (Some(origin), Some(signer)) if !origin.is_encrypted() => {
-                    let probe =
-                        parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
-                    let venue = venue.name.clone();
-                    key_places.push(KeyPlace { id, venue, origin, probe, keys: new_keys, rescue: signer });
-                }
-                (Some(origin), _) => fixed_keys.push(origin.id),
-                (None, _) => {}
+            if let Some(origin) = origin {
+                let probe = parts.probe().map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })?;
+                let (kind, signer, venue) = (venue.kind, rescue.signer(), venue.name.clone());
+                let pair = parts.pair.clone();
+                key_places.push(KeyPlace { id, venue, kind, origin, probe, keys: new_keys, pair, signer });
             }
             rescues.push(rescue);
             links.reports.push(reports_rx);
@@ -274,7 +277,7 @@ impl Engine {
         let (key_asks, key_asks_rx) = bounded(8);
         let keeper = match &config.credentials {
             Some(files) => Some(
-                KeeperThread::start(config, files, key_places, fixed_keys, commands_tx.clone(), &counters, key_asks_rx)
+                KeeperThread::start(config, files, key_places, commands_tx.clone(), &counters, key_asks_rx)
                     .map_err(|cause| StartError::System { what: "no thread for the keeper of keys", cause })?,
             ),
             None => None,
@@ -308,10 +311,10 @@ impl Engine {
             venues: live_venues,
         };
         let transition = TransitionThread::start(&dir, judging);
-        let store = config
-            .store
-            .as_ref()
-            .and_then(|store| StoreThread::start(&dir, &config.engine.data_dir.join(&store.file), &counters));
+        let store = config.store.as_ref().and_then(|store| {
+            let file = config.engine.data_dir.join(&store.file);
+            StoreThread::start(&dir, &file, &counters, commands_tx.clone(), store_is_behind)
+        });
         let (ends_tx, ends) = bounded(config.threads.len() + 1);
         let (mut trading, mut service) = (ThreadGroup::default(), ThreadGroup::default());
         let parts = threads.agents.into_iter().zip(threads.reactors).zip(threads.wakes).zip(&config.threads);
@@ -323,7 +326,7 @@ impl Engine {
                 name: plan.name.clone(),
                 agents: agents.into_iter().map(|(_, agent)| agent).collect(),
                 core: plan.core,
-                wait: wait(plan.wait),
+                wait: plan.wait.into(),
             };
             group.threads.push(spawn(plan, reactor, clock.clone(), group.stop.clone(), ends_tx.clone())?);
             group.wakes.push(wake);
@@ -361,7 +364,7 @@ struct Simulated {
     agents: Vec<Box<dyn Agent>>,
     /// Of the account on paper, and of the one that plays live.
     binance: Vec<VenueKeys>,
-    alpaca: Option<VenueKeys>,
+    alpaca: Vec<VenueKeys>,
 }
 
 impl Simulated {
@@ -375,29 +378,30 @@ impl Simulated {
             if live {
                 accounts.push(simulated::account(sim.seed, "live", &sim.live_balances));
             }
-            // Binary streams are for Ed25519 keys alone, here as there.
-            let sbe =
-                |v: &config::Venue| v.credentials == config::Credentials::Sim && v.market_data == config::DataForm::Sbe;
-            let sbe = config.venues.iter().any(sbe);
-            let cannot = |cause| StartError::Venue { venue: "sim".to_owned(), cause };
-            let mut known = Vec::with_capacity(accounts.len());
-            for account in &mut accounts {
-                let secret = account.secret.clone();
-                let key = if sbe { simulated::with_ed25519(account) } else { Ok(secret) };
-                known.push((account.api_key.clone(), key.map_err(cannot)?));
-            }
-            let venue = simulated::start(sim, accounts, Box::new(threads.network("sim", None)?), clock.clone())?;
+            let known = simulated::keys_of(config, &mut accounts)
+                .map_err(|cause| StartError::Venue { venue: "sim".to_owned(), cause })?;
+            let live = live_market(config, sim, threads)?;
+            let network = Box::new(threads.network("sim", None)?);
+            let venue = simulated::start(sim, accounts, live, network, clock.clone())?;
             let addr = venue.local_addr();
-            let keys = |(api_key, secret)| simulated_keys(&addr, "/ws-api/v3", api_key, secret);
+            let data = live_market::addresses(sim);
+            let keys = |(api_key, secret)| VenueKeys::simulated(&addr, "/ws-api/v3", data, api_key, secret);
             all.binance = known.into_iter().map(keys).collect();
             all.agents.push(Box::new(venue));
         }
         if let Some(alpaca) = sim.alpaca.as_ref().filter(|_| trades(config::VenueKind::Alpaca)) {
-            let account = simulated::alpaca_account(sim.seed, alpaca.cash);
-            let (key, secret) = (account.key.clone(), account.secret.clone());
+            let plays_live =
+                |v: &config::Venue| v.kind == config::VenueKind::Alpaca && v.environment != config::Environment::Paper;
+            let mut accounts = vec![simulated::alpaca_account(sim.seed, false, alpaca.cash)];
+            if config.venues.iter().any(plays_live) {
+                accounts.push(simulated::alpaca_account(sim.seed, true, alpaca.live_cash));
+            }
+            let known: Vec<_> = accounts.iter().map(|a| (a.key.clone(), a.secret.clone())).collect();
             let network = Box::new(threads.network("sim", None)?);
-            let venue = simulated::start_alpaca(alpaca, sim.seed, account, network, clock.clone())?;
-            all.alpaca = Some(simulated_keys(&venue.local_addr(), "/stream", key, secret));
+            let venue = simulated::start_alpaca(alpaca, sim.seed, accounts, network, clock.clone())?;
+            let addr = venue.local_addr();
+            let keys = |(key, secret)| VenueKeys::simulated(&addr, "/stream", None, key, secret);
+            all.alpaca = known.into_iter().map(keys).collect();
             all.agents.push(Box::new(venue));
         }
         Ok(all)
@@ -406,20 +410,17 @@ impl Simulated {
     fn keys(&self, kind: config::VenueKind, live: bool) -> Option<&VenueKeys> {
         match kind {
             config::VenueKind::Binance => self.binance.get(usize::from(live)),
-            config::VenueKind::Alpaca => self.alpaca.as_ref(),
+            config::VenueKind::Alpaca => self.alpaca.get(usize::from(live)),
         }
     }
 }
 
-fn simulated_keys(addr: &str, orders_path: &str, api_key: String, secret: String) -> VenueKeys {
-    VenueKeys {
-        rest_url: format!("http://{addr}"),
-        stream_url: format!("ws://{addr}"),
-        ws_api_url: format!("ws://{addr}{orders_path}"),
-        api_key,
-        secret,
-        origin: None,
-    }
+/// The real market of the simulated Binance, where it has one.
+fn live_market(config: &Config, sim: &config::Sim, threads: &Threads) -> Result<Option<LiveMarket>, StartError> {
+    let Some(venue) = live_market::venue(config) else { return Ok(None) };
+    let network = Box::new(threads.network("sim", venue.ca_file.as_deref())?);
+    live_market::open(config, sim, venue, network, &threads.wake("sim"))
+        .map_err(|cause| StartError::Venue { venue: venue.name.clone(), cause })
 }
 
 /// The run's first events: what the configuration says, so that the journal alone can repeat the run.
@@ -519,19 +520,21 @@ fn strategy_kind(kind: &config::StrategyKind, venue: config::VenueKind) -> Strat
 }
 
 fn alert_rules(alerts: &config::Alerts) -> AlertRules {
-    let acts = alerts.acts.map(|act| match act {
+    let act = |act| match act {
         config::AlertAct::None => Act::None,
         config::AlertAct::Reduce => Act::Reduce,
         config::AlertAct::Halt => Act::Halt,
         config::AlertAct::Stop => Act::Stop,
-    });
+    };
     AlertRules {
-        acts,
+        acts: alerts.acts.map(act),
         escalate_after_ns: alerts.escalate_after_ns,
+        escalated: act(alerts.escalated),
         exposure_high_ppm: alerts.exposure_high_ppm,
         balance_low_ppm: alerts.balance_low_ppm,
         feed_stale_ns: alerts.feed_stale_ns,
         venue_down_ns: alerts.venue_down_ns,
+        risk_score_high: alerts.risk_score_high,
     }
 }
 
@@ -590,24 +593,5 @@ fn limits(risk: &config::Risk) -> Limits {
         volatility_assumed_ppm: risk.volatility_assumed_ppm,
         value_at_risk_max: risk.value_at_risk_max,
         risk_score_max: risk.risk_score_max,
-    }
-}
-
-fn journal_config(config: &Config) -> JournalConfig {
-    JournalConfig {
-        segment_bytes: config.journal.segment_bytes,
-        flush_interval_ns: config.journal.flush_interval_ns,
-        checkpoint_every: config.journal.checkpoint_events,
-        compress: config.journal.compress,
-        segments_max: config.journal.segments_max,
-        ..JournalConfig::default()
-    }
-}
-
-fn wait(wait: config::Wait) -> super::wait::Wait {
-    match wait {
-        config::Wait::Spin => super::wait::Wait::Spin,
-        config::Wait::Yield => super::wait::Wait::Yield,
-        config::Wait::Park { max_ns } => super::wait::Wait::Park { max: Duration::from_nanos(max_ns.unsigned_abs()) },
     }
 }

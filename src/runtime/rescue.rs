@@ -6,10 +6,10 @@ use super::keeper::SharedSigner;
 use crate::core::Core;
 use crate::domain::{OrderId, VenueId};
 use crate::venues::alpaca::{orders, request};
+use crate::venues::pair::{KeyPair, SharedPair};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::tls::TlsConfig;
-use zeroize::Zeroizing;
 
 /// Time for one cancel: a venue that takes longer is asked by a person.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,11 +31,14 @@ pub enum Way {
         recv_window_ms: u32,
     },
     /// Its own id of the order is asked for first: it cancels by no other.
-    Alpaca { api_key: String, secret: Zeroizing<String> },
+    Alpaca {
+        /// The pair in use: a rotation exchanges it.
+        keys: SharedPair,
+    },
 }
 
 impl Rescue {
-    /// What a rotation of keys exchanges; `None` at a venue whose key is not exchanged while the engine runs.
+    /// What a rotation of keys exchanges; `None` where it exchanges the pair.
     pub fn signer(&self) -> Option<SharedSigner> {
         match &self.way {
             Way::Binance { signer, .. } => Some(signer.clone()),
@@ -60,18 +63,18 @@ impl Rescue {
                     Way::Binance { signer, recv_window_ms } => {
                         self.binance(&agent, order, symbol.as_str(), core.epoch(), signer, *recv_window_ms)
                     }
-                    Way::Alpaca { api_key, secret } => self.alpaca(&agent, order, core.epoch(), api_key, secret),
+                    Way::Alpaca { keys } => self.alpaca(&agent, order, core.epoch(), &keys.get()),
                 };
                 format!("{} on {}: {outcome}", order.client_text(core.epoch()).as_str(), self.name)
             })
             .collect()
     }
 
-    fn alpaca(&self, agent: &ureq::Agent, order: OrderId, epoch: u32, api_key: &str, secret: &str) -> String {
+    fn alpaca(&self, agent: &ureq::Agent, order: OrderId, epoch: u32, keys: &KeyPair) -> String {
         let ask = |request: &request::Request| {
             let url = format!("{}{}", self.rest_url.trim_end_matches('/'), request.path);
             let call = if request.method == "DELETE" { agent.delete(url) } else { agent.get(url) };
-            call.header("APCA-API-KEY-ID", api_key).header("APCA-API-SECRET-KEY", secret).call()
+            call.header("APCA-API-KEY-ID", &keys.key).header("APCA-API-SECRET-KEY", keys.secret.as_str()).call()
         };
         let found = match ask(&request::RequestBuilder::new(epoch).by_client_id(order)) {
             Ok(mut found) if found.status().is_success() => found.body_mut().read_to_vec().unwrap_or_default(),

@@ -1,10 +1,11 @@
 //! The simulated venue, as the daemon's configuration and `tollgate sim` want it.
 
-use crate::config;
+use super::live_market::LiveMarket;
+use crate::config::{self, Config};
 use crate::domain::decimal;
 use crate::net::Network;
 use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim, Hours};
-use crate::sim::binance::{BinanceSim, Fees, SimAccount, SimConfig};
+use crate::sim::binance::{BinanceSim, Fees, LimitsConfig, SimAccount, SimConfig};
 use crate::sim::{MarketSource, SimError, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use base64::Engine;
@@ -21,31 +22,41 @@ pub fn made_up_key() -> String {
     (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect()
 }
 
-/// The simulated venue of a daemon.
+/// The simulated venue of a daemon; `live` is its market where that is a real one.
 pub fn start(
     sim: &config::Sim,
     accounts: Vec<SimAccount>,
+    live: Option<LiveMarket>,
     network: Box<dyn Network>,
     clock: Clock,
 ) -> Result<BinanceSim, SimError> {
-    let market = match &sim.source {
-        config::SimSource::Synthetic => MarketSource::Synthetic(SyntheticConfig::default()),
-        config::SimSource::Recording { files, speed } => {
+    let (market, source) = match (&sim.source, live) {
+        (_, Some(live)) => (MarketSource::Live(live.symbols), Some(live.source)),
+        (config::SimSource::Live { .. }, None) => return Err(SimError::NoLiveSource),
+        (config::SimSource::Synthetic, None) => (MarketSource::Synthetic(SyntheticConfig::default()), None),
+        (config::SimSource::Recording { files, speed }, None) => {
             let speed = match speed {
                 config::Speed::Max => Speed::Max,
                 config::Speed::Permille(permille) => Speed::Times(*permille as f64 / 1_000.0),
             };
-            MarketSource::Recording { files: files.clone(), speed }
+            (MarketSource::Recording { files: files.clone(), speed }, None)
         }
     };
+    let limits = if source.is_some() { LimitsConfig::live() } else { LimitsConfig::default() };
     let config = SimConfig {
+        limits,
+        order_latency_ns: sim.order_latency_ns,
+        report_latency_ns: sim.report_latency_ns,
         state_file: sim.state_file.clone(),
         seed: sim.seed,
         // Parts per million of the received amount, in units of 10^-8.
         fees: Fees { maker: i64::from(sim.maker_fee_ppm) * 100, taker: i64::from(sim.taker_fee_ppm) * 100 },
         ..SimConfig::new(&sim.listen.to_string(), accounts, market)
     };
-    BinanceSim::new(config, network, clock)
+    match source {
+        Some(source) => BinanceSim::on_live(config, source, network, clock),
+        None => BinanceSim::new(config, network, clock),
+    }
 }
 
 /// An account with these balances, in units of 10^-8. Its key follows from the market's seed and its name: the ledger
@@ -76,11 +87,23 @@ pub fn with_ed25519(account: &mut SimAccount) -> Result<String, String> {
     Ok(pem("PRIVATE", &PRIVATE, seed.as_ref()))
 }
 
+/// Key and secret of each account. Binary streams are for Ed25519 keys alone, here as there.
+pub fn keys_of(config: &Config, accounts: &mut [SimAccount]) -> Result<Vec<(String, String)>, String> {
+    let sbe = |v: &config::Venue| v.credentials == config::Credentials::Sim && v.market_data == config::DataForm::Sbe;
+    let sbe = config.venues.iter().any(sbe);
+    let mut keys = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let secret = if sbe { with_ed25519(account)? } else { account.secret.clone() };
+        keys.push((account.api_key.clone(), secret));
+    }
+    Ok(keys)
+}
+
 /// The simulated Alpaca of a daemon.
 pub fn start_alpaca(
     sim: &config::SimAlpaca,
     seed: u64,
-    account: AlpacaAccount,
+    accounts: Vec<AlpacaAccount>,
     network: Box<dyn Network>,
     clock: Clock,
 ) -> Result<AlpacaSim, SimError> {
@@ -88,15 +111,16 @@ pub fn start_alpaca(
         seed,
         hours: if sim.always_open { Hours::Always } else { Hours::Exchange },
         state_file: sim.state_file.clone(),
-        ..AlpacaConfig::new(&sim.listen.to_string(), vec![account])
+        ..AlpacaConfig::new(&sim.listen.to_string(), accounts)
     };
     AlpacaSim::new(config, network, clock)
 }
 
 /// A margin account of the simulated Alpaca with this much cash, in units of 10^-8 of a dollar; its key follows from the
-/// seed, as that of `account` does.
-pub fn alpaca_account(seed: u64, cash: i64) -> AlpacaAccount {
-    let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(0xA1_9ACA));
+/// seed, as that of `account` does. `live`: the account that plays one with money.
+pub fn alpaca_account(seed: u64, live: bool, cash: i64) -> AlpacaAccount {
+    let own = if live { 0xA1_9ACB } else { 0xA1_9ACA };
+    let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(own));
     let mut key = || (0..KEY_HEX).map(|_| char::from_digit(rng.u32(0..16), 16).unwrap_or('0')).collect();
     let (key, secret): (String, String) = (key(), key());
     AlpacaAccount { key, secret, cash: decimal::to_decimal(cash, 8).to_string(), multiplier: 2 }

@@ -2,13 +2,13 @@
 
 use super::keys::Origin;
 use super::names::Names;
-use super::probe::Probe;
+use super::probe::{Manner, Probe, ProbeError};
 use super::rescue::{Rescue, Way};
 use crate::agent::Agent;
 use crate::config::{Config, Credentials, DataForm, Environment, Stream, Venue, VenueKind};
 use crate::core::effect::Effect;
 use crate::core::event::Input;
-use crate::credentials::Secret;
+use crate::credentials::{Credential, Secret};
 use crate::domain::{PaperHosts, VenueId};
 use crate::feed::alpaca::{AlpacaFeed, AlpacaFeedConfig};
 use crate::feed::{Feed, FeedConfig, MarketData};
@@ -26,6 +26,7 @@ use crate::venues::alpaca;
 use crate::venues::assets::AssetTable;
 use crate::venues::binance::exchange_info::Wanted;
 use crate::venues::binance::sign::{RestSigner, Signer};
+use crate::venues::pair::SharedPair;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use ureq::tls::TlsConfig;
@@ -39,6 +40,8 @@ pub struct VenueKeys {
     pub rest_url: String,
     pub stream_url: String,
     pub ws_api_url: String,
+    /// Server of the books' snapshots, where it is not that of the orders.
+    pub data_url: Option<String>,
     pub api_key: String,
     pub secret: String,
     /// Where the key came from, where the keeper of keys may exchange it.
@@ -53,25 +56,52 @@ impl Drop for VenueKeys {
 }
 
 impl VenueKeys {
+    /// A simulated venue's, at `host:port`. `data`: servers of streams and snapshots, where they are not its own.
+    pub fn simulated(
+        addr: &str,
+        orders_path: &str,
+        data: Option<(&str, &str)>,
+        api_key: String,
+        secret: String,
+    ) -> VenueKeys {
+        VenueKeys {
+            rest_url: format!("http://{addr}"),
+            stream_url: data.map_or_else(|| format!("ws://{addr}"), |(streams, _)| streams.to_owned()),
+            ws_api_url: format!("ws://{addr}{orders_path}"),
+            data_url: data.map(|(_, rest)| rest.to_owned()),
+            api_key,
+            secret,
+            origin: None,
+        }
+    }
+
     /// What the configuration names, or what the simulated venue handed over.
     pub fn find(config: &Config, venue: &Venue, sim: Option<&VenueKeys>) -> Result<VenueKeys, String> {
         match (&venue.credentials, sim) {
             (Credentials::Store { rest_url, stream_url, ws_api_url, credential }, _) => {
                 let origin = super::keys::find(config, venue, credential)?;
                 let (rest_url, stream_url, ws_api_url) = (rest_url.clone(), stream_url.clone(), ws_api_url.clone());
-                // A credential's parts are text.
-                let text = |part: &Secret| part.expose_text().map(str::to_owned).ok_or("a key is text");
-                let (api_key, secret) = (text(&origin.credential.api_key)?, text(&origin.credential.secret)?);
-                let secret = super::keys::unlock(config, venue, credential, secret)?;
-                Ok(VenueKeys { rest_url, stream_url, ws_api_url, api_key, secret, origin: Some(origin) })
+                let (api_key, secret) = super::keeper::texts(&origin.opened)?;
+                let secret = secret.as_str().to_owned();
+                Ok(VenueKeys {
+                    rest_url,
+                    stream_url,
+                    ws_api_url,
+                    data_url: None,
+                    api_key,
+                    secret,
+                    origin: Some(origin),
+                })
             }
             (Credentials::Keys { rest_url, stream_url, ws_api_url, api_key, secret }, _) => {
-                let secret = secret.read().map_err(|cause| cause.to_string())?;
+                let plaintext = config.credentials.as_ref().is_some_and(|files| files.allow_plaintext);
+                let secret = secret.read_key(plaintext).map_err(|cause| cause.to_string())?;
                 Ok(VenueKeys {
                     rest_url: rest_url.clone(),
                     stream_url: stream_url.clone(),
                     ws_api_url: ws_api_url.clone(),
-                    api_key: api_key.read().map_err(|cause| cause.to_string())?,
+                    data_url: None,
+                    api_key: api_key.read_key(plaintext).map_err(|cause| cause.to_string())?,
                     secret: super::keys::unlock(config, venue, &venue.name, secret)?,
                     origin: None,
                 })
@@ -83,12 +113,23 @@ impl VenueKeys {
                     DataForm::Json | DataForm::MsgPack => keys.stream_url.clone(),
                 },
                 ws_api_url: keys.ws_api_url.clone(),
+                data_url: keys.data_url.clone(),
                 api_key: keys.api_key.clone(),
                 secret: keys.secret.clone(),
                 origin: None,
             }),
             // The configuration has been checked: account = "sim" has a simulated venue.
             (Credentials::Sim, None) => Err("there is no simulated venue".to_owned()),
+        }
+    }
+}
+
+impl VenueKeys {
+    /// What agents share of them. A secret that signs stays with what signs.
+    pub fn pair(&self, kind: VenueKind) -> SharedPair {
+        match kind {
+            VenueKind::Binance => SharedPair::new(&self.api_key, ""),
+            VenueKind::Alpaca => SharedPair::new(&self.api_key, &self.secret),
         }
     }
 }
@@ -101,6 +142,8 @@ pub struct VenueParts<'a> {
     pub venue: &'a Venue,
     pub names: &'a Names,
     pub keys: &'a VenueKeys,
+    /// What a rotation of keys exchanges for all that read it when they connect.
+    pub pair: SharedPair,
     pub clock: &'a Clock,
     pub counters: &'a Counters,
 }
@@ -162,8 +205,7 @@ impl VenueParts<'_> {
             msgpack: self.venue.market_data == DataForm::MsgPack,
             quotes: self.venue.streams.contains(&Stream::Quote),
             trades: self.venue.streams.contains(&Stream::Trade),
-            api_key: self.keys.api_key.clone(),
-            secret: Zeroizing::new(self.keys.secret.clone()),
+            keys: self.pair.clone(),
             connect_timeout_ns: self.venue.connect_timeout_ns,
             read_timeout_ns: self.venue.read_timeout_ns,
             reconnect_min_ns: self.venue.reconnect_min_ns,
@@ -180,6 +222,8 @@ impl VenueParts<'_> {
         network: Box<dyn Network>,
         orders: Rx<Effect>,
         reports: Tx<Input>,
+        permits: Rx<LivePermit>,
+        new_keys: Rx<NewKey>,
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
         self.alpaca_key()?;
@@ -205,9 +249,20 @@ impl VenueParts<'_> {
             cancels: self.rest("rest-cancels", 2, wake)?,
             questions: self.rest("rest-asks", 2, wake)?,
         };
-        let gateway = AlpacaGateway::new(config, self.clock, network, ways, orders, reports, self.counters)
-            .map_err(|cause| cause.to_string())?;
-        Ok(Box::new(gateway))
+        if self.venue.environment == Environment::Paper {
+            let leave = Leave::Paper(paper_hosts([&config.rest_url, &config.stream_url])?);
+            let gateway = AlpacaGateway::new(config, leave, self.clock, network, ways, orders, reports, self.counters);
+            return Ok(Box::new(gateway.map_err(|cause| cause.to_string())?.with_keys(new_keys)));
+        }
+        let (clock, counters) = (self.clock.clone(), self.counters.clone());
+        let open: Open = Box::new(move |permit| {
+            let leave = Leave::Live(permit);
+            match AlpacaGateway::new(config, leave, &clock, network, ways, orders, reports, &counters) {
+                Ok(gateway) => Ok(Box::new(gateway.with_keys(new_keys))),
+                Err(cause) => Err(cause.to_string()),
+            }
+        });
+        Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
 
     fn recv_window_ms(&self) -> u32 {
@@ -228,7 +283,7 @@ impl VenueParts<'_> {
             stream_path,
             market_data: self.market_data()?,
             connections: self.venue.connections,
-            rest_url: self.keys.rest_url.clone(),
+            rest_url: self.keys.data_url.as_ref().unwrap_or(&self.keys.rest_url).clone(),
             instruments: self.instruments().map(|i| (i.id, i.symbol.clone())).collect(),
             quotes: wants(Stream::Quote),
             trades: wants(Stream::Trade),
@@ -251,7 +306,7 @@ impl VenueParts<'_> {
     fn market_data(&self) -> Result<MarketData, String> {
         match self.venue.market_data {
             DataForm::Json | DataForm::MsgPack => Ok(MarketData::Json),
-            DataForm::Sbe if self.signer()?.can_log_on() => Ok(MarketData::Sbe { api_key: self.keys.api_key.clone() }),
+            DataForm::Sbe if self.signer()?.can_log_on() => Ok(MarketData::Sbe { keys: self.pair.clone() }),
             DataForm::Sbe => Err("market_data = \"sbe\" needs an Ed25519 API key, and this one is of another kind: \
                                   make an Ed25519 key at the venue, or set market_data = \"json\""
                 .to_owned()),
@@ -268,7 +323,7 @@ impl VenueParts<'_> {
         wake: &Wake,
     ) -> Result<Box<dyn Agent>, String> {
         if self.venue.kind == VenueKind::Alpaca {
-            return self.alpaca_gateway(network, orders, reports, wake);
+            return self.alpaca_gateway(network, orders, reports, permits, new_keys, wake);
         }
         let taker_fee_ppm = match (&self.venue.credentials, &self.config.sim) {
             (Credentials::Sim, Some(sim)) => sim.taker_fee_ppm,
@@ -301,17 +356,17 @@ impl VenueParts<'_> {
         };
         let rest = self.rest("rest-gateway", 1, wake)?;
         if self.venue.environment == Environment::Paper {
-            // The configuration has been checked; the type asks once more.
-            let hosts = PaperHosts::of([config.rest_url.as_str(), config.ws_api_url.as_str()]);
-            let leave = Leave::Paper(hosts.map_err(|url| format!("{url} is not known to be a paper environment"))?);
+            let leave = Leave::Paper(paper_hosts([&config.rest_url, &config.ws_api_url])?);
             let gateway = Gateway::new(config, leave, self.clock, network, rest, orders, reports, self.counters)
                 .map_err(|cause| cause.to_string())?;
             return Ok(Box::new(gateway.with_keys(new_keys)));
         }
         let (clock, counters) = (self.clock.clone(), self.counters.clone());
         let open: Open = Box::new(move |permit| {
-            Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters)
-                .map(|gateway| gateway.with_keys(new_keys))
+            match Gateway::new(config, Leave::Live(permit), &clock, network, rest, orders, reports, &counters) {
+                Ok(gateway) => Ok(Box::new(gateway.with_keys(new_keys))),
+                Err(cause) => Err(cause.to_string()),
+            }
         });
         Ok(Box::new(LiveGateway::new(&self.venue.name, permits, open)))
     }
@@ -323,8 +378,33 @@ impl VenueParts<'_> {
 
     /// How the keeper of keys asks the venue.
     pub fn probe(&self) -> Result<Probe, String> {
-        let tls = self.tls()?;
-        Ok(Probe { rest_url: self.keys.rest_url.clone(), recv_window_ms: self.recv_window_ms(), tls })
+        let manner = match self.venue.kind {
+            VenueKind::Binance => Manner::Binance { recv_window_ms: self.recv_window_ms() },
+            VenueKind::Alpaca => Manner::Alpaca,
+        };
+        Ok(Probe { rest_url: self.keys.rest_url.clone(), manner, tls: self.tls()? })
+    }
+
+    /// With real money a key that can withdraw is not used, and neither is one of which that is not known.
+    pub fn refuse_withdrawals(&self) -> Result<(), String> {
+        if self.venue.environment == Environment::Paper || self.venue.credentials == Credentials::Sim {
+            return Ok(());
+        }
+        let part = |text: &str| Secret::copy(text.as_bytes());
+        let credential = Credential::new(part(&self.keys.api_key), part(&self.keys.secret));
+        let credential = credential.map_err(|error| error.to_string())?;
+        match self.probe()?.ask(&credential, true) {
+            Ok(probed) if probed.rights_told => Ok(()),
+            Ok(_) => {
+                tracing::warn!(
+                    "venue {}: it does not say what a key may do; look there that this one cannot withdraw",
+                    self.venue.name
+                );
+                Ok(())
+            }
+            Err(ProbeError::Refused(why)) => Err(why),
+            Err(ProbeError::NotThere(why)) => Err(format!("whether its key can withdraw is not known: {why}")),
+        }
     }
 
     /// What the cold requests outside the gateway believe.
@@ -343,10 +423,13 @@ impl VenueParts<'_> {
                     signer: Arc::new(Mutex::new(RestSigner::new(&self.keys.api_key, self.signer()?))),
                     recv_window_ms: self.recv_window_ms(),
                 },
-                VenueKind::Alpaca => {
-                    Way::Alpaca { api_key: self.keys.api_key.clone(), secret: Zeroizing::new(self.keys.secret.clone()) }
-                }
+                VenueKind::Alpaca => Way::Alpaca { keys: self.pair.clone() },
             },
         })
     }
+}
+
+/// The configuration has been checked; the type asks once more.
+fn paper_hosts(urls: [&String; 2]) -> Result<PaperHosts, String> {
+    PaperHosts::of(urls.map(String::as_str)).map_err(|url| format!("{url} is not known to be a paper environment"))
 }

@@ -1,5 +1,6 @@
 //! What a thread does while its agents have nothing to do.
 
+use crate::config;
 use crate::net::tcp::Reactor;
 use std::time::Duration;
 
@@ -14,6 +15,16 @@ pub enum Wait {
     /// Turns a while, then sleeps until a socket or a link wakes it, at most `max`: no timer of an agent is later
     /// than that.
     Park { max: Duration },
+}
+
+impl From<config::Wait> for Wait {
+    fn from(wait: config::Wait) -> Wait {
+        match wait {
+            config::Wait::Spin => Wait::Spin,
+            config::Wait::Yield => Wait::Yield,
+            config::Wait::Park { max_ns } => Wait::Park { max: Duration::from_nanos(max_ns.unsigned_abs()) },
+        }
+    }
 }
 
 /// Idle turns before a parking thread begins to yield: a burst's next message is usually there within them.

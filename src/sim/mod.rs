@@ -47,4 +47,6 @@ pub enum SimError {
     Account { api_key: String, fault: String },
     #[error("the market lists no instruments")]
     NoInstruments,
+    #[error("a live market needs a source of its frames")]
+    NoLiveSource,
 }

@@ -100,9 +100,12 @@ impl Store {
 
 fn fault(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_path_buf();
+    let extended = source.sqlite_error().map(|error| error.extended_code);
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
         Some(ErrorCode::DiskFull) => StoreError::Full { path },
+        // The file beside the write-ahead log could not grow.
+        _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full { path },
         _ => StoreError::Write { path, source },
     }
 }

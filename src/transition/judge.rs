@@ -5,12 +5,12 @@ use super::configuration::Configuration;
 use super::machine::{Asked, LivePermit, Refusal, Transition, measured};
 use super::milestones::{Criteria, Verdict};
 use super::period::Period;
-use crate::analytics::{MovedRow, Prices, Recorder, Row, TradeStats};
+use crate::analytics::{ClosedTrade, MovedRow, Prices, Recorder, Row, Sample, TradeStats};
 use crate::core::command::{Action, Ask};
 use crate::core::effect::{EffectOf, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::core::standing::{Change, Measured, State, Step};
-use crate::domain::{InstrumentId, Mode, Nanos, RequestId, Round, Text, Usd, VenueId, num};
+use crate::domain::{InstrumentId, Mode, Nanos, RequestId, Round, StrategyId, Text, Usd, VenueId, num};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A step that was sent and of which the journal says nothing is sent anew after this.
@@ -19,6 +19,7 @@ const IN_FLIGHT_NS: Nanos = 2_000_000_000;
 const ASKS_MAX: usize = 64;
 /// Changes that are remembered to be shown.
 const HISTORY_MAX: usize = 200;
+const HOUR_NS: Nanos = 3_600_000_000_000;
 
 /// A request that changed nothing, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,35 @@ struct Waiting {
 pub struct Performance {
     pub whole: Period,
     pub by_instrument: BTreeMap<InstrumentId, TradeStats>,
+    pub by_venue: BTreeMap<VenueId, TradeStats>,
+    pub by_strategy: BTreeMap<StrategyId, TradeStats>,
+    /// By the hour, UTC, in which a trade was opened.
+    pub by_hour: BTreeMap<i64, TradeStats>,
+    /// The first valuation of the account, and the last.
+    pub samples: Option<(Sample, Sample)>,
+}
+
+impl Performance {
+    fn new(day_ns: Nanos) -> Performance {
+        Performance {
+            whole: Period::new(0, day_ns),
+            by_instrument: BTreeMap::new(),
+            by_venue: BTreeMap::new(),
+            by_strategy: BTreeMap::new(),
+            by_hour: BTreeMap::new(),
+            samples: None,
+        }
+    }
+
+    fn add(&mut self, trade: &ClosedTrade, venue: Option<VenueId>) {
+        self.whole.add(trade);
+        self.by_instrument.entry(trade.instrument).or_default().add(trade);
+        self.by_strategy.entry(trade.strategy).or_default().add(trade);
+        self.by_hour.entry(trade.opened_ns.div_euclid(HOUR_NS).rem_euclid(24)).or_default().add(trade);
+        if let Some(venue) = venue {
+            self.by_venue.entry(venue).or_default().add(trade);
+        }
+    }
 }
 
 /// See the module. It takes every record of a journal from the first, and its memory is bounded.
@@ -77,7 +107,6 @@ impl Judge {
     pub fn new(criteria: Criteria, apart: Apart, permit_ns: Nanos, asked_after: u64) -> Judge {
         let day_ns = criteria.day_ns;
         let period = || Period::new(0, day_ns);
-        let performance = || Performance { whole: period(), by_instrument: BTreeMap::new() };
         Judge {
             way: Transition::new(criteria, permit_ns),
             apart,
@@ -89,7 +118,7 @@ impl Judge {
             restarted_why: String::new(),
             live: period(),
             comparison: Comparison::default(),
-            performance: [performance(), performance()],
+            performance: [Performance::new(day_ns), Performance::new(day_ns)],
             prices: Prices::default(),
             configuration: Configuration::default(),
             changed: None,
@@ -166,7 +195,9 @@ impl Judge {
         self.periods().for_each(|period| period.see(now));
         for mode in Mode::ALL {
             let Some(sample) = self.recorder.now(mode, seq) else { continue };
-            self.performance[mode as usize].whole.mark(sample.equity);
+            let performance = &mut self.performance[mode as usize];
+            performance.whole.mark(sample.equity);
+            performance.samples = Some((performance.samples.map_or(sample, |(first, _)| first), sample));
             match mode {
                 Mode::Paper => self.paper.mark(sample.equity),
                 Mode::Live => self.live.mark(sample.equity),
@@ -189,9 +220,8 @@ impl Judge {
                 self.scales.insert(instrument, (px_scale, qty_scale));
             }
             Row::Trade(mode, trade) => {
-                let performance = &mut self.performance[mode as usize];
-                performance.whole.add(&trade);
-                performance.by_instrument.entry(trade.instrument).or_default().add(&trade);
+                let venue = self.recorder.instruments().find(|def| def.id == trade.instrument).map(|def| def.venue);
+                self.performance[mode as usize].add(&trade, venue);
                 let net = trade.net().0 as f64 / Usd::ONE.0 as f64;
                 match mode {
                     Mode::Paper => self.paper.add(&trade),
@@ -347,6 +377,14 @@ impl Judge {
     /// Oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &MovedRow> {
         self.history.iter()
+    }
+
+    /// Instruments of one mode that were quoted.
+    pub fn quoted(&self, mode: Mode) -> Vec<InstrumentId> {
+        let of_mode = |id: &InstrumentId| {
+            self.recorder.instruments().any(|def| def.id == *id) && self.recorder.mode_of(*id) == mode
+        };
+        self.prices.instruments().into_iter().filter(of_mode).collect()
     }
 
     /// What was kept of the last one is shown under these names.

@@ -42,6 +42,12 @@ pub struct LivePermit {
 }
 
 impl LivePermit {
+    /// For tests of what a permit opens.
+    #[cfg(test)]
+    pub fn of(venue: VenueId, environment: &str, stage: u8, expires_ns: Nanos) -> LivePermit {
+        LivePermit { venue, environment: Text::new(environment), stage, capital_ppm: 100_000, expires_ns }
+    }
+
     pub fn venue(&self) -> VenueId {
         self.venue
     }

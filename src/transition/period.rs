@@ -9,6 +9,16 @@ use crate::domain::{Nanos, Usd};
 /// Days that are remembered for the Sharpe ratio; of a longer period, the last ones.
 const DAYS_MAX: usize = 4_096;
 
+/// The deepest fall of equity from a high.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fall {
+    pub high: Usd,
+    pub high_ns: Nanos,
+    pub low_ns: Nanos,
+    /// When the high was reached again; `None` where it has not been.
+    pub recovered_ns: Option<Nanos>,
+}
+
 /// See the module. A day is `day_ns` of running time: one that nobody saw pass is none.
 #[derive(Debug, Clone)]
 pub struct Period {
@@ -23,6 +33,10 @@ pub struct Period {
     high: Usd,
     last: Usd,
     drawdown: f64,
+    high_ns: Nanos,
+    fall: Option<Fall>,
+    /// When time was last seen.
+    now: Nanos,
     pub fills_without_order: u64,
     pub time_went_back: u64,
 }
@@ -40,6 +54,9 @@ impl Period {
             high: Usd::ZERO,
             last: Usd::ZERO,
             drawdown: 0.0,
+            high_ns: 0,
+            fall: None,
+            now: 0,
             fills_without_order: 0,
             time_went_back: 0,
         }
@@ -66,9 +83,15 @@ impl Period {
         self.drawdown
     }
 
+    /// When the deepest fall was; `None` where there was none.
+    pub fn fall(&self) -> Option<&Fall> {
+        self.fall.as_ref()
+    }
+
     /// Time is seen to pass.
     pub fn see(&mut self, now: Nanos) {
         self.observed.see(now);
+        self.now = now;
     }
 
     /// A run begins: what lies between it and the last one was not seen.
@@ -79,13 +102,21 @@ impl Period {
     /// Equity, as it is now.
     pub fn mark(&mut self, equity: Usd) {
         if self.start.is_none() {
-            (self.start, self.high) = (Some(equity), equity);
+            (self.start, self.high, self.high_ns) = (Some(equity), equity, self.now);
         }
         self.last = equity;
-        self.high = self.high.max(equity);
-        if self.high > Usd::ZERO && equity < self.high {
-            let fall = self.high.saturating_sub(equity).0 as f64 / self.high.0 as f64;
-            self.drawdown = self.drawdown.max(fall);
+        if let Some(fall) = self.fall.as_mut().filter(|fall| fall.recovered_ns.is_none() && equity >= fall.high) {
+            fall.recovered_ns = Some(self.now);
+        }
+        if equity >= self.high {
+            (self.high, self.high_ns) = (equity, self.now);
+        } else if self.high > Usd::ZERO {
+            let depth = self.high.saturating_sub(equity).0 as f64 / self.high.0 as f64;
+            if depth > self.drawdown {
+                self.drawdown = depth;
+                let (high, high_ns, low_ns) = (self.high, self.high_ns, self.now);
+                self.fall = Some(Fall { high, high_ns, low_ns, recovered_ns: None });
+            }
         }
         let day = self.observed.total_ns() / self.day_ns;
         while self.past_days + (self.days.len() as i64) <= day {
@@ -109,7 +140,7 @@ impl Period {
     }
 
     /// Returns of the days, the one that is on among them.
-    fn returns(&self) -> Vec<f64> {
+    pub fn returns(&self) -> Vec<f64> {
         let Some(mut before) = self.start else { return Vec::new() };
         let mut returns = Vec::with_capacity(self.days.len());
         for equity in &self.days {
@@ -156,6 +187,9 @@ mod tests {
             }
             period.mark(Usd::dollars(dollars));
         }
+        let (start, deep, back) = (0, 9 * SECOND, 19 * SECOND);
+        let fall = Fall { high: Usd::dollars(100), high_ns: start, low_ns: deep, recovered_ns: Some(back) };
+        assert_eq!(period.fall(), Some(&fall));
         let evidence = period.evidence();
         assert!((evidence.drawdown - 0.1).abs() < 1e-12);
         // 9 + 2 + 8 + (20 of the day that was hardly seen) + 1 seconds.

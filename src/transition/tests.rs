@@ -372,3 +372,35 @@ proptest! {
         prop_assert!(steps > 0 || observed.total_ns() == passed);
     }
 }
+
+/// Every record of a journal, and what of it the metrics cost; more with TOLLGATE_FILLS, to measure.
+#[test]
+fn each_fill_is_in_the_metrics_once() {
+    use crate::analytics::testing::Market;
+    use crate::core::effect::RecordedEffect;
+    use crate::core::event::Event;
+    let fills: u64 = std::env::var("TOLLGATE_FILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(500);
+    let mut records: Vec<(Event, Vec<RecordedEffect>)> = Vec::new();
+    let mut sink = |event: &Event, out: &crate::core::effect::Outbox| {
+        records.push((*event, out.effects().iter().map(|effect| effect.recorded()).collect()));
+    };
+    let mut market = Market::open(1_000_000_000, &mut sink);
+    market.run(fills, &mut sink);
+    let mut judge = Judge::new(Criteria::default(), Apart::default(), PERMIT_NS, 0);
+    let started = std::time::Instant::now();
+    for (event, effects) in &records {
+        judge.apply(event, effects.iter().copied());
+    }
+    let per_fill = started.elapsed().as_nanos() / u128::from(fills.max(1));
+    println!("{fills} fills in {} records: {per_fill} ns a fill, with the records around it", records.len());
+    let found = judge.performance(crate::domain::Mode::Paper);
+    let trades = found.whole.trades();
+    assert!(trades.trades > 10);
+    let split = |parts: Vec<u64>| assert_eq!(parts.into_iter().sum::<u64>(), trades.trades);
+    split(found.by_instrument.values().map(|stats| stats.trades).collect());
+    split(found.by_venue.values().map(|stats| stats.trades).collect());
+    split(found.by_strategy.values().map(|stats| stats.trades).collect());
+    split(found.by_hour.values().map(|stats| stats.trades).collect());
+    let (first, last) = found.samples.unwrap();
+    assert!(last.turnover > first.turnover && last.exposed_ns > first.exposed_ns);
+}

@@ -5,10 +5,10 @@ use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Ask, Command};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
-use crate::core::effect::{EffectOf, Outbox, RecordedEffect};
+use crate::core::effect::{EffectOf, Fill, Outbox, RecordedEffect};
 use crate::core::event::{Body, Event};
 use crate::core::risk::Caps;
-use crate::core::standing::{Policy, RevertRules, STAGES_MAX, StageRule};
+use crate::core::standing::{Cause, Policy, RevertRules, STAGES_MAX, StageRule};
 use crate::domain::*;
 
 const E8: i64 = 100_000_000;
@@ -72,36 +72,52 @@ struct World {
     now: Nanos,
     execs: u64,
     quotes: [Quote; 2],
+    /// How much worse than the touch live orders are filled, parts per million of the price.
+    live_worse_ppm: i64,
 }
 
 impl World {
     fn open() -> World {
         let judge = Judge::new(criteria(), Apart::default(), SECOND, 0);
         let now = 1_700_000_000 * SECOND;
-        let mut world =
-            World { core: Core::new(), out: Outbox::new(), judge, now, execs: 0, quotes: [Quote::default(); 2] };
-        let kind = StrategyKind::EmaCross { fast: 2, slow: 5, sample_ns: 1, order_notional: Usd::dollars(4_000) };
+        let mut world = World {
+            core: Core::new(),
+            out: Outbox::new(),
+            judge,
+            now,
+            execs: 0,
+            quotes: [Quote::default(); 2],
+            live_worse_ppm: 0,
+        };
+        world.begin(1, 2);
+        world
+    }
+
+    /// What a run says of itself at its start; `fast` is a parameter of its strategy.
+    fn begin(&mut self, run: u32, fast: u32) {
+        let kind = StrategyKind::EmaCross { fast, slow: 5, sample_ns: 1, order_notional: Usd::dollars(4_000) };
         for body in [
-            Body::Start { epoch: 1, run: 1 },
+            Body::Start { epoch: 1, run },
             Body::Limits(Limits { quote_age_max_ns: 10 * SECOND, ..Limits::LOOSEST }),
             Body::Venue { venue: PAPER, name: Text::new("paper") },
             Body::Venue { venue: LIVE, name: Text::new("live") },
             Body::LiveVenue { venue: LIVE, paper: PAPER },
             Body::Policy(policy()),
         ] {
-            world.step(body);
+            self.step(body);
+        }
+        for (n, id) in [1, 129].into_iter().enumerate() {
+            let (id, instrument) = (StrategyId(id), InstrumentId(n as u16));
+            self.step(Body::Strategy(StrategyConfig { id, instrument, kind }));
         }
         for (n, venue) in [PAPER, LIVE].into_iter().enumerate() {
-            world.step(Body::Instrument(instrument(n as u16, venue)));
-            world.step(Body::VenueState { venue, state: VenueState::Syncing });
+            self.step(Body::Instrument(instrument(n as u16, venue)));
+            self.step(Body::VenueState { venue, state: VenueState::Syncing });
             let balance = Balance { venue, asset: AssetId(0), free: 10_000 * E8, locked: 0, ts_event_ns: 0 };
-            world.step(Body::Balance(balance));
-            world.step(Body::Reconciled { venue });
-            world.step(Body::VenueState { venue, state: VenueState::Ready });
-            let id = StrategyId(if venue == LIVE { 129 } else { 1 });
-            world.step(Body::Strategy(StrategyConfig { id, instrument: InstrumentId(n as u16), kind }));
+            self.step(Body::Balance(balance));
+            self.step(Body::Reconciled { venue });
+            self.step(Body::VenueState { venue, state: VenueState::Ready });
         }
-        world
     }
 
     /// One event through core and judge; the venue fills what is sent at the touch, at once.
@@ -115,10 +131,12 @@ impl World {
         for effect in effects {
             let EffectOf::Place(order) = effect else { continue };
             let quote = self.quotes[order.instrument.index()];
-            let last_px = if order.side == Side::Buy { quote.ask_px } else { quote.bid_px };
+            let touch = if order.side == Side::Buy { quote.ask_px } else { quote.bid_px };
+            let worse = if order.venue == LIVE { touch.0 / 1_000_000 * self.live_worse_ppm } else { 0 };
+            let last_px = Price(touch.0 + if order.side == Side::Buy { worse } else { -worse });
             if order.venue == LIVE && order.side == Side::Buy {
                 let cap = policy().rule(stage.stage).caps.order_notional_max;
-                let value = i128::from(last_px.0) * i128::from(order.qty.0) / i128::from(E8);
+                let value = i128::from(touch.0) * i128::from(order.qty.0) / i128::from(E8);
                 assert!(stage.state.is_live() && value <= i128::from(cap.0), "{value} in {stage:?}");
             }
             self.execs += 1;
@@ -151,6 +169,13 @@ impl World {
         }
     }
 
+    /// A day of the market's triangles around a price in cents.
+    fn day(&mut self, cents: i64) {
+        for tick in 0..432 {
+            self.pass(cents + triangle(tick) * cents / 10_000);
+        }
+    }
+
     /// Two seconds at a price in cents.
     fn pass(&mut self, cents: i64) {
         self.now += 2 * SECOND;
@@ -172,19 +197,22 @@ impl World {
     }
 }
 
+/// A triangle of a fifth of a percent, eighty seconds long, in hundredths of a percent.
+fn triangle(tick: i64) -> i64 {
+    let phase = tick % 40;
+    if phase < 20 { phase } else { 40 - phase }
+}
+
 #[test]
 fn a_year_goes_live_by_stages_back_after_a_fall_and_live_again() {
     let mut world = World::open();
     let (mut told, mut base) = (Vec::new(), 6_000_000i64);
     for tick in 0..365 * 432i64 {
         let day = tick / 432;
-        // A triangle of a fifth of a percent, eighty seconds long.
-        let phase = tick % 40;
-        let swing = if phase < 20 { phase } else { 40 - phase };
         if tick == 200 * 432 + 10 {
             base = base * 85 / 100;
         }
-        world.pass(base + swing * base / 10_000);
+        world.pass(base + triangle(tick) * base / 10_000);
         let before = told.last().map(|(_, state, stage)| (*state, *stage));
         let now = (world.judge.state(), world.judge.way().stage());
         if before != Some(now) {
@@ -219,4 +247,98 @@ fn a_year_goes_live_by_stages_back_after_a_fall_and_live_again() {
     let moved = world.judge.history().filter(|row| row.moved.change == Change::Revert).count();
     assert_eq!(moved, 1);
     assert_eq!(world.judge.verdict().reasons().iter().filter(|reason| reason.contains("never placed")).count(), 0);
+}
+
+/// Live in stage 1, after a month on paper.
+fn live() -> World {
+    let mut world = World::open();
+    while world.judge.state() != State::Eligible {
+        world.day(6_000_000);
+    }
+    world.ask("ann", Ask::Initiate);
+    world.ask("ann", Ask::Approve);
+    world.ask("bob", Ask::Approve);
+    assert_eq!((world.judge.state(), world.judge.way().stage()), (State::Live, 1));
+    world
+}
+
+#[test]
+fn live_fills_that_are_worse_than_their_shadows_take_it_back_and_equal_ones_do_not() {
+    for (worse_ppm, told) in [
+        (0, None),
+        // Less than half a tenth of a percent is no matter of slippage; that it costs money is seen in the results.
+        (400, Some("live trades came to less than their shadows on paper")),
+        (1_000, Some("slippage")),
+    ] {
+        let mut world = live();
+        world.live_worse_ppm = worse_ppm;
+        for _ in 0..20 {
+            world.day(6_000_000);
+            if !world.judge.state().is_live() {
+                break;
+            }
+        }
+        let revert = world.judge.history().rev().find(|row| row.moved.change == Change::Revert).map(|row| row.moved);
+        let Some(told) = told else {
+            let comparison = world.judge.comparison();
+            assert!(comparison.live.n >= 20 && comparison.paper.n >= 20, "{comparison:?}");
+            assert_eq!((revert, world.judge.state()), (None, State::Live));
+            continue;
+        };
+        let cause = revert.unwrap_or_else(|| panic!("{worse_ppm}: {:?}", world.judge.comparison())).cause;
+        let is_it = match cause {
+            Cause::BelowPaper { mean, bound } => worse_ppm == 400 && mean < bound && bound < Usd::ZERO,
+            Cause::Slippage { live_ppm, paper_ppm } => worse_ppm == 1_000 && live_ppm > 900 && paper_ppm < 100,
+            _ => false,
+        };
+        assert!(is_it, "{worse_ppm}: {cause}, where {told} is meant");
+        // Nothing of it is left: no order, and what was held is sold.
+        world.pass(6_000_000);
+        assert_eq!(world.core.orders().live().filter(|order| order.venue == LIVE).count(), 0);
+        assert!(world.core.portfolio().get(InstrumentId(1)).is_some_and(|inst| inst.position.net.is_zero()));
+    }
+}
+
+#[test]
+fn another_configuration_begins_the_evidence_anew_and_says_so() {
+    let mut world = World::open();
+    (0..20).for_each(|_| world.day(6_000_000));
+    world.begin(2, 2);
+    world.day(6_000_000);
+    let (period, ..) = world.judge.paper();
+    assert!(period.observed_ns() > 20 * DAY, "a restart with the same goes on: {}", period.observed_ns() / DAY);
+    world.begin(3, 3);
+    (0..15).for_each(|_| world.day(6_000_000));
+    let (period, what, why) = world.judge.paper();
+    assert_eq!((what, why), ("another configuration", "strategy 1 has other parameters"));
+    assert!(period.observed_ns() <= 15 * DAY);
+    assert_eq!(world.judge.state(), State::Paper, "36 days, of which 15 count");
+    assert!(world.judge.verdict().reasons().iter().any(|reason| reason.starts_with("evaluationPeriodDays")));
+}
+
+#[test]
+fn what_cannot_be_is_not_eligible_with_its_reason_and_a_clocks_step_is_no_day() {
+    let after = |spoil: fn(&mut World)| {
+        let mut world = World::open();
+        (0..15).for_each(|_| world.day(6_000_000));
+        spoil(&mut world);
+        (0..17).for_each(|_| world.day(6_000_000));
+        (world.judge.state(), world.judge.verdict().reasons().join("; "))
+    };
+    assert_eq!(after(|_| {}).0, State::Eligible);
+    let (state, reasons) = after(|world| {
+        let fill = Fill { order: OrderId(77_777), side: Side::Buy, qty: Qty(E8), px: Price(E8), ..Fill::default() };
+        let event = Event { seq: world.core.seq(), ts_ns: world.now, recv_ns: 0, decoded_ns: 0, body: Body::Tick };
+        world.judge.apply(&event, std::iter::once(EffectOf::Fill(fill)));
+    });
+    assert!(state == State::Paper && reasons.contains("fills of orders that were never placed"), "{reasons}");
+    let (state, reasons) = after(|world| world.now -= 3 * DAY);
+    assert!(state == State::Paper && reasons.contains("time went back"), "{reasons}");
+    // Forty days ahead at one step: nobody saw them pass.
+    let mut world = World::open();
+    (0..5).for_each(|_| world.day(6_000_000));
+    world.now += 40 * DAY;
+    world.day(6_000_000);
+    assert_eq!(world.judge.state(), State::Paper);
+    assert!(world.judge.paper().0.observed_ns() <= 6 * DAY);
 }

@@ -30,3 +30,4 @@
 pub mod alpaca;
 pub mod assets;
 pub mod binance;
+pub mod pair;

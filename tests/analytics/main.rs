@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tollgate::analytics::{ClosedTrade, TradeStats, stats};
+use tollgate::analytics::{ClosedTrade, PRICE_INTERVAL_NS, PRICES_MAX, Prices, Sample, TradeStats, drawdown, stats};
 use tollgate::core::config::Limits;
 use tollgate::core::correlation::Correlation;
 use tollgate::core::portfolio::Inst;
-use tollgate::domain::{InstrumentId, OrderId, Price, Qty, Side, StrategyId, Usd};
+use tollgate::domain::{InstrumentId, OrderId, Price, Qty, Quote, Side, StrategyId, Usd};
 
 const PERIODS: f64 = 365.0;
 
@@ -111,6 +111,7 @@ fn ours(name: &str, returns: &[f64], exact_trades: bool) -> Vec<(&'static str, O
         let float = |value: Option<rust_decimal::Decimal>| value.and_then(|v| f64::try_from(v).ok());
         all.extend([
             ("quantstats.win_rate", stats.success_rate()),
+            ("numpy.expectancy", float(stats.expectancy())),
             ("quantstats.profit_factor", stats.profit_factor()),
             ("quantstats.avg_win", float(stats.average_win())),
             ("quantstats.avg_loss", float(stats.average_loss())),
@@ -163,6 +164,50 @@ fn sampled(returns: &[Vec<f64>]) -> (Correlation, Vec<Vec<f64>>) {
     (core, rolling)
 }
 
+/// The matrix that the API and the report show, of quotes a minute that follow these returns, and the prices quoted.
+fn shown(returns: &[Vec<f64>]) -> (Prices, Vec<Vec<i64>>) {
+    let (mut shown, mut all) = (Prices::default(), Vec::new());
+    for (n, series) in returns.iter().enumerate() {
+        let mut quoted = vec![1_000_000_000i64];
+        quoted.extend(series.iter().take(PRICES_MAX - 1).scan(1e9, |px, r| {
+            *px *= 1.0 + r;
+            Some(px.round() as i64)
+        }));
+        for (minute, px) in quoted.iter().enumerate() {
+            let (bid_px, ask_px) = (Price(px - 1), Price(px + 1));
+            let quote = Quote { instrument: InstrumentId(n as u16), bid_px, ask_px, ..Quote::default() };
+            shown.see(minute as i64 * PRICE_INTERVAL_NS, &quote);
+        }
+        all.push(quoted);
+    }
+    (shown, all)
+}
+
+/// Equity after each of these returns, in 10^-8 dollars, an hour apart.
+fn equity(returns: &[f64]) -> Vec<i64> {
+    let start = 1e12;
+    std::iter::once(0.0)
+        .chain(returns.iter().copied())
+        .scan(start, |equity, r| {
+            *equity *= 1.0 + r;
+            Some(equity.round() as i64)
+        })
+        .collect()
+}
+
+/// The deepest fall of a curve: its depth, and the places of its high, its low and the recovery (-1: not yet).
+fn fall(equity: &[i64]) -> Vec<(&'static str, f64)> {
+    let sample = |(at, equity): (usize, &i64)| Sample { ts_ns: at as i64, equity: Usd(*equity), ..Sample::default() };
+    let samples: Vec<Sample> = equity.iter().enumerate().map(sample).collect();
+    let found = drawdown(&samples).expect("every series falls once");
+    vec![
+        ("depth", found.depth),
+        ("high", found.high_ns as f64),
+        ("low", found.low_ns as f64),
+        ("recovered", found.recovered_ns.map_or(-1.0, |at| at as f64)),
+    ]
+}
+
 #[test]
 fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
     let python = root().join("target/analytics-env/bin/python");
@@ -185,7 +230,11 @@ fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
     let all: serde_json::Map<String, Value> =
         made.iter().chain(&market).map(|(name, returns)| (name.clone(), json!(returns))).collect();
     let (core, rolling) = sampled(&matrix);
-    let job = json!({ "periods": PERIODS, "returns": all, "matrix": matrix, "rolling": rolling });
+    let (shown, prices) = shown(&matrix);
+    let curves: serde_json::Map<String, Value> =
+        made.iter().map(|(name, returns)| (name.clone(), json!(equity(returns)))).collect();
+    let job = json!({ "periods": PERIODS, "returns": all, "matrix": matrix, "rolling": rolling, "prices": prices,
+        "curves": curves });
     let mut child = Command::new(python)
         .arg(root().join("tests/analytics/reference.py"))
         .stdin(Stdio::piped())
@@ -225,6 +274,20 @@ fn the_formulas_are_those_of_numpy_empyrical_and_quantstats() {
                 value.expect("no series is constant"),
                 &theirs["correlation"][i][j],
             );
+        }
+    }
+    for (i, row) in shown.correlations().iter().enumerate() {
+        for (j, (value, _)) in row.iter().enumerate() {
+            compare(
+                format!("the correlation shown {i} {j}"),
+                value.expect("no series is constant"),
+                &theirs["shown"][i][j],
+            );
+        }
+    }
+    for (name, returns) in &made {
+        for (key, value) in fall(&equity(returns)) {
+            compare(format!("{name} fall {key}"), value, &theirs["falls"][name][key]);
         }
     }
     for i in 0..rolling.len() {

@@ -28,6 +28,7 @@ def of_returns(values, periods):
     series = pd.Series(r, index=pd.date_range("2019-01-01", periods=len(r), freq="D"))
     out = {
         "numpy.mean": r.mean(),
+        "numpy.expectancy": r.mean(),
         "numpy.volatility": r.std(ddof=1) * math.sqrt(periods),
         "empyrical.sharpe": empyrical.sharpe_ratio(r, annualization=periods),
         "empyrical.sharpe_rf": empyrical.sharpe_ratio(r, risk_free=0.0001, annualization=periods),
@@ -52,12 +53,30 @@ def of_returns(values, periods):
     return {name: plain(value) for name, value in out.items()}
 
 
+def fall(values):
+    e = np.array(values, dtype=float)
+    falls = e / np.maximum.accumulate(e) - 1.0
+    low = int(np.argmin(falls))
+    high = int(np.argmax(e[: low + 1][::-1]))
+    high = low - high
+    back = np.nonzero(e[low:] >= e[high])[0]
+    recovered = low + int(back[0]) if len(back) else -1
+    return {"depth": float(-falls[low]), "high": high, "low": low, "recovered": recovered}
+
+
+def shown(prices):
+    p = np.array([series[: min(map(len, prices))] for series in prices], dtype=float)
+    return np.corrcoef(p[:, 1:] / p[:, :-1] - 1.0).tolist()
+
+
 job = json.load(sys.stdin)
 json.dump(
     {
         "returns": {name: of_returns(values, job["periods"]) for name, values in job["returns"].items()},
         "correlation": np.corrcoef(np.array(job["matrix"])).tolist(),
         "rolling": np.corrcoef(np.array(job["rolling"])).tolist(),
+        "shown": shown(job["prices"]),
+        "falls": {name: fall(values) for name, values in job["curves"].items()},
     },
     sys.stdout,
 )

@@ -4,6 +4,7 @@
 
 #[path = "../daemon/sim.rs"]
 mod sim;
+mod vault;
 
 use sim::Sim;
 use std::path::Path;
@@ -41,34 +42,27 @@ fn passes_at_alpaca(client: &str) {
     );
 }
 
-fn passes_with(client: &str, arguments: &[&str], tls: bool) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/clients").join(client).join("bin/python");
+/// The Python of a client's environment.
+fn python(client: &str) -> Option<Command> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(client).join("bin/python");
     if !python.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing: tests/run makes it", python.display());
         println!("{client} was not run: its environment is missing, tests/run makes it");
-        return;
+        return None;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let ca = dir.path().join("ca");
-    let mut arguments = arguments.to_vec();
-    if tls {
-        arguments.extend(["--tls", ca.to_str().unwrap()]);
-    }
-    let sim = Sim::start(dir.path(), &arguments);
     let mut command = Command::new(python);
     // What the machine has for its own Python must not be found instead of what is pinned here.
     for name in ["PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
         command.env_remove(name);
     }
-    if tls {
-        for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"] {
-            command.env(name, ca.join("ca.pem"));
-        }
-    }
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");
-    let script = root.join("tests/clients").join(format!("{client}.py"));
-    let output = command.arg(script).arg(sim.ready.to_string()).output().unwrap();
+    Some(command)
+}
+
+/// Runs a client's script; it is told where the server is.
+fn run(client: &str, mut command: Command, ready: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(format!("{client}.py"));
+    let output = command.arg(script).arg(ready).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     print!("{said}");
     assert!(
@@ -77,6 +71,23 @@ fn passes_with(client: &str, arguments: &[&str], tls: bool) {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+fn passes_with(client: &str, arguments: &[&str], tls: bool) {
+    let Some(mut command) = python(client) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca");
+    let mut arguments = arguments.to_vec();
+    if tls {
+        arguments.extend(["--tls", ca.to_str().unwrap()]);
+    }
+    let sim = Sim::start(dir.path(), &arguments);
+    if tls {
+        for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"] {
+            command.env(name, ca.join("ca.pem"));
+        }
+    }
+    run(client, command, &sim.ready.to_string());
 }
 
 #[test]
@@ -124,4 +135,10 @@ fn alpaca_trade_api() {
 #[test]
 fn ccxt_alpaca() {
     passes_at_alpaca("ccxt-alpaca");
+}
+
+#[test]
+fn vault_hvac() {
+    let Some(command) = python("vault-hvac") else { return };
+    run("vault-hvac", command, &vault::start().to_string());
 }

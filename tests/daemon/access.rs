@@ -53,13 +53,14 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
     assert_eq!(ask(port, "GET", look, &[], ""), is(401, "TOKEN_MISSING"));
     assert_eq!(ask(port, "GET", "/nowhere", &[], ""), is(401, "TOKEN_MISSING"), "strangers learn of no path");
     let order = r#"{"action":"validate-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market"}"#;
-    let limits = r#"{"action":"update-risk-config","maxOrderSize":4000,"why":"a test"}"#;
+    let limit = |max: u32| format!(r#"{{"action":"update-risk-config","maxOrderSize":{max},"why":"a test"}}"#);
+    let (tighter, looser) = (limit(4_000), limit(4_500));
     let state = |to: &str| format!(r#"{{"action":"set-trading-state","state":"{to}","why":"a test"}}"#);
     let (halt, reduce) = (state("halted"), state("reducing"));
     let resume = r#"{"action":"resume","why":"a test"}"#;
     let (yes, no) = (is(200, ""), is(403, "ROLE_NOT_ENOUGH"));
     // Each action, and whether viewer, trader and admin may.
-    let table: [(&str, [bool; 3]); 13] = [
+    let table: [(&str, [bool; 3]); 14] = [
         (order, [false, true, true]),
         (r#"{"action":"cancel-all-orders"}"#, [false, true, true]),
         (r#"{"action":"close-position","symbol":"ETHUSDT"}"#, [false, true, true]),
@@ -69,7 +70,8 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
         (resume, [false, false, true]),
         (r#"{"action":"emergency-stop"}"#, [false, true, true]),
         (resume, [false, false, true]),
-        (limits, [false, false, true]),
+        (&tighter, [false, true, true]),
+        (&looser, [false, false, true]),
         (
             r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market"}"#,
             [false, true, true],
@@ -140,7 +142,13 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
         db.query_row(asked, [who], |row| row.get(0)).unwrap()
     };
     assert!(by("trader") >= 5 && by("admin") >= 8, "{} and {}", by("trader"), by("admin"));
-    assert_eq!(by("viewer"), 0);
+    // What was refused is there too, with its reason, and done is nothing of it.
+    let refused = |who: &str, about: &str| -> i64 {
+        let asked = "SELECT count(*) FROM commands WHERE who = ?1 AND about = ?2 AND done = 0";
+        db.query_row(asked, [who, about], |row| row.get(0)).unwrap()
+    };
+    assert!(refused("viewer", "ROLE_NOT_ENOUGH") >= 5 && refused("viewer", "ROLE_NOT_ENOUGH") == by("viewer"));
+    assert!(refused("", "TOKEN_UNKNOWN") >= 3 && refused("admin", "INVALID_FIELD") >= 1);
     for token in &tokens {
         assert!(!daemon.process.log().contains(&token[18..]));
     }

@@ -27,7 +27,7 @@ fn venue_says(dir: &Path, alpaca: u16, path: &str) -> Value {
     let line = state.lines().nth(1).unwrap();
     let commit: Value = serde_json::from_str(&line[9..]).unwrap();
     let key = commit["keys"][0].as_str().unwrap().to_owned();
-    let secret = tollgate::runtime::simulated::alpaca_account(1, 1).secret;
+    let secret = tollgate::runtime::simulated::alpaca_account(1, false, 1).secret;
     let headers = [("APCA-API-KEY-ID", key.as_str()), ("APCA-API-SECRET-KEY", secret.as_str())];
     let (status, body) = http(alpaca, "GET", path, &headers, "").expect("the venue answers");
     assert_eq!(status, 200, "{body}");

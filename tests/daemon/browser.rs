@@ -1,6 +1,6 @@
-//! The dashboard in real headless Chromium (tests/browser), with and without a login.
+//! The dashboard and a report in real headless Chromium (tests/browser).
 
-use super::support::{Daemon, config, free_port, tollgate};
+use super::support::{Daemon, config, config_of, free_port, tollgate, wait_until};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -79,4 +79,36 @@ fn it_asks_for_a_token_where_one_is_needed() {
     for words in ["a wrong token is refused in words", "a token logs in", "no request went to another host"] {
         assert!(held.iter().any(|line| line == words), "{words:?} did not hold: {held:#?}");
     }
+}
+
+#[test]
+fn a_report_reads_well() {
+    let Some((modules, chromium)) = browser() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut daemon = Daemon::start(&config_of("fast-transition.toml", dir.path(), port, &[]), port, &[]);
+    // Orders that come too early, or too soon after each other: a denial to be told.
+    let order = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market","exchange":"binance"}"#;
+    wait_until(|| daemon.get("status").map(|_| ()).ok_or("the engine to answer".to_owned()));
+    wait_until(|| if daemon.post(order).0 == 422 { Ok(()) } else { Err("a denial".to_owned()) });
+    wait_until(|| {
+        let trades = daemon.get("performance&mode=paper").ok_or("performance")?["summary"]["trades"].as_u64();
+        if trades >= Some(8) { Ok(()) } else { Err(format!("8 closed trades, there are {trades:?}")) }
+    });
+    daemon.process.signal("TERM");
+    assert!(daemon.process.wait().success());
+    let made = tollgate().arg("report").arg(dir.path().join("data/journal")).arg("--html").output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (page, shots) = (dir.path().join("report.html"), modules.join("screenshots"));
+    std::fs::write(&page, made.stdout).unwrap();
+    std::fs::create_dir_all(&shots).unwrap();
+    let looked = Command::new("node")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/report.mjs"))
+        .args([&page, &shots])
+        .env("BROWSER_MODULES", &modules)
+        .env("CHROMIUM", chromium)
+        .output()
+        .unwrap();
+    let (held, fault) = (String::from_utf8_lossy(&looked.stdout), String::from_utf8_lossy(&looked.stderr));
+    assert!(looked.status.success() && held.matches("holds: ").count() >= 13, "{held}\n{fault}");
 }

@@ -2,9 +2,10 @@
 
 use super::kill9::pointed_at;
 use super::sim::Sim;
-use super::support::{Daemon, config, free_port, http, tollgate, wait_for};
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use super::support::{Daemon, config, config_edit, free_port, http, tollgate, wait_for};
+use super::vault::fake::Fake;
+use super::vault::{token, write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -255,45 +256,6 @@ fn a_run_with_a_key_from_the_environment_shows_its_secret_nowhere() {
     nothing_shows_the_secret(&sim, dir.path(), port, &path, &testnet, "the environment, BINANCE_TESTNET_API_KEY");
 }
 
-/// A Vault with one secret on a KV 2 mount, for as long as the process lives. It believes one token.
-fn vault(key: &str, secret: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let data = format!(
-        r#"{{"data":{{"data":{{"api_key":"{key}","secret":"{secret}"}},"metadata":{{"version":7,"destroyed":false}}}}}}"#
-    );
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut bytes = [0; 4_096];
-            let mut len = 0;
-            while !bytes[..len].windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut bytes[len..]) {
-                    Ok(n) if n > 0 => len += n,
-                    _ => break,
-                }
-            }
-            let head = String::from_utf8_lossy(&bytes[..len]).to_ascii_lowercase();
-            let path = head.split(' ').nth(1).unwrap_or_default();
-            let known = head.contains("x-vault-token: hvs.token-of-the-test\r\n");
-            let (status, body) = match path {
-                "/v1/sys/seal-status" => (200, r#"{"sealed":false}"#),
-                _ if !known => (403, r#"{"errors":["permission denied"]}"#),
-                "/v1/auth/token/lookup-self" => (200, r#"{"data":{"ttl":3600,"renewable":true}}"#),
-                "/v1/sys/internal/ui/mounts/secret" => (200, r#"{"data":{"options":{"version":"2"}}}"#),
-                "/v1/secret/data/tollgate/binance/testnet/main" => (200, &*data),
-                _ => (404, r#"{"errors":[]}"#),
-            };
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-            );
-            // A client that has gone is no fault of the server.
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    url
-}
-
 #[test]
 fn a_run_with_a_key_from_vault_shows_its_secret_nowhere() {
     let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -301,7 +263,10 @@ fn a_run_with_a_key_from_vault_shows_its_secret_nowhere() {
     let port = free_port();
     let path = stored_account(&sim, dir.path(), port, false);
     let (key, secret) = sim.key();
-    let url = vault(&key, &secret);
+    let fake = Fake::start();
+    write(&fake, &(key.clone(), secret.clone()));
+    token(&fake, "hvs.token-of-the-test");
+    let url = fake.url.clone();
     let mut envs = [
         ("VAULT_ENABLED", "true"),
         ("VAULT_ENDPOINT", &*url),
@@ -313,6 +278,135 @@ fn a_run_with_a_key_from_vault_shows_its_secret_nowhere() {
     let refused = said(&command.output().unwrap(), 2, &[&key, &secret]);
     assert!(refused.contains("Vault refuses the login"), "{refused}");
     envs[3].1 = "hvs.token-of-the-test";
-    nothing_shows_the_secret(&sim, dir.path(), port, &path, &envs, "Vault, version 7");
+    nothing_shows_the_secret(&sim, dir.path(), port, &path, &envs, "Vault, version 1");
     assert_eq!(files_with(dir.path(), &["hvs.token-of-the-test".to_owned()]), Vec::<String>::new());
+}
+
+/// One run with a secret of every kind that the engine is given: an HMAC secret from Vault, a private key with its
+/// passphrase from the store, Vault's token, a bearer token, a session's cookie, the master key.
+#[test]
+fn a_run_with_every_kind_of_secret_shows_none_of_them() {
+    let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let public = venue.path().join("public.pem");
+    std::fs::write(&public, include_str!("../../src/venues/binance/testdata/ed25519-other-public.pem")).unwrap();
+    let locked = include_str!("../../src/venues/binance/testdata/ed25519-encrypted-other.pem");
+    let passphrase = "staple of another";
+    let arguments = ["--key", "theNameOfALockedKey0001", "--public-key", public.to_str().unwrap()];
+    let sim = Sim::start(venue.path(), &[&arguments[..], &["--alpaca", "127.0.0.1:0"]].concat());
+    let port = free_port();
+    let path = super::both_rotated::stored(&sim, dir.path(), port);
+    config_edit(&path, &[("filter = \"info\"", "filter = \"trace\"")]);
+    let alpaca = super::both_rotated::alpaca_key(&sim);
+    let fake = Fake::start();
+    let body = serde_json::json!({ "api_key": alpaca.0, "secret": alpaca.1 });
+    let version = super::vault::fake::Version { data: body, ..Default::default() };
+    fake.state().secrets.insert("tollgate/alpaca/testnet/main".to_owned(), vec![version]);
+    token(&fake, "hvs.token-of-this-test");
+    let master: String = (0..32).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
+    let envs = [
+        ("CREDENTIAL_ENCRYPTION_KEY", &*master),
+        ("VAULT_ENABLED", "true"),
+        ("VAULT_ENDPOINT", &*fake.url),
+        ("VAULT_SECRET_PATH", "secret/tollgate"),
+        ("VAULT_TOKEN", "hvs.token-of-this-test"),
+    ];
+    said(&credentials(&path, &["init"], "", &envs), 0, &[]);
+    let input = format!("theNameOfALockedKey0001\n{locked}");
+    said(&credentials(&path, &on_binance("store"), &input, &envs), 0, &[locked]);
+    let keep = [&on_binance("store")[..], &["--passphrase"]].concat();
+    said(&credentials(&path, &keep, &format!("{passphrase}\n"), &envs), 0, &[passphrase]);
+    let bearer = super::access::create(&path, "alice", "admin");
+    let open = tollgate::venues::binance::key::unlock(locked, passphrase.as_bytes()).unwrap();
+    let line = |pem: &str| pem.lines().nth(1).unwrap().to_owned();
+    let mut hidden = vec![line(locked), line(&open), bearer[18..].to_owned(), "theNameOfALockedKey0001".to_owned()];
+    hidden.extend([&alpaca.0, &alpaca.1].map(Clone::clone));
+    for secret in [alpaca.1.as_str(), passphrase, "hvs.token-of-this-test", &master] {
+        hidden.extend(forms(secret));
+    }
+    let mut daemon = Daemon::start(&path, port, &envs);
+    let authorization = format!("Bearer {bearer}");
+    let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+    let api = super::support::API;
+    let ask = |method: &str, path: &str, body: &str| http(port, method, path, &headers, body);
+    wait_for("both venues", || {
+        let (status, body) = ask("GET", &format!("{api}?action=status"), "")?;
+        assert_eq!(status, 200, "{body}");
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let venues = status["data"]["venues"].as_array()?;
+        let quoted = status["data"]["instruments"].as_array()?.iter().all(|i| i["bid"].is_string());
+        (quoted && venues.len() == 2 && venues.iter().all(|v| v["state"] == "ready")).then_some(())
+    });
+    let mut answers = Vec::new();
+    let wrong = format!("{{\"token\":\"{bearer}x\"}}");
+    let posts = [
+        (
+            api,
+            r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","quantity":0.001,"type":"market"}"#.to_owned(),
+        ),
+        (
+            api,
+            r#"{"action":"place-order","symbol":"AAPL","exchange":"alpaca","side":"buy","quantity":1,"type":"market"}"#
+                .to_owned(),
+        ),
+        (
+            api,
+            format!(
+                r#"{{"action":"rotate-credentials","exchange":"alpaca","environment":"testnet","apiKey":"{}","apiSecret":"{}"}}"#,
+                alpaca.0, alpaca.1
+            ),
+        ),
+        (
+            api,
+            format!(
+                r#"{{"action":"rotate-credentials","exchange":"binance","environment":"testnet","apiKey":"x","apiSecret":"{}","passphrase":"{passphrase}"}}"#,
+                line(locked)
+            ),
+        ),
+        (
+            api,
+            format!(
+                r#"{{"action":"store-credentials","exchange":"binance","environment":"moon","apiKey":"{}","apiSecret":7}}"#,
+                alpaca.1
+            ),
+        ),
+        (api, format!(r#"{{"action":"store-credentials","apiSecret":"{}"#, alpaca.1)),
+        ("/login", wrong),
+    ];
+    for (path, body) in &posts {
+        answers.push(ask("POST", path, body).unwrap().1);
+    }
+    assert!(answers[0].contains("\"success\":true") && answers[1].contains("\"success\":true"), "{answers:?}");
+    for action in [
+        "status",
+        "portfolio",
+        "positions",
+        "trades",
+        "performance",
+        "orders",
+        "latency",
+        "events",
+        "equity",
+        "alerts",
+        "risk-metrics",
+        "config",
+        "health",
+        "transition-status",
+        "credentials-status",
+        "nosuch",
+    ] {
+        answers.push(ask("GET", &format!("{api}?action={action}"), "").unwrap().1);
+    }
+    for path in ["/metrics", "/health/live", "/health/ready", "/session", "/"] {
+        answers.push(ask("GET", path, "").unwrap().1);
+    }
+    let cmdline = std::fs::read(format!("/proc/{}/cmdline", daemon.process.child.id())).unwrap();
+    answers.push(String::from_utf8_lossy(&cmdline).into_owned());
+    daemon.process.signal("INT");
+    assert_eq!(daemon.process.wait().code(), Some(0), "{}", daemon.process.log());
+    for answer in answers {
+        let shown = hidden.iter().find(|text| answer.contains(*text));
+        assert!(shown.is_none(), "an answer shows {shown:?}: {answer}");
+    }
+    // Log, journal, tables, latency log, store, tokens and configuration.
+    assert_eq!(files_with(dir.path(), &hidden), Vec::<String>::new());
 }

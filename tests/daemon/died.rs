@@ -25,7 +25,8 @@ fn open_orders_are_cancelled_over_rest_and_the_exit_code_says_so() {
     std::fs::write(&secret_file, secret).unwrap();
     let text = text
         .replace("api_key_env = \"KILL9_KEY\"", &format!("api_key_file = {key_file:?}"))
-        .replace("secret_env = \"KILL9_SECRET\"", &format!("secret_file = {secret_file:?}"));
+        .replace("secret_env = \"KILL9_SECRET\"", &format!("secret_file = {secret_file:?}"))
+        .replace("allow_plaintext = false", "allow_plaintext = true");
     let config = Config::parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
     let engine = Engine::start(&config).unwrap();
     let quote = wait_for("a quote and a venue that is ready", || {

@@ -332,11 +332,19 @@ fn a_client_that_asks_too_often_is_told_to_wait_and_another_is_not() {
         ask(port, "GET", &status_path(), &[HOME, "Authorization: Bearer wrong"], "").is(401, "TOKEN_UNKNOWN");
     }
     assert_ne!(ask(port, "GET", &status_path(), &[HOME, &tokens[1]], "").status, 401);
+    // Again and again is an alert, which a look at the engine shows.
+    for _ in 0..4 {
+        ask(port, "GET", &status_path(), &[HOME, "Authorization: Bearer wrong"], "").is(401, "TOKEN_UNKNOWN");
+    }
+    wait_for("the alert", || {
+        let answer = ask(port, "GET", &format!("{API}?action=alerts"), &[HOME, &tokens[1]], "");
+        answer.body.contains("LOGINS_REFUSED").then_some(())
+    });
     daemon.process.signal("INT");
     assert_eq!(daemon.process.wait().code(), Some(0));
     let log = daemon.process.log();
     assert!(log.contains("refused at the door"), "{log}");
     let counted = |name: &str| log.lines().find(|line| line.contains(name)).map(str::to_owned);
-    assert!(counted("control_refused_total").is_some_and(|line| line.trim().ends_with('3')), "{log}");
+    assert!(counted("control_refused_total").is_some_and(|line| line.trim().ends_with('7')), "{log}");
     assert!(counted("control_rate_limited_total").is_some(), "{log}");
 }

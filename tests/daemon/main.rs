@@ -3,25 +3,35 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod bad_input;
 mod both;
+mod both_rotated;
 mod browser;
 mod commands;
 mod credentials;
 mod died;
 mod door;
 mod events;
+mod explain;
 mod faults;
 mod keys;
 mod kill9;
 mod lifecycle;
+mod live_market;
 mod log;
+mod protect;
 mod recordings;
 mod renewal;
 mod rotation;
+mod rotation_kinds;
+mod rusty_vault;
 mod sbe;
+mod schemathesis;
 mod sim;
 mod stop;
+mod store;
 mod support;
 mod tls;
 mod transition;
+mod vault;
 mod webhooks;

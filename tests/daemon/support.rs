@@ -228,6 +228,14 @@ impl Sim {
         self
     }
 
+    /// A `GET` that anybody may ask.
+    pub fn public(&self, path: &str) -> Value {
+        let port = self.text("rest_url").rsplit(':').next().unwrap().parse().unwrap();
+        let (status, body) = http(port, "GET", path, &[], "").expect("the venue answers");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
     /// A signed `GET`, computed here and not by the product.
     pub fn signed(&self, path: &str) -> Value {
         self.signed_with(path, "")

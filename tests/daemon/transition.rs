@@ -9,8 +9,12 @@ struct Desk(Daemon);
 
 impl Desk {
     fn start(dir: &Path) -> Desk {
+        Desk::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, edits: &[(&str, &str)]) -> Desk {
         let port = free_port();
-        Desk(Daemon::start(&config_of("fast-transition.toml", dir, port, &[]), port, &[]))
+        Desk(Daemon::start(&config_of("fast-transition.toml", dir, port, edits), port, &[]))
     }
 
     fn status(&self) -> Value {
@@ -91,6 +95,14 @@ fn paper_is_approved_to_stage_one_and_a_loss_takes_it_back() {
     assert!(trades("live").iter().all(|t| t["exchange"] == "binance-live") && !trades("live").is_empty());
     assert!(trades("paper").iter().all(|t| t["exchange"] == "binance"));
 
+    // The strategies trade live by their twins, and the same on paper beside it: both are told, side by side.
+    let apart = wait_until(|| {
+        let apart = desk.status()["live_against_paper"].clone();
+        let fills = |side: &str| apart[format!("{side}_fills")].as_u64().unwrap();
+        if fills("live") > 0 && fills("paper") > 0 { Ok(apart) } else { Err(format!("fills of both: {apart:#}")) }
+    });
+    assert!(apart["live_slippage_pct"].is_string() && apart["paper_slippage_pct"].is_string(), "{apart:#}");
+
     // Losses, by fees: bought and closed until the fall from the stage's best is too deep.
     let reverted = wait_until(|| {
         let status = desk.status();
@@ -109,6 +121,17 @@ fn paper_is_approved_to_stage_one_and_a_loss_takes_it_back() {
     let steps: Vec<&str> =
         reverted["history"].as_array().unwrap().iter().rev().map(|step| step["change"].as_str().unwrap()).collect();
     assert_eq!(steps, ["milestones_met", "initiate", "approval", "approve", "revert"]);
+
+    // The event stream tells the same steps.
+    let heard = super::events::hear(desk.0.port, "types=transition&from=1&follow=false", |_| false);
+    let changes: Vec<&str> = heard.iter().filter_map(|event| event["data"]["change"].as_str()).collect();
+    let taken: Vec<&str> = heard
+        .iter()
+        .filter(|event| event["data"]["refused"].is_null())
+        .filter_map(|event| event["data"]["change"].as_str())
+        .collect();
+    assert_eq!(taken, steps, "{changes:?}");
+    assert_eq!(heard.last().unwrap()["data"]["to"]["state"], "reverted", "{heard:#?}");
 
     // Nothing of it is left open, nothing opens, and a restart does not bring it back.
     wait_until(|| {
@@ -136,4 +159,107 @@ fn paper_is_approved_to_stage_one_and_a_loss_takes_it_back() {
     });
     assert_eq!(status["history"][0]["change"], "revert", "{status:#}");
     assert_ne!(status["state"], "live");
+}
+
+/// Alpaca beside Binance, on paper and live, both on the simulated venue.
+const ALPACA_TOO: &str = r#"
+[[threads]]
+name = "gateway-alpaca"
+agents = ["gateway-alpaca", "gateway-alpaca-live"]
+wait = "park"
+park_max_us = 1_000
+
+[[venues]]
+name = "alpaca"
+kind = "alpaca"
+account = "sim"
+streams = ["quote"]
+connect_timeout_ms = 5_000
+request_timeout_ms = 10_000
+read_timeout_ms = 30_000
+reconnect_min_ms = 100
+reconnect_max_ms = 30_000
+frame_max_kib = 1_024
+
+[[venues]]
+name = "alpaca-live"
+kind = "alpaca"
+environment = "live"
+paper = "alpaca"
+account = "sim"
+streams = ["quote"]
+connect_timeout_ms = 5_000
+request_timeout_ms = 10_000
+read_timeout_ms = 30_000
+reconnect_min_ms = 100
+reconnect_max_ms = 30_000
+frame_max_kib = 1_024
+
+[[instruments]]
+venue = "alpaca"
+symbol = "AAPL"
+base = "AAPL"
+quote = "USD"
+trading_hours = false
+
+[[instruments]]
+venue = "alpaca-live"
+symbol = "AAPL"
+base = "AAPL"
+quote = "USD"
+trading_hours = false
+
+[sim.alpaca]
+listen = "127.0.0.1:0"
+cash_usd = 100_000
+live_cash_usd = 10_000
+hours = "open"
+
+[credentials]"#;
+
+#[test]
+fn alpaca_is_live_by_the_same_evidence_approval_and_caps_and_goes_back_with_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::start_with(
+        dir.path(),
+        &[("\n[credentials]", ALPACA_TOO), ("quote_age_max_ms = 1_500", "quote_age_max_ms = 60_000")],
+    );
+    let session = |status: &Value| {
+        let venues = status["live_venues"].as_array().unwrap();
+        venues.iter().find(|venue| venue["exchange"] == "alpaca-live").unwrap()["session"].clone()
+    };
+    let order = |side: &str, quantity: &str| {
+        let order = json!({ "action": "place-order", "symbol": "AAPL", "exchange": "alpaca-live", "side": side,
+            "type": "market", "quantity": quantity });
+        desk.0.post(&order.to_string())
+    };
+    let eligible = desk.wait("eligible");
+    assert_eq!((session(&eligible), order("buy", "1").0), (json!("down"), 422), "{eligible:#}");
+    for (action, who) in [("initiate-transition", "ann"), ("approve-transition", "ann"), ("approve-transition", "bob")]
+    {
+        assert_eq!(desk.ask(action, who).0, 200);
+    }
+    wait_until(|| {
+        let status = desk.status();
+        if session(&status) == "ready" { Ok(()) } else { Err(format!("a live session at Alpaca: {status:#}")) }
+    });
+    // 500 dollars an order: one share, and not five.
+    let bought = wait_until(|| {
+        let bought = order("buy", "1");
+        if bought.0 == 200 { Ok(bought) } else { Err(format!("a live order: {bought:?}")) }
+    });
+    assert_eq!(bought.1["data"]["exchange"], "alpaca-live", "{bought:?}");
+    let large = order("buy", "5");
+    assert_eq!((large.0, Desk::code(&large)), (422, "STAGE_CAP_REACHED"), "{large:?}");
+    let held = || {
+        let positions = desk.0.get("positions").unwrap()["positions"].clone();
+        let of_it = |row: &&Value| row["exchange"] == "alpaca-live" && row["quantity"] != "0";
+        positions.as_array().unwrap().iter().find(of_it).cloned()
+    };
+    wait_until(|| held().map(|_| ()).ok_or("the share".to_owned()));
+
+    assert_eq!(desk.ask("revert-to-paper", "ann").0, 200);
+    desk.wait("reverted");
+    assert_eq!(order("buy", "1").0, 422);
+    wait_until(|| held().map_or(Ok(()), |row| Err(format!("the share to be sold: {row}"))));
 }

@@ -4,12 +4,13 @@ use super::ring::Item;
 use super::{EventId, Kind as K};
 use crate::api::alerts::AlertNews;
 use crate::api::answer::time;
-use crate::api::replies::{AlarmNote, DenialReply, Names, usd, venue_name, venue_order_id};
+use crate::api::replies::{AlarmNote, DenialReply, Names, denial_id, usd, venue_name, venue_order_id};
 use crate::api::view::{Alarm, View};
 use crate::core::alarm::AlertChange;
 use crate::core::command::{Action, TradingState};
 use crate::core::effect::{EffectOf, OrderUpdate, RecordedEffect};
 use crate::core::event::{Body, Event};
+use crate::core::standing::{Cause, Standing};
 use crate::domain::{InstrumentId, OrdStatus, Price, Round, VenueId, num};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -67,12 +68,13 @@ pub(super) struct Maker<'a> {
     view: &'a View,
     event: &'a Event,
     part: u16,
+    denials: u16,
     out: Vec<Item>,
 }
 
 /// The events of a record, in their order. Quotes are left out where `quotes` is false.
 pub(in crate::api) fn items(view: &View, event: &Event, effects: &[RecordedEffect], quotes: bool) -> Vec<Item> {
-    let mut maker = Maker { view, event, part: 0, out: Vec::new() };
+    let mut maker = Maker { view, event, part: 0, denials: 0, out: Vec::new() };
     maker.body(quotes);
     for effect in effects {
         maker.effect(effect);
@@ -176,7 +178,10 @@ impl Maker<'_> {
             }
             EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
                 let names = Names::of(self.view, *instrument);
+                let denial = denial_id(self.event.seq, self.denials);
+                self.denials = self.denials.saturating_add(1);
                 let mut data = json!({
+                    "denial_id": denial,
                     "request_id": (request.0 != 0).then(|| request.to_string()),
                     "strategy": (strategy.0 != 0).then_some(strategy.0),
                     "symbol": names.symbol,
@@ -213,6 +218,28 @@ impl Maker<'_> {
                 let mut data = serde_json::to_value(AlarmNote::new(self.view, &alarm)).unwrap_or_default();
                 add(&mut data, &AlertNews::new(self.view, *kind, news));
                 self.push(K::Alert, Some(*instrument), data);
+            }
+            EffectOf::Moved(moved) => {
+                let at =
+                    |at: &Standing| json!({ "state": at.state.as_str(), "stage": at.stage, "approvals": at.approvals });
+                let data = json!({
+                    "request_id": (moved.request.0 != 0).then(|| moved.request.to_string()),
+                    "change": moved.change.as_str(),
+                    "from": at(&moved.from),
+                    "to": at(&moved.to),
+                    "cause": (moved.cause != Cause::None).then(|| moved.cause.to_string()),
+                    "who": moved.who.as_str(),
+                    "why": moved.why.as_str(),
+                });
+                self.push(K::Transition, None, data);
+            }
+            EffectOf::StepRefused { request, change, refusal } => {
+                let data = json!({
+                    "request_id": (request.0 != 0).then(|| request.to_string()),
+                    "change": change.as_str(),
+                    "refused": refusal.to_string(),
+                });
+                self.push(K::Transition, None, data);
             }
             _ => {}
         }

@@ -209,22 +209,27 @@ impl Asked {
         };
         // A browser that comes back says the last id it had by itself, and it knows better than the address.
         let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let from = query.get("from");
-        let from = last.or(from).map(|text| (EventId::after(&text), text));
-        if let Some((None, text)) = &from {
-            query.fault("from", format!("must be a sequence or the id of an event, is {text:?}"));
-        }
+        let read = |text: String| {
+            let id = EventId::after(&text);
+            if id.is_none() {
+                query.fault("from", format!("must be a sequence or the id of an event, is {text:?}"));
+            }
+            id
+        };
+        // Both are looked at: what cannot be read is told, also where it does not count.
+        let (from, last) = (query.get("from").and_then(read), last.and_then(read));
+        let from = last.or(from);
         query.finish()?;
         app.ready()?;
         let busy = request.extensions().get::<Peer>().map(Peer::busy);
-        Ok(Asked { filter, from: from.and_then(|(id, _)| id), follow, place: Place::take(app)?, busy })
+        Ok(Asked { filter, from, follow, place: Place::take(app)?, busy })
     }
 }
 
 /// `types`, with commas between, and `symbol`.
 pub(in crate::api) fn read_filter(query: &Query) -> Filter {
     let mut kinds = Vec::new();
-    for word in query.get("types").iter().flat_map(|words| words.split(',')).filter(|word| !word.is_empty()) {
+    for word in query.get("types").iter().flat_map(|words| words.split(',')) {
         match KINDS.iter().find(|(known, _)| *known == word) {
             Some((_, kind)) => kinds.push(*kind),
             None => {

@@ -50,7 +50,9 @@ fn correlation(out: &mut String, sheet: &Sheet) {
     if symbols.len() < 2 {
         return;
     }
-    out.push_str("<h2>Correlation of returns, by the minute</h2><div class=\"wide\"><table><tr><th></th>");
+    out.push_str(
+        "<h2>Correlation of returns, by the minute</h2><div class=\"wide\" tabindex=\"0\"><table><tr><th></th>",
+    );
     symbols.iter().for_each(|symbol| out.push_str(&format!("<th>{}</th>", escape(symbol))));
     out.push_str("</tr>");
     for (symbol, row) in symbols.iter().zip(matrix) {
@@ -68,7 +70,7 @@ fn stats_table(out: &mut String, title: &str, rows: &[(String, TradeStats)]) {
     // Writing to a string cannot fail, here and below.
     let _ = write!(
         out,
-        "<h2>{title}</h2><div class=\"wide\"><table><tr><th></th><th>trades</th><th>success</th><th>profit factor</th>\
+        "<h2>{title}</h2><div class=\"wide\" tabindex=\"0\"><table><tr><th></th><th>trades</th><th>success</th><th>profit factor</th>\
          <th>expectancy</th><th>slippage</th><th>fees</th><th>net, USD</th></tr>"
     );
     for (name, stats) in rows {
@@ -100,7 +102,7 @@ fn months(out: &mut String, sheet: &Sheet) {
     let (Some((first, _)), Some((last, _))) = (sheet.months.first_key_value(), sheet.months.last_key_value()) else {
         return;
     };
-    out.push_str("<h2>Return by month</h2><div class=\"wide\"><table><tr><th></th>");
+    out.push_str("<h2>Return by month</h2><div class=\"wide\" tabindex=\"0\"><table><tr><th></th>");
     for name in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] {
         let _ = write!(out, "<th>{name}</th>");
     }
@@ -182,13 +184,14 @@ pub(super) fn page(sheet: &Sheet) -> String {
         let _ = write!(out, "<h2>Result of a trade after fees, USD</h2>{bars}");
     }
     stats_table(&mut out, "By instrument", &sheet.by_instrument);
+    stats_table(&mut out, "By venue", &sheet.by_venue);
     stats_table(&mut out, "By strategy", &sheet.by_strategy);
     let hours: Vec<(String, TradeStats)> =
         sheet.by_hour.iter().map(|(hour, stats)| (format!("{hour:02}:00"), *stats)).collect();
     stats_table(&mut out, "By hour of opening, UTC", &hours);
     correlation(&mut out, sheet);
     if !sheet.changes.is_empty() {
-        out.push_str("<h2>Between paper and live, UTC</h2><div class=\"wide\"><table class=\"facts\">");
+        out.push_str("<h2>Between paper and live, UTC</h2><div class=\"wide\" tabindex=\"0\"><table class=\"facts\">");
         for (at, from, to, why) in &sheet.changes {
             let _ = write!(out, "<tr><td>{}</td><td>{from} to {to}, {}</td></tr>", time(*at), escape(why));
         }
@@ -207,7 +210,11 @@ pub(super) fn page(sheet: &Sheet) -> String {
         out.push_str("</table>");
     }
     if !sheet.latency.is_empty() {
-        let _ = write!(out, "<h2>Latency by stage, last run</h2><pre>{}</pre>", escape(sheet.latency.trim_end()));
+        let _ = write!(
+            out,
+            "<h2>Latency by stage, last run</h2><pre tabindex=\"0\">{}</pre>",
+            escape(sheet.latency.trim_end())
+        );
     }
     let _ = writeln!(out, "<p style=\"margin-top:36px\">{}</p></body></html>", escape(NOTES));
     out

@@ -5,7 +5,7 @@ use crate::analytics::{ClosedTrade, CurveStats, Day, MovedRow, Prices, Recorder,
 use crate::api::View;
 use crate::core::event::Body;
 use crate::core::standing::Standing;
-use crate::domain::{InstrumentId, Mode, Nanos, Usd};
+use crate::domain::{InstrumentId, Mode, Nanos, Usd, VenueId};
 use crate::journal::{ReadError, Reader};
 use std::collections::BTreeMap;
 
@@ -29,6 +29,7 @@ pub(super) struct Sheet {
     pub closed: Vec<ClosedTrade>,
     pub trades: TradeStats,
     pub by_instrument: Vec<(String, TradeStats)>,
+    pub by_venue: Vec<(String, TradeStats)>,
     pub by_strategy: Vec<(String, TradeStats)>,
     /// By the hour, UTC, in which a trade was opened.
     pub by_hour: BTreeMap<i64, TradeStats>,
@@ -63,6 +64,7 @@ impl Sheet {
             end = (record.event.seq, record.event.ts_ns);
             if let Body::Quote(quote) = &record.event.body
                 && span.holds(end.1)
+                && names.contains_key(&quote.instrument)
                 && recorder.mode_of(quote.instrument) == mode
             {
                 prices.see(end.1, quote);
@@ -106,6 +108,15 @@ impl Sheet {
         let days = daily(&samples);
         let name = |id: &InstrumentId| names.get(id).map_or_else(|| id.to_string(), |name: &Name| name.symbol.clone());
         let by_instrument = by(&closed, |t| t.instrument).into_iter().map(|(id, s)| (name(&id), s)).collect();
+        let venues: BTreeMap<InstrumentId, VenueId> = recorder.instruments().map(|def| (def.id, def.venue)).collect();
+        let venue_name = |id: Option<VenueId>| {
+            let known = view.core().venues().find(|(known, ..)| Some(*known) == id);
+            known.map_or_else(|| "unknown".to_owned(), |(_, name, _)| name.to_owned())
+        };
+        let by_venue = by(&closed, |t| venues.get(&t.instrument).copied())
+            .into_iter()
+            .map(|(id, stats)| (venue_name(id), stats))
+            .collect();
         let by_strategy = by(&closed, |t| t.strategy)
             .into_iter()
             .map(|(id, stats)| (if id.0 == 0 { "by hand".to_owned() } else { format!("strategy {id}") }, stats))
@@ -121,6 +132,7 @@ impl Sheet {
             correlation: (prices.instruments().iter().map(name).collect(), prices.correlations()),
             changes,
             by_instrument,
+            by_venue,
             by_strategy,
             samples,
             days,

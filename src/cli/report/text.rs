@@ -36,6 +36,10 @@ pub(super) fn maybe(value: Option<Decimal>) -> String {
     value.map_or_else(|| NONE.to_owned(), money)
 }
 
+fn in_usd(value: Option<Decimal>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{} USD", money(value)))
+}
+
 /// UTC, to the second.
 pub(super) fn time(ns: Nanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(ns))
@@ -76,9 +80,9 @@ pub(super) fn facts(sheet: &Sheet) -> Vec<(&'static str, String)> {
         ("trades", trades.trades.to_string()),
         ("success rate", percent(trades.success_rate())),
         ("profit factor", ratio(trades.profit_factor())),
-        ("expectancy", format!("{} USD", maybe(trades.expectancy()))),
-        ("average win", format!("{} USD", maybe(trades.average_win()))),
-        ("average loss", format!("{} USD", maybe(trades.average_loss()))),
+        ("expectancy", in_usd(trades.expectancy())),
+        ("average win", in_usd(trades.average_win())),
+        ("average loss", in_usd(trades.average_loss())),
         ("average holding", held(trades.average_held_ns())),
         ("in the market", percent(curve.exposure_time)),
         ("turnover", format!("{} USD", dollars(curve.turnover))),
@@ -118,7 +122,9 @@ pub(super) fn plain(sheet: &Sheet) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{name:<18}{value}");
     }
-    for (title, rows) in [("by instrument", &sheet.by_instrument), ("by strategy", &sheet.by_strategy)] {
+    for (title, rows) in
+        [("by instrument", &sheet.by_instrument), ("by venue", &sheet.by_venue), ("by strategy", &sheet.by_strategy)]
+    {
         let _ = writeln!(out, "\n{title:<18}{:>8}{:>10}{:>14}{:>12}", "trades", "success", "net USD", "fees USD");
         for (name, stats) in rows {
             let (success, net, fees) = (percent(stats.success_rate()), money(stats.net()), money(stats.fees));
@@ -185,9 +191,10 @@ pub(super) fn json(sheet: &Sheet) -> String {
         "exposure_time": curve.exposure_time, "turnover": curve.turnover.to_string(), "fees": curve.fees.to_string(),
         "orders": sheet.orders, "fills": sheet.fills, "alarms": sheet.alarms,
         "trades": stats_json(&sheet.trades),
-        "by_instrument": named(&sheet.by_instrument), "by_strategy": named(&sheet.by_strategy), "by_hour": hours,
+        "by_instrument": named(&sheet.by_instrument), "by_venue": named(&sheet.by_venue), "by_strategy": named(&sheet.by_strategy), "by_hour": hours,
         "months": months,
         "days": sheet.days.iter().map(|d| json!([d.day, d.equity.to_string()])).collect::<Vec<_>>(),
+        "latency": sheet.latency.lines().collect::<Vec<_>>(),
         "denials": sheet.denials, "impossible_records": sheet.impossible,
         "correlation": { "symbols": sheet.correlation.0, "matrix": sheet.correlation.1.iter()
             .map(|row| row.iter().map(|(value, _)| *value).collect::<Vec<_>>()).collect::<Vec<_>>() },

@@ -14,11 +14,23 @@ const SHORT_MARGIN_PPM: i64 = 30_000;
 
 #[inline]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
-    let def = &c.inst.def;
     if !scene.covered.is_zero() {
         // It waits for an entry, and pays with what that brings.
         return Ok(());
     }
+    let (asset, needed, available) = payment(scene, c)?;
+    // What covers a short needs nothing, and goes out when there is less than nothing.
+    if needed > available && needed > 0 {
+        let dec = |value| Dec { value, scale: 8 };
+        return Err(DenyReason::BalanceTooLow { asset, needed: dec(needed), available: dec(available.max(0)) });
+    }
+    Ok(())
+}
+
+/// What the order pays with, how much of it it needs, and how much there is; in units of 10^-8.
+#[inline]
+pub(super) fn payment(scene: &Scene, c: &Candidate) -> Result<(Text<12>, i64, i64), DenyReason> {
+    let def = &c.inst.def;
     let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
         .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
     let powers = || {
@@ -36,12 +48,7 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         Purse::BuyingPower => (Text::new("buying power"), powers()?.buying_power()),
         Purse::CashPower => (Text::new("cash power"), powers()?.cash_power()),
     };
-    // What covers a short needs nothing, and goes out when there is less than nothing.
-    if needed > available && needed > 0 {
-        let dec = |value| Dec { value, scale: 8 };
-        return Err(DenyReason::BalanceTooLow { asset, needed: dec(needed), available: dec(available.max(0)) });
-    }
-    Ok(())
+    Ok((asset, needed, available))
 }
 
 /// What an order pays with.

@@ -31,6 +31,7 @@ mod score;
 mod self_match;
 mod state;
 mod value;
+mod witness;
 
 pub use ability::TermFault;
 pub(crate) use balance::{purse, reserve};
@@ -47,6 +48,8 @@ pub use runaway::Run;
 pub(crate) use score::moving;
 pub use score::{PARTS, Parts, Score};
 pub use self_match::Resting;
+pub use witness::Weighed;
+pub(crate) use witness::Witness;
 
 use crate::core::account::Account;
 use crate::core::command::{PlaceOrder, Scope, TradingState};

@@ -24,6 +24,12 @@ impl Bucket {
         (self.taken_until_ns - (now + SECOND_NS - interval_ns)).max(0)
     }
 
+    /// Messages that count against the rate now.
+    pub(super) fn held(&self, now: Nanos, interval_ns: Nanos) -> i64 {
+        let taken = (self.taken_until_ns - now).max(0);
+        if interval_ns > 0 { (taken + interval_ns - 1) / interval_ns } else { 0 }
+    }
+
     /// A message goes out. What passes without room is remembered for a second at most.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, interval_ns: Nanos) {

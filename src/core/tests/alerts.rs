@@ -21,10 +21,12 @@ fn rules() -> AlertRules {
     AlertRules {
         acts: [Act::None, Act::None, Act::Halt],
         escalate_after_ns: 900 * SECOND,
+        escalated: Act::Halt,
         exposure_high_ppm: 800_000,
         balance_low_ppm: 1_200_000,
         feed_stale_ns: 10 * SECOND,
         venue_down_ns: 10 * SECOND,
+        risk_score_high: 80,
     }
 }
 
@@ -111,7 +113,9 @@ fn a_condition_is_raised_when_it_begins_and_cleared_when_it_ends() {
         assert_eq!(rig.core.alerts().stands(AlarmKind::BalanceLow, Scope::Account), low, "{usd}");
     }
     // What the outside sees.
-    for kind in [AlarmKind::ClockOff, AlarmKind::RateLimitNear, AlarmKind::CredentialExpiring] {
+    use AlarmKind::{ClockOff, CredentialExpiring, RateLimitNear, StoreBehind};
+    use AlarmKind::{LoginsRefused, PlaintextKeys, VaultAway};
+    for kind in [ClockOff, RateLimitNear, CredentialExpiring, StoreBehind, VaultAway, PlaintextKeys, LoginsRefused] {
         for (is_so, want) in [(true, vec![AlertChange::Raised]), (true, vec![]), (false, vec![AlertChange::Cleared])] {
             let effects = rig.step(Body::Condition { kind, scope: venue, is_so });
             assert_eq!(changes(&effects, kind), want, "{kind:?} {is_so}");
@@ -119,6 +123,20 @@ fn a_condition_is_raised_when_it_begins_and_cleared_when_it_ends() {
     }
     let effects = rig.step(Body::Condition { kind: AlarmKind::DailyLoss, scope: venue, is_so: true });
     assert!(effects.is_empty(), "what the core sees for itself nobody tells it: {effects:?}");
+}
+
+#[test]
+fn a_store_that_is_behind_touches_no_trading_however_grave_it_becomes() {
+    let mut rig = Rig::alerting(|rules| {
+        (rules.acts, rules.escalate_after_ns) = ([Act::Stop, Act::Stop, Act::Stop], SECOND);
+        (rules.feed_stale_ns, rules.venue_down_ns) = (0, 0);
+    });
+    let account = Scope::Account;
+    let effects = rig.step(Body::Condition { kind: AlarmKind::StoreBehind, scope: account, is_so: true });
+    assert_eq!(changes(&effects, AlarmKind::StoreBehind), [AlertChange::Raised]);
+    let effects = rig.wait(2 * SECOND);
+    assert_eq!(changes(&effects, AlarmKind::StoreBehind), [AlertChange::Escalated]);
+    assert_eq!(rig.core.trading(), TradingState::Active);
 }
 
 #[test]
@@ -246,6 +264,74 @@ fn the_table_is_bounded_and_says_what_it_dropped() {
     }
     assert_eq!((rig.core.alerts().all().count(), rig.core.alerts().dropped()), (ALERTS_MAX, 10));
     assert!(rig.alert(AlarmKind::ForeignOrder).stands(), "the graver one stays");
+}
+
+#[test]
+fn one_that_only_grew_grave_does_no_more_than_is_configured_for_that() {
+    for (most, want) in
+        [(Act::None, TradingState::Active), (Act::Reduce, TradingState::Reducing), (Act::Stop, TradingState::Halted)]
+    {
+        let mut rig = Rig::alerting(|r| (r.escalate_after_ns, r.escalated) = (60 * SECOND, most));
+        rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
+        rig.quiet(75);
+        assert_eq!(rig.alert(AlarmKind::VenueDown).severity, Severity::Emergency);
+        assert_eq!(rig.core.trading(), want, "{most:?}");
+    }
+}
+
+#[test]
+fn what_the_outside_said_is_said_anew_after_a_restart() {
+    let mut rig = Rig::alerting(|_| {});
+    let kinds = [AlarmKind::ClockOff, AlarmKind::RateLimitNear, AlarmKind::CredentialExpiring];
+    let scope = Scope::Venue(VENUE);
+    for kind in kinds {
+        rig.step(Body::Condition { kind, scope, is_so: true });
+    }
+    let effects = rig.step(Body::Start { epoch: 7, run: 2 });
+    for kind in kinds {
+        assert_eq!(changes(&effects, kind), [AlertChange::Cleared]);
+    }
+    let effects = rig.step(Body::Condition { kind: kinds[0], scope, is_so: true });
+    assert_eq!(changes(&effects, kinds[0]), [AlertChange::Reopened], "it is still so, and the same alert");
+    rig.wait(SECOND);
+    assert!(!rig.core.alerts().stands(kinds[1], scope));
+}
+
+#[test]
+fn a_risk_score_that_is_high_is_told_until_it_is_not() {
+    let mut rig = Rig::alerting(|r| r.risk_score_high = 40);
+    let mut limits = *rig.core.limits();
+    (limits.value_at_risk_max, limits.volatility_assumed_ppm) = (Usd::dollars(10), 50_000);
+    let order = rig.place(Side::Buy, E8 / 100).unwrap();
+    rig.fill(order, Side::Buy, E8 / 100, 60_000);
+    rig.quiet(1);
+    assert!(!rig.core.alerts().stands(AlarmKind::RiskScoreHigh, Scope::Account));
+    rig.command(Action::SetLimits(limits));
+    rig.quiet(1);
+    assert!(rig.core.alerts().stands(AlarmKind::RiskScoreHigh, Scope::Account), "70 dollars at risk, 10 may be");
+    limits.value_at_risk_max = Usd::dollars(10_000);
+    rig.command(Action::SetLimits(limits));
+    rig.quiet(1);
+    assert!(!rig.core.alerts().stands(AlarmKind::RiskScoreHigh, Scope::Account));
+}
+
+#[test]
+fn a_balance_that_our_fills_do_not_explain_is_told_until_the_next_comparison() {
+    let mut rig = Rig::alerting(|_| {});
+    let state = |rig: &mut Rig, usdt: i64| {
+        rig.command(Action::Reconcile(VENUE));
+        rig.step(Body::Balance(Balance { venue: VENUE, asset: USDT, free: usdt, locked: 0, ts_event_ns: 0 }));
+        changes(&rig.step(Body::Reconciled { venue: VENUE }), AlarmKind::ReconcileDifference)
+    };
+    assert_eq!(state(&mut rig, 10_000 * E8), []);
+    assert_eq!(state(&mut rig, 9_000 * E8), [AlertChange::Raised], "a thousand dollars went");
+    assert_eq!(state(&mut rig, 9_000 * E8), [AlertChange::Cleared]);
+    assert_eq!(state(&mut rig, 9_000 * E8 + 9), [], "rounding");
+    // What a stream tells unasked, and what an order of ours may be moving, is no difference.
+    rig.step(Body::Balance(Balance { venue: VENUE, asset: USDT, free: 8_000 * E8, locked: 0, ts_event_ns: 0 }));
+    assert_eq!(state(&mut rig, 8_000 * E8), []);
+    rig.limit(Side::Buy, E8 / 1000, 59_000).unwrap();
+    assert_eq!(state(&mut rig, 7_900 * E8), []);
 }
 
 #[test]

@@ -322,6 +322,20 @@ fn every_reason_to_go_back_goes_back() {
 }
 
 #[test]
+fn the_days_loss_goes_back_before_the_fall_does() {
+    let mut policy = policy();
+    policy.revert = RevertRules { drawdown_ppm: 900_000, daily_loss_ppm: 10_000, ..policy.revert };
+    let mut rig = Rig::twins(policy);
+    rig.go_live();
+    let order = rig.live_place(Side::Buy, E8 / 125).unwrap();
+    rig.live_fill(order, Side::Buy, E8 / 125, 60_000);
+    assert!(causes(&rig.both(59_000)).is_empty(), "8 dollars of 1,000 are below 1 %");
+    let causes = causes(&rig.both(58_600));
+    assert!(matches!(causes[..], [Cause::DailyLoss { max, .. }] if max == Usd::dollars(10)), "{causes:?}");
+    assert_eq!((rig.state(), rig.opening()), ((State::Reverted, 0), 0));
+}
+
+#[test]
 fn a_loss_goes_one_stage_down_where_that_is_configured_and_a_difference_never() {
     let one_stage = |stage| {
         let mut policy = policy();
@@ -489,9 +503,13 @@ proptest! {
     /// ended no opening order is alive. The oracle counts names and money by itself.
     #[test]
     fn no_way_round_evidence_approval_and_caps(steps in prop::collection::vec(what(), 1..120)) {
-        let mut rig = Rig::twins(policy());
+        let mut policy = policy();
+        policy.stage.iter_mut().for_each(|rule| rule.caps.orders_per_day_max = 6);
+        let mut rig = Rig::twins(policy);
         rig.core.limits.loss_streak_max = u32::MAX;
         let (mut names, mut asked, mut was_live) = (std::collections::BTreeSet::new(), false, false);
+        // Opening orders since the day began.
+        let mut of_day = 0;
         let poor = Measured { drawdown_ppm: 100_001, ..good() };
         for step in steps {
             let before = rig.state();
@@ -547,7 +565,7 @@ proptest! {
                     let run = rig.core.run() + 1;
                     rig.step(Body::Start { epoch: 7, run });
                     rig.step(Body::LiveVenue { venue: LIVE, paper: VENUE });
-                    rig.step(Body::Policy(policy()));
+                    rig.step(Body::Policy(policy));
                     for venue in [VENUE, LIVE] {
                         rig.step(Body::VenueState { venue, state: VenueState::Syncing });
                         rig.step(Body::Reconciled { venue });
@@ -557,6 +575,9 @@ proptest! {
                 }
                 Do::Day => rig.wait(24 * HOUR),
             };
+            if matches!(step, Do::Day) {
+                of_day = 0;
+            }
             let (state, stage) = rig.state();
             if matches!(step, Do::Restart) {
                 prop_assert!(!state.is_live() || before.0.is_live() && stage <= before.1, "a restart went up");
@@ -569,6 +590,9 @@ proptest! {
                 let capital = [0, 1_000, 5_000][usize::from(before.1.max(stage)).min(2)];
                 let dear = |qty: i64| qty as i128 * i128::from(inst.quote.ask_px.0) / i128::from(E8) / i128::from(E8);
                 prop_assert!(exits || before.0.is_live(), "opened in {:?}", before);
+                of_day += u32::from(!exits);
+                let working = rig.core.orders().live().filter(|o| o.venue == LIVE).count();
+                prop_assert!(exits || of_day <= 6 && working <= 4, "{} of the day, {} at once", of_day, working);
                 prop_assert!(exits || dear(order.qty.0) <= capital / 2, "{} dollars in stage {}", dear(order.qty.0), stage);
                 prop_assert!(exits || dear(inst.worst_qty(0, 0).unwrap().0) <= capital, "position in stage {}", stage);
             }

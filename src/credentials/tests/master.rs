@@ -74,8 +74,8 @@ fn a_made_key_is_found_again_and_never_made_twice() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys/master.key");
     let mut keys = find(&[], Some(&file)).unwrap();
-    keys.create().unwrap();
-    assert!(matches!(keys.create(), Err(CredentialError::Exists { .. })));
+    keys.create(None).unwrap();
+    assert!(matches!(keys.create(None), Err(CredentialError::Exists { .. })));
     let store = folder.path().join("store");
     drop(Store::create(&store, keys.need().unwrap(), CHEAP).unwrap());
     let again = find(&[], Some(&file)).unwrap();
@@ -87,9 +87,9 @@ fn the_next_key_is_on_the_disk_before_anything_is_moved_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let (file, path) = (folder.path().join("master.key"), folder.path().join("store"));
     let mut keys = find(&[], Some(&file)).unwrap();
-    keys.create().unwrap();
+    keys.create(None).unwrap();
     let mut store = Store::create(&path, keys.need().unwrap(), CHEAP).unwrap();
-    let next = keys.prepare_next().unwrap().clone();
+    let next = keys.prepare_next(None).unwrap().clone();
     // Killed here: the store is under the old key, and both are found.
     let found = find(&[], Some(&file)).unwrap();
     assert_eq!(found.open(&path, Access::Read).unwrap().1, Which::Current);

@@ -26,13 +26,13 @@ fn a_rotation_retires_the_old_key_and_what_was_retired_before_is_gone() {
     let id = testnet();
     assert_eq!(store.put_as(&id, Stage::Next, &credential("new"), NOW + 1).unwrap(), 2);
     assert_eq!(store.get(&id).unwrap().unwrap(), (credential("old"), 1), "the old one is in use until then");
-    store.promote(&id, NOW + 2).unwrap();
+    store.promote(&id, None, NOW + 2).unwrap();
     assert_eq!(store.get(&id).unwrap().unwrap(), (credential("new"), 2));
     assert_eq!(store.get_as(&id, Stage::Retired).unwrap().unwrap(), (credential("old"), 1));
     let want = [(Stage::InUse, 2, NOW + 2, Some(NOW + 2)), (Stage::Retired, 1, NOW + 2, None)];
     assert_eq!(standing(&store), want);
     store.put_as(&id, Stage::Next, &credential("newer"), NOW + 3).unwrap();
-    store.promote(&id, NOW + 4).unwrap();
+    store.promote(&id, None, NOW + 4).unwrap();
     assert_eq!(store.get_as(&id, Stage::Retired).unwrap().unwrap(), (credential("new"), 2));
     assert!(store.discard(&id, Stage::Retired).unwrap() && !store.discard(&id, Stage::Retired).unwrap());
     assert_eq!(standing(&store), [(Stage::InUse, 3, NOW + 4, Some(NOW + 4))]);
@@ -45,7 +45,7 @@ fn a_rotation_that_fails_leaves_the_old_key_as_it_was() {
     store.put_as(&id, Stage::Next, &credential("wrong"), NOW + 1).unwrap();
     store.discard(&id, Stage::Next).unwrap();
     assert_eq!(standing(&store), [(Stage::InUse, 1, NOW, None)]);
-    assert!(matches!(store.promote(&id, NOW), Err(CredentialError::NotFound(_))));
+    assert!(matches!(store.promote(&id, None, NOW), Err(CredentialError::NotFound(_))));
 }
 
 #[test]
@@ -55,13 +55,13 @@ fn a_spare_key_waits_and_a_master_key_moves_all_of_them() {
     store.put_as(&id, Stage::Spare, &credential("spare"), NOW + 1).unwrap();
     store.set_verified(&id, NOW + 2).unwrap();
     store.rewrap(&key(2), CHEAP).unwrap();
-    store.take_spare(&id, NOW + 3).unwrap();
+    store.take_spare(&id, None, NOW + 3).unwrap();
     let want = [(Stage::InUse, 1, NOW, Some(NOW + 2)), (Stage::Next, 2, NOW + 3, None)];
     assert_eq!(standing(&store), want);
     let path = store.path().to_owned();
     drop(store);
     let mut store = Store::open(&path, &key(2), Access::Write).unwrap();
-    store.promote(&id, NOW + 4).unwrap();
+    store.promote(&id, None, NOW + 4).unwrap();
     assert_eq!(store.get(&id).unwrap().unwrap(), (credential("spare"), 2));
     // Stored by hand, it takes the place of the one in use alone.
     assert_eq!(store.put(&id, &credential("by hand"), NOW + 5).unwrap(), 3);

@@ -1,5 +1,7 @@
 //! HashiCorp Vault as a source of credentials: its HTTP API as a conversation, without sockets (`VaultLink` has them).
 //!
+//! `transit` has the other use of it: to keep the key of the encrypted store.
+//!
 //! A credential is a secret with the members `api_key` and `secret` at `<path>/<venue>/<environment>/<name>` of a KV
 //! mount, of either version: which one is found out by asking. What Vault gives is read at the start and kept in
 //! memory, so a Vault that goes away stops nothing that runs.
@@ -12,12 +14,13 @@
 //! | 404 | no such secret, or a deleted version of one |
 
 mod settings;
+mod transit;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use settings::{VaultAuth, VaultSettings};
+pub use settings::{Transit, VaultAuth, VaultSettings};
 
 use super::{Credential, CredentialError, CredentialId, Secret};
 use std::time::Duration;
@@ -80,6 +83,8 @@ pub enum VaultError {
     Answer { action: &'static str, path: String, status: u16, said: String },
     #[error("Vault's answer to {action} {path} is not what its API promises")]
     Nonsense { action: &'static str, path: String },
+    #[error("Vault's transit engine at {mount} has no key {key:?}: `vault write -f {mount}/keys/{key}` makes one")]
+    NoTransitKey { mount: String, key: String },
     #[error("Vault sends us in circles, or down to plain http: {location}")]
     Redirect { location: String },
 }
@@ -141,7 +146,7 @@ impl Vault {
         self.open()?;
         let read = self.read_any(id)?;
         let path = self.settings.secret_path(id);
-        let kv = self.kv.unwrap_or(KvVersion::Two);
+        let kv = self.version_to_write()?;
         let body = wire::write_body(credential, (kv == KvVersion::Two).then_some(read.version.unwrap_or(0)));
         let answer = self.authorized("POST", "write", &self.kv_path(kv, &path), Some(&body))?;
         match (answer.status, kv) {
@@ -155,6 +160,23 @@ impl Vault {
         }
     }
 
+    /// The mount's version where nothing of it could be read: a mount of version 2 has settings, one of version 1 none.
+    fn version_to_write(&mut self) -> Result<KvVersion, VaultError> {
+        if let Some(kv) = self.kv {
+            return Ok(kv);
+        }
+        let path = format!("{}/config", self.settings.mount());
+        let answer = self.authorized("GET", "read", &path, None)?;
+        let settings = wire::data::<wire::KvSettings>(&answer.body).filter(|_| answer.status == 200);
+        let kv = match (answer.status, settings) {
+            (200, Some(_)) => KvVersion::Two,
+            (200 | 404, _) => KvVersion::One,
+            _ => return Err(answered(&answer, "read", path)),
+        };
+        self.kv = Some(kv);
+        Ok(kv)
+    }
+
     /// Renews the token where two thirds of its life are over. Cheap where they are not.
     pub fn keep_alive(&mut self) -> Result<(), VaultError> {
         let now_s = self.link.now_s();
@@ -166,8 +188,12 @@ impl Vault {
         if token.renewable {
             let value = token.value.clone();
             let body = format!("{{\"increment\":\"{asked_s}s\"}}");
-            let answer = self.call("POST", "auth/token/renew-self", Some(&value), Some(body.as_bytes()), true)?;
-            let renewed: Option<Auth> = (answer.status == 200).then(|| wire::auth(&answer.body)).flatten();
+            // Where another token is a login away, one that is not renewed is not insisted on.
+            let insist = !self.can_log_in();
+            let answer = self.call("POST", "auth/token/renew-self", Some(&value), Some(body.as_bytes()), insist);
+            let answer = if insist { Some(answer?) } else { answer.ok() };
+            let renewed: Option<Auth> =
+                answer.filter(|answer| answer.status == 200).and_then(|answer| wire::auth(&answer.body));
             // Much less than asked: the end of all renewals is near.
             if let Some(auth) = renewed.filter(|auth| auth.lease_duration >= asked_s / 2 || !self.can_log_in()) {
                 let lease_s = auth.lease_duration;
@@ -189,8 +215,13 @@ impl Vault {
         }
     }
 
-    /// Unsealed, logged in, the mount's version known.
-    fn open(&mut self) -> Result<(), VaultError> {
+    /// Whether credentials are looked for in it, and not only keys opened.
+    pub fn keeps_secrets(&self) -> bool {
+        self.settings.keeps_secrets()
+    }
+
+    /// Unsealed and logged in.
+    fn ready(&mut self) -> Result<(), VaultError> {
         if self.token.is_none() {
             let answer = self.call("GET", "sys/seal-status", None, None, true)?;
             let status: SealStatus = match answer.status {
@@ -202,7 +233,12 @@ impl Vault {
                 return Err(VaultError::Sealed { endpoint: self.settings.endpoint.clone() });
             }
         }
-        self.keep_alive()?;
+        self.keep_alive()
+    }
+
+    /// Ready, and the mount's version known.
+    fn open(&mut self) -> Result<(), VaultError> {
+        self.ready()?;
         if self.kv.is_none() {
             let path = format!("sys/internal/ui/mounts/{}", self.settings.mount());
             let answer = self.authorized("GET", "read", &path, None)?;

@@ -13,12 +13,20 @@ pub enum VaultAuth {
     AppRole { mount: String, role_id: String, secret_id: Option<Secret> },
 }
 
+/// The key of the transit engine that wraps the store's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transit {
+    pub mount: String,
+    pub key: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultSettings {
     /// Without `/v1` and without a slash at its end.
     pub endpoint: String,
-    /// The KV mount, and below it the folder of the credentials.
+    /// The KV mount, and below it the folder of the credentials; empty where only `transit` is wanted.
     path: String,
+    pub transit: Option<Transit>,
     pub auth: VaultAuth,
     pub namespace: Option<String>,
     /// PEM; where given, it alone is believed.
@@ -40,12 +48,23 @@ impl VaultSettings {
         };
         let endpoint = need("VAULT_ENDPOINT")?.trim_end_matches('/').to_owned();
         check_address(&endpoint).map_err(|why| VaultError::Setting(format!("VAULT_ENDPOINT {endpoint:?} {why}")))?;
-        let path = need("VAULT_SECRET_PATH")?;
-        let path = path.trim_matches('/');
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let segments_ok =
-            path.split('/').all(|s| !s.is_empty() && s.chars().all(plain) && !s.ends_with('.') && !s.starts_with('.'));
-        if !segments_ok {
+        let is_path = |path: &str| {
+            path.split('/').all(|s| !s.is_empty() && s.chars().all(plain) && !s.ends_with('.') && !s.starts_with('.'))
+        };
+        let mount = given("VAULT_TRANSIT_MOUNT").unwrap_or_else(|| "transit".to_owned());
+        let transit = given("VAULT_TRANSIT_KEY").map(|key| Transit { mount, key });
+        if let Some(Transit { mount, key }) = &transit
+            && !(is_path(mount) && is_path(key) && !key.contains('/'))
+        {
+            return refuse(format!("VAULT_TRANSIT_KEY {key:?} of {mount:?} is not a key's name and its mount"));
+        }
+        let path = match &transit {
+            Some(_) => given("VAULT_SECRET_PATH").unwrap_or_default(),
+            None => need("VAULT_SECRET_PATH")?,
+        };
+        let path = path.trim_matches('/');
+        if !is_path(path) && !(path.is_empty() && transit.is_some()) {
             return refuse(format!("VAULT_SECRET_PATH {path:?} is not a path such as secret/tollgate"));
         }
         let secret = |name: &str| given(name).map(|text| Secret::take(text.into_bytes()));
@@ -63,7 +82,11 @@ impl VaultSettings {
         };
         let namespace = given("VAULT_NAMESPACE");
         let ca_file = given("VAULT_CACERT").map(PathBuf::from);
-        Ok(Some(VaultSettings { endpoint, path: path.to_owned(), auth, namespace, ca_file }))
+        Ok(Some(VaultSettings { endpoint, path: path.to_owned(), transit, auth, namespace, ca_file }))
+    }
+
+    pub(super) fn keeps_secrets(&self) -> bool {
+        !self.path.is_empty()
     }
 
     /// The first part of the path.

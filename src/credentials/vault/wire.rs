@@ -59,6 +59,13 @@ impl Mount {
     }
 }
 
+/// The settings of a KV 2 mount; a KV 1 mount has none, or a secret of that name.
+#[derive(Deserialize)]
+pub struct KvSettings {
+    #[serde(rename = "max_versions")]
+    _max_versions: u32,
+}
+
 /// A secret's members.
 #[derive(Deserialize)]
 pub struct Pair {
@@ -89,6 +96,18 @@ pub struct KvWritten {
     pub version: u32,
 }
 
+/// A key that the transit engine made: base64, and wrapped.
+#[derive(Deserialize)]
+pub struct DataKey {
+    pub plaintext: String,
+    pub ciphertext: String,
+}
+
+#[derive(Deserialize)]
+pub struct Decrypted {
+    pub plaintext: String,
+}
+
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
@@ -107,9 +126,13 @@ pub fn auth(body: &[u8]) -> Option<Auth> {
 pub fn errors(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Failure {
+        #[serde(default)]
         errors: Vec<String>,
+        /// As RustyVault says it.
+        error: Option<String>,
     }
-    let said = parse::<Failure>(body).map_or_else(String::new, |failure| failure.errors.join("; "));
+    let said = parse::<Failure>(body)
+        .map_or_else(String::new, |failure| failure.error.unwrap_or_else(|| failure.errors.join("; ")));
     if said.is_empty() { "no reason is given".to_owned() } else { said.chars().take(SAID_MAX).collect() }
 }
 
@@ -121,6 +144,14 @@ pub fn login_body(role_id: &str, secret_id: Option<&Secret>) -> Zeroizing<Vec<u8
         secret_id: Option<&'a str>,
     }
     json(&Login { role_id, secret_id: secret_id.and_then(Secret::expose_text) })
+}
+
+pub fn decrypt_body(wrapped: &Secret) -> Zeroizing<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Decrypt<'a> {
+        ciphertext: &'a str,
+    }
+    json(&Decrypt { ciphertext: wrapped.expose_text().unwrap_or_default() })
 }
 
 /// `cas` for a KV 2 mount; the members stand by themselves on a KV 1 mount.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn sbe_config() -> FeedConfig {
-    FeedConfig { market_data: MarketData::Sbe { api_key: "thekey".to_owned() }, ..config(&["BTCUSDT"]) }
+    FeedConfig { market_data: MarketData::Sbe { keys: SharedPair::new("thekey", "") }, ..config(&["BTCUSDT"]) }
 }
 
 /// Header, root block and what follows it, as the schema lays them out (§18.4).

@@ -107,7 +107,7 @@ impl AlpacaGateway {
     }
 
     /// The order stands as it stood.
-    fn refuse_cancel(&mut self, cancel: &CancelOrder, why: &str) {
+    pub(super) fn refuse_cancel(&mut self, cancel: &CancelOrder, why: &str) {
         self.counters.not_sent.add(1);
         self.report(cancel.order, cancel.instrument, Side::default(), ExecType::CancelRejected, 0, why, 0);
     }

@@ -8,6 +8,8 @@
 //! The venue takes cancels by its own id alone. Until that is known (by the answer, or by the stream, whichever is
 //! first) a cancel waits here, and is refused if the order turns out not to be there.
 //!
+//! With money, all of it stands on a permit: while none holds nothing is asked, sent or kept open.
+//!
 //! The stream replays nothing (§16.1): after each break the account's orders, fills since the last reconciliation,
 //! positions and worth are asked for before anything is sent again. Fills are counted by the stream's execution id,
 //! which the account's activities carry too.
@@ -16,6 +18,7 @@ mod ask;
 mod desk;
 mod lanes;
 mod reconcile;
+mod rekey;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -23,9 +26,13 @@ mod tests;
 use self::ask::Call;
 use self::lanes::Lanes;
 use self::reconcile::{Backfill, Reconcile};
+use self::rekey::{NextStream, OldStream};
 use self::session::Phase;
+use super::Leave;
 use super::backoff::Backoff;
 use super::known::KnownOrders;
+use super::live::LiveSession;
+use super::rekey::NewKey;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::{CancelOrder, Effect};
@@ -37,6 +44,7 @@ use crate::net::ws::{WebSocket, WsConfig};
 use crate::net::{Endpoint, Network, Rest};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::{Counter, Counters};
+use crate::transition::LivePermit;
 use crate::venues::alpaca::assets;
 use crate::venues::alpaca::limits::Limits;
 use crate::venues::alpaca::names::{Names, Twice};
@@ -112,10 +120,13 @@ impl AlpacaCounters {
 pub struct AlpacaGateway {
     agent: String,
     config: AlpacaConfig,
+    /// What every connection stands on.
+    leave: Leave,
     clock: Clock,
     endpoint: Endpoint,
     target: String,
     ws: WebSocket,
+    ws_config: WsConfig,
     network: Box<dyn Network>,
     ways: Ways,
     effects: Rx<Effect>,
@@ -155,6 +166,10 @@ pub struct AlpacaGateway {
     account_after: Nanos,
     /// By instrument: what the venue says is held.
     held: Vec<Option<i64>>,
+    /// New keys, and what the exchange of one has come to.
+    keys: Option<Rx<NewKey>>,
+    next: Option<NextStream>,
+    old: Option<OldStream>,
 }
 
 impl AlpacaGateway {
@@ -162,6 +177,7 @@ impl AlpacaGateway {
     /// it through `core`. `epoch` is in `config.names`.
     pub fn new(
         config: AlpacaConfig,
+        leave: Leave,
         clock: &Clock,
         network: Box<dyn Network>,
         ways: Ways,
@@ -183,6 +199,7 @@ impl AlpacaGateway {
             endpoint,
             target: if path.is_empty() { "/stream".to_owned() } else { path },
             ws: WebSocket::new(ws, config.seed),
+            ws_config: ws,
             network,
             ways,
             effects,
@@ -213,9 +230,25 @@ impl AlpacaGateway {
             changed_ns: 0,
             account_after: 0,
             held: vec![None; MAX_INSTRUMENTS],
+            keys: None,
+            next: None,
+            old: None,
             clock: clock.clone(),
+            leave,
             config,
         })
+    }
+
+    /// Takes new keys from there, while it trades.
+    pub fn with_keys(mut self, keys: Rx<NewKey>) -> AlpacaGateway {
+        self.keys = Some(keys);
+        self
+    }
+}
+
+impl LiveSession for AlpacaGateway {
+    fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
     }
 }
 
@@ -227,8 +260,12 @@ impl Agent for AlpacaGateway {
     /// Orders go out before anything is read: a turn with both should not make them wait.
     fn do_work(&mut self, now: Nanos) -> usize {
         let flushed = self.reports.flush();
+        if !self.leave.holds(now, self.config.names.venue) {
+            return flushed + self.bar(now);
+        }
         flushed
             + self.take_effects(now)
+            + self.rekey(now)
             + self.read_stream(now)
             + self.read_answers(now)
             + self.send_waiting(now)

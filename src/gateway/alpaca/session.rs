@@ -23,6 +23,8 @@ const INFO_AGE_MAX_NS: Nanos = 3_600_000_000_000;
 const WORTH_EVERY_NS: Nanos = 1_000_000_000;
 /// An order that changes something about the account is waited for this long before its worth is asked for.
 const WORTH_QUIET_NS: Nanos = 50_000_000;
+/// What an order and a cancel are told that came without a permit.
+const NO_PERMIT: &str = "no permit for live trading holds";
 /// A venue that refuses the key will not change its mind soon.
 const REFUSED_NS: Nanos = 30_000_000_000;
 
@@ -74,6 +76,26 @@ impl AlpacaGateway {
             }
         }
         self.cancel_everything(now);
+        taken
+    }
+
+    /// No permit holds: the session ends, nothing leaves by any way, and what is wanted is refused. Answers to what went
+    /// out before wait, since some of them lead to more.
+    pub(super) fn bar(&mut self, now: Nanos) -> usize {
+        self.lost("the permit for live trading has ended", 0, now);
+        let mut taken = 0;
+        while taken < EFFECTS_MAX
+            && let Some(effect) = self.effects.try_recv()
+        {
+            taken += 1;
+            let venue = self.config.names.venue;
+            match &effect {
+                EffectOf::Place(order) if order.get().venue == venue => self.not_sent(order.get().order, NO_PERMIT),
+                EffectOf::Cancel(cancel) if cancel.venue == venue => self.refuse_cancel(cancel, NO_PERMIT),
+                // What was not told is asked for when the session is back.
+                _ => {}
+            }
+        }
         taken
     }
 
@@ -167,7 +189,7 @@ impl AlpacaGateway {
     }
 
     /// Something of ours may have been missed: the venue is asked for everything, and takes no order meanwhile.
-    fn missed(&mut self) {
+    pub(super) fn missed(&mut self) {
         if self.phase.is_up() {
             self.phase = Phase::Syncing;
             self.reconcile = None;
@@ -199,6 +221,7 @@ impl AlpacaGateway {
         if self.told != VenueState::Down {
             self.tell(VenueState::Down);
         }
+        self.rekey_lost();
         let waiting: Vec<OrderId> = self.lanes.drain().map(|order| order.order).collect();
         for order in waiting {
             self.not_sent(order, "the private stream was lost before it was sent");

@@ -1,6 +1,8 @@
 //! The gateway and the real core against the simulated venue, which shares no code with the codecs, on sockets in
 //! memory and a virtual clock.
 
+mod rekey;
+
 use super::*;
 use crate::core::Core;
 use crate::core::command::{Action, Command, PlaceOrder};
@@ -36,6 +38,9 @@ struct Rig {
     /// Everything that the core has seen: its journal.
     journal: Vec<Event>,
     counters: Counters,
+    keys: Tx<NewKey>,
+    /// The one that the venue knows the account by.
+    key: String,
 }
 
 fn limits() -> RiskLimits {
@@ -74,8 +79,10 @@ fn gateway(
     hub: &MemHub,
     seed: u64,
     secret: &str,
+    leave: Leave,
     counters: &Counters,
-) -> (AlpacaGateway, Tx<Effect>, Rx<Input>) {
+) -> (AlpacaGateway, Tx<Effect>, Rx<Input>, Tx<NewKey>) {
+    let (keys, new_keys) = link(1, &Wake::default());
     let (effects, effects_rx) = link(4096, &Wake::default());
     let (core_tx, reports) = link(4096, &Wake::default());
     let rest = || Box::new(StreamRest::new(Box::new(hub.network()), clock, 2 * SECOND));
@@ -97,16 +104,27 @@ fn gateway(
         seed,
     };
     let network = Box::new(hub.network());
-    let gateway = AlpacaGateway::new(config, clock, network, ways, effects_rx, core_tx, counters).unwrap();
-    (gateway, effects, reports)
+    let gateway = AlpacaGateway::new(config, leave, clock, network, ways, effects_rx, core_tx, counters).unwrap();
+    (gateway.with_keys(new_keys), effects, reports, keys)
 }
 
 fn rig(seed: u64) -> Rig {
     rig_with(seed, "secret")
 }
 
+/// The venue here is on this machine.
+fn paper() -> Leave {
+    Leave::Paper(PaperHosts::of(["http://127.0.0.1"]).unwrap())
+}
+
+const START: Nanos = 1_770_000_000 * SECOND;
+
 fn rig_with(seed: u64, secret: &str) -> Rig {
-    let clock = Clock::virtual_at(1_770_000_000 * SECOND);
+    rig_on(seed, secret, paper())
+}
+
+fn rig_on(seed: u64, secret: &str, leave: Leave) -> Rig {
+    let clock = Clock::virtual_at(START);
     let hub = MemHub::new(&clock, seed);
     hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
     let account =
@@ -114,10 +132,24 @@ fn rig_with(seed: u64, secret: &str) -> Rig {
     let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
     let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
     let counters = Counters::default();
-    let (gateway, effects, reports) = gateway(&clock, &hub, seed, secret, &counters);
+    let (gateway, effects, reports, keys) = gateway(&clock, &hub, seed, secret, leave, &counters);
     let (core, out) = (Core::new(), Outbox::new());
     let (told, journal) = (Vec::new(), Vec::new());
-    let mut rig = Rig { clock, hub, sim, gateway, core, out, effects, reports, told, journal, counters };
+    let mut rig = Rig {
+        clock,
+        hub,
+        sim,
+        gateway,
+        core,
+        out,
+        effects,
+        reports,
+        told,
+        journal,
+        counters,
+        keys,
+        key: "key".to_owned(),
+    };
     rig.event(Body::Start { epoch: 7, run: 1 });
     rig.event(Body::Limits(limits()));
     rig.event(Body::Venue { venue: VENUE, name: Text::new("alpaca") });
@@ -176,8 +208,9 @@ impl Rig {
 
     /// The engine dies with whatever was on its way, and another begins from its journal.
     fn restart(&mut self, seed: u64) {
-        let (gateway, effects, reports) = gateway(&self.clock, &self.hub, seed, "secret", &self.counters);
-        (self.gateway, self.effects, self.reports) = (gateway, effects, reports);
+        let (gateway, effects, reports, keys) =
+            gateway(&self.clock, &self.hub, seed, "secret", paper(), &self.counters);
+        (self.gateway, self.effects, self.reports, self.keys) = (gateway, effects, reports, keys);
         self.core = Core::new();
         for event in &self.journal {
             self.out.clear();
@@ -252,7 +285,7 @@ impl Rig {
     }
 
     fn ledger(&self) -> AlpacaLedger {
-        self.sim.ledger("key").unwrap()
+        self.sim.ledger(&self.key).unwrap()
     }
 
     /// Positions and open orders are the venue's own.
@@ -488,5 +521,78 @@ fn whatever_the_simulated_venue_does_the_core_ends_with_its_ledger() {
         rig.pass(25 * SECOND);
         rig.compare(&format!("seed {seed}"));
         assert!(orders.len() > 20, "seed {seed}: {} orders", orders.len());
+    }
+}
+
+fn permit(venue: VenueId, environment: &str, ends: Nanos) -> LivePermit {
+    LivePermit::of(venue, environment, 1, ends)
+}
+
+#[test]
+fn a_session_with_money_holds_as_long_as_its_permit_and_comes_back_with_the_next() {
+    let mut rig = rig_on(1, "secret", Leave::Live(permit(VENUE, "live", START + 20 * SECOND)));
+    rig.ready();
+    let order = rig.resting();
+    rig.until_status(order, OrdStatus::New);
+    rig.until("the last instant", |rig| rig.clock.now() >= START + 20 * SECOND - MS);
+    assert_eq!(rig.state(), VenueState::Ready);
+    let asked = rig.gateway.next_call;
+    // What the core sends in this instant comes a moment too late, and goes nowhere.
+    let late = rig.order(BTC, Side::Buy, OrderType::Limit, E9 / 100, 50_000 * E9);
+    let late = rig.place(late);
+    rig.command(Action::Cancel(order));
+    rig.until_status(late, OrdStatus::Rejected);
+    assert_eq!(rig.state(), VenueState::Down);
+    rig.pass(10 * SECOND);
+    assert_eq!(rig.gateway.next_call, asked, "nothing was asked of the venue");
+    assert_eq!((rig.state(), rig.ledger().open_orders.len()), (VenueState::Down, 1), "the order stands at the venue");
+
+    let ends = rig.clock.now() + 60 * SECOND;
+    rig.gateway.renew_permit(permit(VENUE, "live", ends));
+    rig.until("a session again", |rig| rig.state() == VenueState::Ready);
+    rig.command(Action::Cancel(order));
+    rig.until_status(order, OrdStatus::Canceled);
+    rig.compare("after the break");
+}
+
+#[test]
+fn a_permit_of_another_venue_or_environment_or_time_opens_nothing() {
+    for (what, permit) in [
+        ("another venue", permit(VenueId(1), "live", i64::MAX)),
+        ("another environment", permit(VENUE, "testnet", i64::MAX)),
+        ("an end that has come", permit(VENUE, "live", START)),
+    ] {
+        let mut rig = rig_on(1, "secret", Leave::Live(permit));
+        rig.pass(5 * SECOND);
+        assert_eq!((rig.gateway.next_call, rig.hub.connections(ADDR)), (0, 0), "{what}");
+        assert!(rig.told.is_empty(), "{what}: {:?}", rig.told);
+    }
+}
+
+#[test]
+fn nothing_of_a_session_is_made_before_the_first_permit() {
+    let (permits, rx) = link(4, &Wake::default());
+    let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (clock, counted) = (Clock::virtual_at(START), made.clone());
+    let hub = MemHub::new(&clock, 1);
+    let sessions = hub.clone();
+    let its_clock = clock.clone();
+    let open: crate::gateway::live::Open = Box::new(move |permit| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (gateway, _, _, _) = gateway(&its_clock, &sessions, 1, "secret", Leave::Live(permit), &Counters::default());
+        Ok(Box::new(gateway))
+    });
+    let mut live = crate::gateway::LiveGateway::new("alpaca", rx, open);
+    let mut pass = |ms: i64| {
+        for _ in 0..ms {
+            clock.set(clock.now() + MS);
+            live.do_work(clock.now());
+        }
+        made.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert_eq!((pass(1_000), hub.connections(ADDR)), (0, 0));
+    for _ in 0..2 {
+        assert!(permits.try_send(permit(VENUE, "live", START + 3_600 * SECOND)).is_ok());
+        assert_eq!(pass(100), 1, "made once; the next permit is for the same session");
     }
 }

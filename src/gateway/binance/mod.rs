@@ -19,11 +19,12 @@ use self::desk::Desk;
 use self::reconcile::{Backfill, Reconcile};
 use self::references::References;
 use self::rekey::KeySwap;
-pub use self::rekey::{KeyTicket, NewKey};
 use self::renewal::{NextLink, OldLink, Twice};
 use self::session::{Call, Phase};
 use super::Leave;
 use super::backoff::Backoff;
+use super::live::LiveSession;
+use super::rekey::NewKey;
 use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::Effect;
@@ -260,15 +261,16 @@ impl Gateway {
         })
     }
 
-    /// Another permit, before the last one ends.
-    pub fn renew_permit(&mut self, permit: LivePermit) {
-        self.leave = Leave::Live(permit);
-    }
-
     /// Takes new keys from there, while it trades.
     pub fn with_keys(mut self, keys: Rx<NewKey>) -> Gateway {
         self.keys = Some(keys);
         self
+    }
+}
+
+impl LiveSession for Gateway {
+    fn renew_permit(&mut self, permit: LivePermit) {
+        self.leave = Leave::Live(permit);
     }
 }
 

@@ -935,13 +935,15 @@ fn news() -> impl Strategy<Value = News> {
 
 fn alert_rules() -> impl Strategy<Value = AlertRules> {
     let act = || prop::sample::select(vec![Act::None, Act::Reduce, Act::Halt, Act::Stop]);
-    ((act(), act(), act()), any::<(i64, u32, u32, i64, i64)>()).prop_map(|(acts, n)| AlertRules {
+    ((act(), act(), act(), act()), any::<(i64, u32, u32, i64, i64, u32)>()).prop_map(|(acts, n)| AlertRules {
         acts: [acts.0, acts.1, acts.2],
+        escalated: acts.3,
         escalate_after_ns: n.0,
         exposure_high_ppm: n.1,
         balance_low_ppm: n.2,
         feed_stale_ns: n.3,
         venue_down_ns: n.4,
+        risk_score_high: n.5,
     })
 }
 

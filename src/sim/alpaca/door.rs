@@ -31,8 +31,9 @@ pub enum After {
 }
 
 pub struct Door {
-    /// `(key, secret, account)`.
+    /// `(key, secret, account)`; an account may have several.
     keys: Vec<(String, String, usize)>,
+    accounts: usize,
     per_minute: u32,
     /// By account: trading, and market data; one more for those without a key.
     budgets: Vec<Budget>,
@@ -42,15 +43,31 @@ pub struct Door {
 }
 
 impl Door {
+    /// One key for each account.
     pub fn new(keys: Vec<(String, String, usize)>, per_minute: u32) -> Door {
         let budgets = vec![Budget::default(); keys.len()];
-        let data_budgets = vec![Budget::default(); keys.len() + 1];
-        Door { keys, per_minute, budgets, data_budgets, throttled_until: 0 }
+        let (accounts, data_budgets) = (keys.len(), vec![Budget::default(); keys.len() + 1]);
+        Door { keys, accounts, per_minute, budgets, data_budgets, throttled_until: 0 }
     }
 
     /// The account of a key and its secret.
     pub fn find(&self, key: &str, secret: &str) -> Option<usize> {
         self.keys.iter().find(|(k, s, _)| k == key && s == secret).map(|(_, _, account)| *account)
+    }
+
+    /// Another key for an account: of the key given, or the first. False where there is no such account.
+    pub fn add_key(&mut self, key: String, secret: String, of: Option<&str>) -> bool {
+        let account = match of {
+            Some(known) => self.account_of(known),
+            None => (self.accounts > 0).then_some(0),
+        };
+        self.keys.retain(|(known, ..)| *known != key);
+        self.keys.extend(account.map(|account| (key, secret, account)));
+        account.is_some()
+    }
+
+    pub fn revoke_key(&mut self, key: &str) {
+        self.keys.retain(|(known, ..)| known != key);
     }
 
     pub fn account_of(&self, key: &str) -> Option<usize> {
@@ -93,7 +110,7 @@ impl Door {
         };
         let account = self.authenticate(request);
         if data_rest::is_data(request) && (account.is_some() || !data_rest::needs_key(request)) {
-            let at = account.unwrap_or(self.keys.len());
+            let at = account.unwrap_or(self.accounts);
             let within = self.data_budgets[at].take(self.per_minute, now);
             let headers = self.data_budgets[at].headers(self.per_minute);
             if !within || now < self.throttled_until {

@@ -153,6 +153,8 @@ pub struct AlpacaLedger {
     pub open_orders: Vec<(String, &'static str, i64)>,
     /// Fills so far.
     pub fills: usize,
+    /// Of every order that there ever was.
+    pub client_ids: Vec<String>,
 }
 
 /// The simulated venue. An agent: it does nothing but in `do_work`.
@@ -294,7 +296,18 @@ impl AlpacaSim {
             positions: account.positions.iter().map(|(at, p)| (symbol(at), p.qty)).collect(),
             open_orders: self.venue.open_of(at).map(|o| (o.client_id.clone(), o.status.text(), o.filled)).collect(),
             fills: account.activities.iter().filter(|a| a.what.kind() == "FILL").count(),
+            client_ids: self.venue.by_client.keys().filter(|(of, _)| *of == at).map(|(_, id)| id.clone()).collect(),
         })
+    }
+
+    /// Another key for the first account. False where there is none.
+    pub fn add_key(&mut self, key: &str, secret: &str) -> bool {
+        self.door.add_key(key.to_owned(), secret.to_owned(), None)
+    }
+
+    /// That key is known no more. Streams that are open go on: the venue asks for the key when they begin.
+    pub fn revoke_key(&mut self, key: &str) {
+        self.door.revoke_key(key);
     }
 
     /// Sets the venue's clock; days that are passed over pass, and a clock set back does not undo anything.
@@ -465,14 +478,19 @@ impl AlpacaSim {
 
     /// Carries out an order of the control port; the answer is every switch as it is now.
     fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
-        // A key's secret is not for the log, though the venue is a made up one.
-        if let control::Order::AddKey { .. } | control::Order::RevokeKey(_) = order {
-            tracing::warn!("the accounts of this venue keep the keys that they have");
-            return self.hub.faults.show();
+        match &order {
+            // A key's secret is not for the log, though the venue is a made up one.
+            control::Order::AddKey { .. } => tracing::info!("the control port gives an account another key"),
+            other => tracing::info!(order = ?other, "the control port orders"),
         }
-        tracing::info!(?order, "the control port orders");
         match order {
-            control::Order::Show | control::Order::AddKey { .. } | control::Order::RevokeKey(_) => {}
+            control::Order::Show => {}
+            control::Order::AddKey { api_key, secret, account } => {
+                if !self.door.add_key(api_key, secret, account.as_deref()) {
+                    tracing::error!("there is no such account");
+                }
+            }
+            control::Order::RevokeKey(api_key) => self.revoke_key(&api_key),
             control::Order::Faults(faults) => self.hub.faults = *faults,
             control::Order::Clear => {
                 self.hub.faults.clear();

@@ -174,6 +174,20 @@ impl Desk {
         Ok(())
     }
 
+    /// What the account's keys may do; the keys of one account may all do the same here.
+    pub fn key_rights(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
+        p.check_all_read()?;
+        let may = self.venue.accounts[account].may;
+        j.object("", |j| {
+            j.bool("ipRestrict", false);
+            j.bool("enableReading", true);
+            j.bool("enableWithdrawals", may.withdraw);
+            j.bool("enableInternalTransfer", may.withdraw);
+            j.bool("enableSpotAndMarginTrading", may.trade);
+        });
+        Ok(())
+    }
+
     /// Rates as the wallet's call tells them.
     pub fn trade_fee(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
         let asked = p.text("symbol")?.map(|s| self.venue.symbol(s)).transpose()?;

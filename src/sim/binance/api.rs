@@ -168,6 +168,7 @@ impl Desk {
             Call::Commission => self.commission(&mut j, account, p)?,
             Call::MyFilters => self.my_filters(&mut j, p)?,
             Call::TradeFee => self.trade_fee(&mut j, account, p)?,
+            Call::KeyRights => self.key_rights(&mut j, account, p)?,
             Call::Allocations => self.allocations(&mut j, p)?,
             Call::QueryOrder => self.query_order(&mut j, account, p)?,
             Call::OpenOrders => self.open_orders(&mut j, account, p)?,

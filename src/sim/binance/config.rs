@@ -43,6 +43,9 @@ pub struct SimConfig {
     pub seed: u64,
     pub fees: Fees,
     pub limits: LimitsConfig,
+    /// How long a request takes to the venue, and an answer or a report back.
+    pub order_latency_ns: Nanos,
+    pub report_latency_ns: Nanos,
     /// What an account may have open over all symbols.
     pub exchange: ExchangeLimits,
     /// Connections at one time; further ones are closed at once.
@@ -72,6 +75,8 @@ impl SimConfig {
             seed: 1,
             fees: Fees::default(),
             limits: LimitsConfig::default(),
+            order_latency_ns: 0,
+            report_latency_ns: 0,
             exchange: ExchangeLimits::default(),
             connections_max: 256,
             backlog_max: 8 << 20,

@@ -4,11 +4,8 @@ use super::errors::ApiError;
 use super::orders::{OrderKind, Stp};
 use crate::sim::decimal::{self, ONE};
 use crate::sim::json::Json;
-use crate::sim::market::SimInstrument;
+use crate::sim::market::{Side, SimInstrument};
 
-/// `PERCENT_PRICE_BY_SIDE`: how far from the average a limit may be, as on the live venue.
-const MULTIPLIER_UP: i64 = 5;
-const MULTIPLIER_DOWN_INVERSE: i64 = 5;
 pub const AVERAGE_MINUTES: i64 = 5;
 
 fn within(value: i64, min: i64, max: i64, step: i64) -> bool {
@@ -16,13 +13,14 @@ fn within(value: i64, min: i64, max: i64, step: i64) -> bool {
 }
 
 /// `PRICE_FILTER` and `PERCENT_PRICE_BY_SIDE` of a limit price. `average` is absent before the first trade.
-pub fn check_px(i: &SimInstrument, px: i64, average: Option<i64>) -> Result<(), ApiError> {
+pub fn check_px(i: &SimInstrument, side: Side, px: i64, average: Option<i64>) -> Result<(), ApiError> {
     if px == 0 || !within(px, i.px_min, i.px_max, i.tick) {
         return Err(ApiError::filter("PRICE_FILTER"));
     }
     if let Some(average) = average {
-        let (px, average) = (i128::from(px), i128::from(average));
-        if px > average * i128::from(MULTIPLIER_UP) || px * i128::from(MULTIPLIER_DOWN_INVERSE) < average {
+        let (up, down) = i.px_times[side.index()];
+        let (px, average) = (i128::from(px) * i128::from(ONE), i128::from(average));
+        if px > average * i128::from(up) || px < average * i128::from(down) {
             return Err(ApiError::filter("PERCENT_PRICE_BY_SIDE"));
         }
     }
@@ -233,13 +231,15 @@ pub fn write_filters(i: &SimInstrument, j: &mut Json) {
         j.dec("stepSize", 0);
     });
     filter("PERCENT_PRICE_BY_SIDE", &|j| {
-        let up = MULTIPLIER_UP.to_string();
-        let down = decimal::text((ONE / MULTIPLIER_DOWN_INVERSE).into());
-        let down = down.trim_end_matches('0');
-        j.str("bidMultiplierUp", &up);
-        j.str("bidMultiplierDown", down);
-        j.str("askMultiplierUp", &up);
-        j.str("askMultiplierDown", down);
+        let plain = |times: i64| {
+            let text = decimal::text(times.into());
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        };
+        for (name, side) in [("bid", Side::Buy), ("ask", Side::Sell)] {
+            let (up, down) = i.px_times[side.index()];
+            j.str(&format!("{name}MultiplierUp"), &plain(up));
+            j.str(&format!("{name}MultiplierDown"), &plain(down));
+        }
         j.int("avgPriceMins", AVERAGE_MINUTES);
     });
     filter("NOTIONAL", &|j| {
@@ -281,7 +281,7 @@ mod tests {
         let limits =
             ExchangeLimits { orders_max: 1_000, algo_orders_max: 200, iceberg_orders_max: 1_000, order_lists_max: 200 };
         let average = Some(100_000 * ONE);
-        let px = |px| check_px(&i, px, average);
+        let px = |px| check_px(&i, Side::Buy, px, average);
         let open = OpenCounts::default();
         let named = |name: &'static str| Err(ApiError::filter(name));
         for (got, want) in [

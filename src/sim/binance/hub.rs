@@ -10,10 +10,10 @@ use super::streams::{self, StreamSession, Streams};
 use super::user::UserEvent;
 use super::venue::{PublicTrade, Venue};
 use crate::domain::Nanos;
-use crate::sim::conn::Conn;
+use crate::sim::conn::{Conn, Message};
 use crate::sim::faults::{Faults, ReportFault};
 use crate::sim::json::{Json, TimeUnit};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A player at full speed goes on while every subscriber's backlog is below this.
 const ROOM: usize = 256 * 1024;
@@ -47,6 +47,8 @@ pub enum Role {
 pub struct Slot {
     pub conn: Conn,
     pub role: Role,
+    /// Requests on their way to the venue, and when they arrive.
+    pub underway: VecDeque<(Nanos, Message)>,
     /// When a shutdown that was announced closes it.
     pub shut_at: Option<Nanos>,
 }
@@ -290,7 +292,7 @@ impl Hub {
     /// Tells every WebSocket client that the server shuts down (reference §14.1, §16.1), and closes it at `at`.
     pub fn shut_down(&mut self, at: Nanos) {
         let now_us = self.now / 1_000;
-        for Slot { conn, role, shut_at } in self.slots.iter_mut().flatten() {
+        for Slot { conn, role, shut_at, .. } in self.slots.iter_mut().flatten() {
             let (unit, wrap) = match role {
                 Role::Http => continue,
                 Role::Streams(session) if session.combined => {
@@ -311,7 +313,7 @@ impl Hub {
 
     /// Takes a connection into a free slot.
     pub fn accept(&mut self, conn: Conn) {
-        let slot = Slot { conn, role: Role::Http, shut_at: None };
+        let slot = Slot { conn, role: Role::Http, underway: VecDeque::new(), shut_at: None };
         match self.slots.iter_mut().find(|s| s.is_none()) {
             Some(free) => *free = Some(slot),
             None => self.slots.push(Some(slot)),

@@ -1,6 +1,7 @@
 //! Joins the market models with the venue: their changes meet our orders, and go out as stream frames.
 
 use super::hub::{Hub, Outgoing};
+use super::live::LiveMarket;
 use super::streams::{self, DEPTH_INTERVALS_NS};
 use super::venue::{PublicTrade, Venue};
 use super::{sbe, statistics};
@@ -13,7 +14,7 @@ use crate::sim::market::synthetic::{MarketOp, Synthetic};
 use std::collections::BTreeMap;
 
 /// Steps or frames in one turn, so that requests are answered in between.
-const PER_TURN: usize = 256;
+pub(super) const PER_TURN: usize = 256;
 /// At full speed the player waits this long, at a recorded snapshot, for a subscriber to ask for the book.
 const SNAPSHOT_WAIT_NS: Nanos = 10_000_000_000;
 
@@ -21,6 +22,7 @@ const SNAPSHOT_WAIT_NS: Nanos = 10_000_000_000;
 pub enum Market {
     Synthetic(Box<SyntheticMarket>),
     Recorded(Box<RecordedMarket>),
+    Live(Box<LiveMarket>),
 }
 
 pub struct SyntheticMarket {
@@ -104,7 +106,7 @@ impl Market {
     /// Frames of a recording that were sent, by kind.
     pub fn sent(&self) -> BTreeMap<String, u64> {
         match self {
-            Market::Synthetic(_) => BTreeMap::new(),
+            Market::Synthetic(_) | Market::Live(_) => BTreeMap::new(),
             Market::Recorded(market) => market.sent.clone(),
         }
     }
@@ -114,6 +116,7 @@ impl Market {
         match self {
             Market::Synthetic(market) => market.turn(venue, hub, now),
             Market::Recorded(market) => market.turn(venue, hub, now),
+            Market::Live(market) => market.turn(venue, hub, now),
         }
     }
 }
@@ -302,8 +305,8 @@ impl RecordedMarket {
     }
 }
 
-/// Brings a recorded frame to the venue's book and to our orders; true where a depth event left a gap.
-fn apply(venue: &mut Venue, symbol: usize, content: Content, now_us: i64) -> bool {
+/// Brings a frame to the venue's book and to our orders; true where a depth event left a gap.
+pub(super) fn apply(venue: &mut Venue, symbol: usize, content: Content, now_us: i64) -> bool {
     match content {
         Content::Depth { first_id, last_id, levels } => {
             let known = venue.symbols[symbol].liquidity.book.last_id;

@@ -8,6 +8,7 @@ use super::user::Exec;
 use super::venue::{Deal, PublicTrade, Venue};
 use crate::sim::decimal;
 use crate::sim::market::Side;
+use crate::sim::market::book::{Book, Liquidity};
 
 /// Who takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,7 +240,9 @@ impl Venue {
     pub fn rest(&mut self, id: u64) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         order.slice = if order.iceberg == 0 { 0 } else { order.iceberg.min(order.leaves()) };
-        let ahead = self.symbols[order.symbol].liquidity.available(order.side, order.px);
+        let symbol = &self.symbols[order.symbol];
+        // Where the book is not known everything may stand before it, until a book says what does.
+        let ahead = if symbol.unseen { i64::MAX } else { symbol.liquidity.available(order.side, order.px) };
         self.stand(id, ahead, false);
     }
 
@@ -306,6 +309,20 @@ impl Venue {
         }
     }
 
+    /// A whole book takes the place of what was known: what stands before our orders is at most what it shows.
+    pub fn market_replaced(&mut self, index: usize, book: Book, now_us: i64) {
+        let symbol = &mut self.symbols[index];
+        symbol.liquidity = Liquidity::default();
+        symbol.liquidity.book = book;
+        symbol.unseen = false;
+        for side in Side::BOTH {
+            let own: Vec<i64> = self.symbols[index].own[side.index()].keys().map(|key| key.abs()).collect();
+            own.into_iter().for_each(|px| self.clamp_queue(index, side, px));
+        }
+        self.touch_symbol(index);
+        self.uncross(index, now_us);
+    }
+
     /// Our resting orders that the opposite side of the market has come to meet are filled at their own price.
     pub fn uncross(&mut self, index: usize, now_us: i64) {
         for side in Side::BOTH {
@@ -328,7 +345,7 @@ impl Venue {
         }
     }
 
-    /// A recorded market traded at `px`: our orders at better prices were passed through, those at the price wait
+    /// A real market traded at `px`: our orders at better prices were passed through, those at the price wait
     /// for what stands before them.
     pub fn market_printed(&mut self, print: PublicTrade) {
         let side = if print.buyer_is_maker { Side::Buy } else { Side::Sell };

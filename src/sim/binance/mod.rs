@@ -2,7 +2,7 @@
 //!
 //! `venue` keeps symbols, accounts and orders; `place` and `matching` change them; `api` is the table of calls that
 //! `rest` and `wsapi` are two front ends of; `streams` and `user` write what goes out, `hub` sends it; `market` joins
-//! the market models; `state` survives a kill.
+//! the market models, `live` a real market; `state` survives a kill.
 
 mod account;
 mod account_calls;
@@ -17,6 +17,7 @@ mod limits;
 mod list_calls;
 mod listen_keys;
 mod lists;
+mod live;
 mod market;
 mod market_calls;
 mod matching;
@@ -46,10 +47,12 @@ pub use config::{SimAccount, SimConfig};
 pub use hub::ClientCounts;
 pub use ledger::{Ledger, LedgerOrder};
 pub use limits::LimitsConfig;
+pub use live::STREAMS as LIVE_STREAMS;
 
 use super::conn::{BadBytes, Conn, Message};
 use super::control::{self, ControlServer, Which};
 use super::faults::Faults;
+use super::market::live::{Listed, LiveSource};
 use super::market::recording::{self, Player};
 use super::market::synthetic::Synthetic;
 use super::{MarketSource, SimError, http};
@@ -61,6 +64,7 @@ use crate::telemetry::Clock;
 use api::Desk;
 use hub::{Hub, Role, Slot};
 use limits::Limits;
+use live::LiveMarket;
 use market::Market;
 use rest::After;
 use state::StateLog;
@@ -70,6 +74,8 @@ use venue::Venue;
 
 /// An HTTP connection without a request for this long is closed.
 const HTTP_IDLE_NS: Nanos = 300_000_000_000;
+/// Requests of one connection on their way; with more it is not read, so that its client waits.
+const UNDERWAY_MAX: usize = 4_096;
 
 /// The simulated venue. An agent: it does nothing but in `do_work`.
 pub struct BinanceSim {
@@ -86,15 +92,34 @@ pub struct BinanceSim {
 
 impl BinanceSim {
     /// Opens the market, restores the ledger and listens.
-    pub fn new(config: SimConfig, mut network: Box<dyn Network>, clock: Clock) -> Result<BinanceSim, SimError> {
+    pub fn new(config: SimConfig, network: Box<dyn Network>, clock: Clock) -> Result<BinanceSim, SimError> {
+        BinanceSim::open(config, None, network, clock)
+    }
+
+    /// As `new`, of a live market, which `source` brings.
+    pub fn on_live(
+        config: SimConfig,
+        source: Box<dyn LiveSource>,
+        network: Box<dyn Network>,
+        clock: Clock,
+    ) -> Result<BinanceSim, SimError> {
+        BinanceSim::open(config, Some(source), network, clock)
+    }
+
+    fn open(
+        config: SimConfig,
+        source: Option<Box<dyn LiveSource>>,
+        mut network: Box<dyn Network>,
+        clock: Clock,
+    ) -> Result<BinanceSim, SimError> {
         let now = clock.now();
         let mut venue = Venue::new(config.seed);
         venue.exchange = config.exchange;
         venue.listen_keys.on = config.listen_keys;
+        // Ids grow by less than 10,000 a second: starting at the time, none comes twice after a restart.
+        let first_id = (now / 100_000).max(1) as u64;
         let player = match &config.market {
             MarketSource::Synthetic(synthetic) => {
-                // Ids grow by less than 10,000 a second: starting at the time, none comes twice after a restart.
-                let first_id = (now / 100_000).max(1) as u64;
                 for instrument in &synthetic.instruments {
                     venue.list(instrument.clone(), Some(first_id), 1);
                 }
@@ -106,6 +131,12 @@ impl BinanceSim {
                     venue.list(symbol.instrument.clone(), None, symbol.trade_id_max + 1);
                 }
                 Some(Player::new(recording, *speed))
+            }
+            MarketSource::Live(symbols) => {
+                for symbol in symbols {
+                    venue.list(symbol.instrument.clone(), None, first_id);
+                }
+                None
             }
         };
         if venue.symbols.is_empty() {
@@ -132,15 +163,24 @@ impl BinanceSim {
                 }
                 (Streams::synthetic(&venue), Market::synthetic(model, &mut venue, now))
             }
+            (None, MarketSource::Live(symbols)) => {
+                let Some(source) = source else { return Err(SimError::NoLiveSource) };
+                let names = |listed: &Listed| {
+                    let symbol = listed.instrument.symbol.to_lowercase();
+                    live::STREAMS.map(|kind| format!("{symbol}@{kind}"))
+                };
+                let streams = Streams::named(symbols.iter().flat_map(names));
+                (streams, Market::Live(Box::new(LiveMarket::new(source, symbols, &mut venue))))
+            }
             // A recording always has a player.
             (None, MarketSource::Recording { .. }) => return Err(SimError::NoInstruments),
         };
         venue.rest_restored(now / 1_000);
         let faults = Faults::new(config.seed);
-        // Recorded frames are sent as they were, and they are JSON.
+        // A real market's frames are sent as they were, and they are JSON.
         let sbe_streams = match &config.market {
             MarketSource::Synthetic(_) => Streams::named(sbe::names(&venue)),
-            MarketSource::Recording { .. } => Streams::default(),
+            MarketSource::Recording { .. } | MarketSource::Live(_) => Streams::default(),
         };
         let mut hub = Hub::new(streams, sbe_streams, faults, state, config.backlog_max);
         hub.settle(&mut venue, now / 1_000);
@@ -310,14 +350,25 @@ impl BinanceSim {
         work
     }
 
-    /// Reads one connection and carries out what it asks for.
+    /// Reads one connection and carries out what it asks for, once it has arrived.
     fn serve(&mut self, slot: usize, now: Nanos) -> usize {
-        let Some(entry) = &mut self.hub.slots[slot] else { return 0 };
-        let mut work = usize::from(entry.conn.read(&mut self.scratch, now) > 0);
+        let Some(mut entry) = self.hub.slots[slot].as_mut() else { return 0 };
+        let mut work = 0;
+        while let Some((_, message)) = entry.underway.pop_front_if(|(arrives, _)| *arrives <= now) {
+            work += 1;
+            self.on_message(slot, message, now);
+            self.hub.settle(&mut self.desk.venue, now / 1_000);
+            let Some(again) = self.hub.slots[slot].as_mut() else { return work };
+            entry = again;
+        }
+        work += usize::from(entry.underway.len() < UNDERWAY_MAX && entry.conn.read(&mut self.scratch, now) > 0);
         loop {
             let Some(entry) = &mut self.hub.slots[slot] else { return work };
             match entry.conn.next(now) {
                 Ok(None) => return work,
+                Ok(Some(message)) if self.config.order_latency_ns > 0 => {
+                    entry.underway.push_back((now + self.config.order_latency_ns, message));
+                }
                 Ok(Some(message)) => {
                     work += 1;
                     self.on_message(slot, message, now);
@@ -430,9 +481,10 @@ impl BinanceSim {
     /// Pings, ages, bounds and writes every connection; drops those that are done.
     fn tend(&mut self, now: Nanos) -> usize {
         let mut work = 0;
+        let back_ns = self.config.report_latency_ns;
         let Hub { slots, streams, sbe_streams, counts, backlog_max, faults, .. } = &mut self.hub;
         for (index, entry) in slots.iter_mut().enumerate() {
-            let Some(Slot { conn, shut_at, .. }) = entry else { continue };
+            let Some(Slot { conn, role, shut_at, .. }) = entry else { continue };
             if conn.open() && !conn.keep_alive(now) {
                 counts.silent_clients += 1;
                 tracing::warn!(conn = conn.id, "a client that answered no ping was closed");
@@ -447,7 +499,9 @@ impl BinanceSim {
             if shut_at.is_some_and(|at| now >= at) {
                 conn.close_ws(now, 1001, "the server shuts down");
             }
-            work += usize::from(conn.flush(faults.lateness_ns(), now) > 0);
+            // A market that is made up is as far away as its frames say.
+            let way_ns = if matches!(role, Role::Streams(_) | Role::Sbe(_)) { 0 } else { back_ns };
+            work += usize::from(conn.flush(faults.lateness_ns() + way_ns, now) > 0);
             if conn.backlog() > *backlog_max {
                 counts.slow_clients += 1;
                 tracing::warn!(conn = conn.id, backlog = conn.backlog(), "a client that reads too slowly was closed");

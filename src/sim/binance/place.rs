@@ -195,8 +195,11 @@ impl OrderRef {
 impl Venue {
     /// The filters (§11.2), as `order/test` applies them too, of orders that are placed together.
     pub fn check_filters(&self, account: usize, orders: &[&NewOrder]) -> Result<(), ApiError> {
-        orders.iter().try_for_each(|new| self.check_own_filters(account, new))?;
         let Some(first) = orders.first() else { return Ok(()) };
+        if self.symbols[first.symbol].closed {
+            return Err(ApiError::rejected("Market is closed."));
+        }
+        orders.iter().try_for_each(|new| self.check_own_filters(account, new))?;
         let mut counts = OpenCounts { orders: orders.len(), ..OpenCounts::default() };
         counts.algo_orders = orders.iter().filter(|o| o.kind.is_stop()).count();
         counts.icebergs = orders.iter().filter(|o| o.iceberg > 0).count();
@@ -228,7 +231,7 @@ impl Venue {
         let market = new.kind.is_market();
         let average = symbol.average_px();
         if !market {
-            filters::check_px(i, new.px, average)?;
+            filters::check_px(i, new.side, new.px, average)?;
         }
         if new.stop_px > 0 {
             filters::check_stop_px(i, new.stop_px)?;

@@ -84,6 +84,11 @@ impl Streams {
         self.subscribers.push(Vec::new());
     }
 
+    /// The stream of this name.
+    pub fn id(&self, name: &str) -> Option<usize> {
+        self.ids.get(name).copied()
+    }
+
     pub fn name(&self, id: usize) -> &str {
         &self.names[id]
     }

@@ -4,6 +4,7 @@ mod control;
 mod ledger;
 mod listen_keys;
 mod lists;
+mod live;
 mod market;
 mod protocol;
 mod recording;

@@ -67,7 +67,7 @@ pub struct Symbol {
     pub quote: usize,
     pub liquidity: Liquidity,
     pub own: [BTreeMap<i64, OwnLevel>; 2],
-    /// Absent where the market is a recording: its streams are sent as they were.
+    /// Absent where the market is recorded or live: its streams are sent as they were.
     pub shown: Option<Shown>,
     pub trades: VecDeque<PublicTrade>,
     pub aggregates: VecDeque<Aggregate>,
@@ -75,6 +75,10 @@ pub struct Symbol {
     pub next_trade_id: u64,
     pub trade_ids_reserved: u64,
     pub px_last: Option<i64>,
+    /// No order is taken: the venue has halted it, or a live market is not seen.
+    pub closed: bool,
+    /// The book is not known: how much stands before an order cannot be said.
+    pub unseen: bool,
     /// Orders that wait for a trigger.
     pub stops: BTreeSet<u64>,
     pub px_logged_us: i64,
@@ -275,6 +279,8 @@ impl Venue {
             next_trade_id: first_trade_id,
             trade_ids_reserved: first_trade_id,
             px_last: None,
+            closed: false,
+            unseen: false,
             stops: BTreeSet::new(),
             px_logged_us: 0,
             traded: VecDeque::new(),
@@ -511,7 +517,7 @@ impl Venue {
         id
     }
 
-    /// A trade in which one of our orders or the synthetic market took. In a recorded market only its own trades are
+    /// A trade in which one of our orders or the synthetic market took. In a real market only its own trades are
     /// public: ours did not happen there.
     pub fn traded(&mut self, symbol: usize, px: i64, qty: i64, buyer_is_maker: bool, now_us: i64) -> u64 {
         let id = self.trade_id(symbol);

@@ -1,9 +1,10 @@
-//! Where the simulated market comes from: a seeded process, or recordings of a real one.
+//! Where the simulated market comes from: a seeded process, recordings of a real one, or a real one as it happens.
 //!
 //! Owns: instruments with their filters, the displayed book, the market models. Must not know accounts, orders or
 //! protocols: a model says how the displayed book changes, the venue decides whose orders that touches.
 
 pub mod book;
+pub mod live;
 pub mod recording;
 pub mod synthetic;
 
@@ -64,6 +65,8 @@ pub struct SimInstrument {
     pub tick: i64,
     pub px_min: i64,
     pub px_max: i64,
+    /// By side: how many times the average price a limit may be at most and at least, in 10^-8.
+    pub px_times: [(i64, i64); 2],
     pub lot: i64,
     pub qty_min: i64,
     pub qty_max: i64,
@@ -113,6 +116,7 @@ impl SimInstrument {
             tick: ONE / 100,
             px_min: ONE / 100,
             px_max: 1_000_000 * ONE,
+            px_times: [(5 * ONE, ONE / 5); 2],
             lot: ONE / 100_000,
             qty_min: ONE / 100_000,
             qty_max: 9_000 * ONE,
@@ -222,4 +226,6 @@ pub enum MarketSource {
         files: Vec<PathBuf>,
         speed: Speed,
     },
+    /// A real market as it happens; its frames come from a `live::LiveSource`.
+    Live(Vec<live::Listed>),
 }

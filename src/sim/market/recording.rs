@@ -229,7 +229,8 @@ fn levels(side: Side, value: &serde_json::Value, out: &mut Vec<(Side, i64, i64)>
     Some(())
 }
 
-fn snapshot(value: &serde_json::Value) -> Option<Book> {
+/// A depth snapshot as REST answers it.
+pub(in crate::sim) fn snapshot(value: &serde_json::Value) -> Option<Book> {
     let mut all = Vec::new();
     levels(Side::Buy, &value["bids"], &mut all)?;
     levels(Side::Sell, &value["asks"], &mut all)?;
@@ -241,7 +242,7 @@ fn snapshot(value: &serde_json::Value) -> Option<Book> {
 }
 
 /// What a stream's `data` means; anything unexpected is `Other`.
-fn content(data: &serde_json::Value) -> Content {
+pub(in crate::sim) fn content(data: &serde_json::Value) -> Content {
     decode(data).unwrap_or(Content::Other)
 }
 

@@ -4,7 +4,7 @@ mod fake;
 
 use super::settings::check_address;
 use super::*;
-use crate::credentials::{Environment, MasterKeys, sources};
+use crate::credentials::{Access, Environment, KdfCost, KeyWrapper, MasterKeys, Store, sources};
 use crate::runtime::vault::UreqVault;
 use fake::{Fake, Fault, Version};
 use serde_json::json;
@@ -60,7 +60,8 @@ const PATH: &str = "tollgate/binance/testnet/main";
 /// The credential lies in the fake, at its version 1.
 fn filled(kv: u8) -> Fake {
     let fake = Fake::start();
-    let version = Version { data: json!({ "api_key": "k", "secret": "k-secret", "note": "kept" }), deleted: false };
+    let version =
+        Version { data: json!({ "api_key": "k", "secret": "k-secret", "note": "kept" }), ..Version::default() };
     fake.state().kv = kv;
     fake.state().secrets.insert(PATH.to_owned(), vec![version]);
     fake
@@ -99,11 +100,16 @@ fn a_write_knows_the_version_that_it_replaces() {
     let refused = ours.authorized("POST", "write", &format!("secret/data/{PATH}"), Some(&body)).unwrap();
     assert_eq!((refused.status, errors(&refused.body).contains("check-and-set")), (400, true));
 
-    let fake = Fake::start();
-    fake.state().kv = 1;
-    let mut ours = vault(&fake, &TOKEN);
-    assert_eq!(ours.write(&id(), &credential("a")).unwrap(), None);
-    assert_eq!(ours.read(&id()).unwrap(), Some((credential("a"), None)));
+    // Either version, where it is told and where nothing is there yet that could tell it.
+    for (kv, version) in [(1, None), (2, Some(1))] {
+        for asked in [true, false] {
+            let fake = Fake::start();
+            (fake.state().kv, fake.state().mounts_asked) = (kv, asked);
+            let mut ours = vault(&fake, &TOKEN);
+            assert_eq!(ours.write(&id(), &credential("a")).unwrap(), version, "kv {kv}, asked {asked}");
+            assert_eq!(ours.read(&id()).unwrap(), Some((credential("a"), version)));
+        }
+    }
 }
 
 #[test]
@@ -244,6 +250,92 @@ fn a_namespace_goes_with_every_request() {
     assert!(vault(&fake, &TOKEN).read(&id()).is_err());
 }
 
+fn with_transit(fake: &Fake, key: &str) -> Vault {
+    let base = [("VAULT_ENABLED", "true"), ("VAULT_ENDPOINT", &fake.url), ("VAULT_TRANSIT_KEY", key), TOKEN[0]];
+    let settings = settings(&base).unwrap().unwrap();
+    let link = TestLink { http: UreqVault::new(&settings).unwrap(), fake: fake.clone() };
+    Vault::new(settings, Box::new(link))
+}
+
+#[test]
+fn transit_wraps_the_key_of_the_store_and_nobody_else_opens_it() {
+    let (dir, fake) = (tempfile::tempdir().unwrap(), Fake::start());
+    let (file, path) = (dir.path().join("master.key"), dir.path().join("store"));
+    fake.state().transit.insert("tollgate".to_owned(), 1);
+    let mut ours = with_transit(&fake, "tollgate");
+    assert!(ours.wraps_keys() && !ours.keeps_secrets(), "without a path no credential is looked for");
+    let find = || MasterKeys::find(|_| None, Some(&file)).unwrap();
+    let mut keys = find();
+    keys.create(Some(&mut ours)).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("vault:v1:"), "{text}");
+    let mut store = Store::create(&path, keys.need().unwrap(), KdfCost::STANDARD).unwrap();
+    store.put(&id(), &credential("k"), 1).unwrap();
+    drop(store);
+
+    // Without Vault the file opens nothing, and the sentence says what is missing.
+    let closed = find();
+    assert!(closed.is_wrapped());
+    let error = closed.open(&path, Access::Read).err().unwrap().to_string();
+    assert!(error.contains("that Vault has wrapped (set VAULT_TRANSIT_KEY)"), "{error}");
+    let open = |vault: &mut Vault| -> Result<Option<(Credential, u32)>, CredentialError> {
+        let mut keys = find();
+        keys.unwrap(vault)?;
+        keys.open(&path, Access::Read)?.0.get(&id())
+    };
+    assert_eq!(open(&mut ours).unwrap(), Some((credential("k"), 1)));
+    // Vault's own key is rotated: what the old one wrapped still opens; the store's key is rotated under the new one.
+    fake.state().transit.insert("tollgate".to_owned(), 2);
+    assert!(open(&mut ours).is_ok());
+    let mut keys = find();
+    keys.unwrap(&mut ours).unwrap();
+    let (mut store, _) = keys.open(&path, Access::Write).unwrap();
+    let next = keys.prepare_next(Some(&mut ours)).unwrap().clone();
+    store.rewrap(&next, KdfCost::STANDARD).unwrap();
+    drop(store);
+    // Killed here: the next key lies beside the old one, wrapped too, and opens the store.
+    assert!(open(&mut ours).is_ok());
+    keys.promote_next().unwrap();
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("vault:v2:"));
+    assert_eq!(open(&mut ours).unwrap(), Some((credential("k"), 1)));
+
+    // A name that is not there is said, and not made; a wrapped text that was altered, a sealed server, a lost right.
+    let error = KeyWrapper::make(&mut with_transit(&fake, "tollgat")).err().unwrap().to_string();
+    assert!(error.contains("has no key \"tollgat\""), "{error}");
+    assert!(!fake.state().transit.contains_key("tollgat"));
+    let altered = Secret::copy(b"vault:v2:AAAA");
+    let error = ours.unwrap(&altered).err().unwrap().to_string();
+    assert!(error.contains("400") && error.contains("invalid ciphertext"), "{error}");
+    fake.state().tokens.get_mut("root").unwrap().forbidden = vec!["transit/decrypt"];
+    assert!(open(&mut ours).is_err());
+    fake.state().tokens.get_mut("root").unwrap().forbidden.clear();
+    fake.state().sealed = true;
+    assert!(matches!(open(&mut with_transit(&fake, "tollgate")), Err(CredentialError::Vault(_))));
+}
+
+#[test]
+fn a_store_without_a_key_is_plain_text_by_its_own_word_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let without = || MasterKeys::find(|_| None, None).unwrap();
+    assert!(matches!(without().need(), Err(CredentialError::NoMasterKey)));
+    let keys = without().or_plaintext();
+    let mut store = Store::create(&path, keys.need().unwrap(), KdfCost::STANDARD).unwrap();
+    store.put(&id(), &credential("k"), 1).unwrap();
+    assert!(store.is_plaintext());
+    drop(store);
+    assert_eq!(keys.open(&path, Access::Read).unwrap().0.get(&id()).unwrap(), Some((credential("k"), 1)));
+    // Not allowed any more: it does not open, and neither does it with a key.
+    assert!(matches!(without().open(&path, Access::Read), Err(CredentialError::Locked { .. })));
+    let hex = "ab".repeat(32);
+    let keyed = MasterKeys::find(|name| (name == "CREDENTIAL_ENCRYPTION_KEY").then(|| hex.clone()), None).unwrap();
+    let error = keyed.or_plaintext().open(&path, Access::Read).err().unwrap().to_string();
+    assert!(error.contains("in plain text (which credentials.allow_plaintext must allow)"), "{error}");
+    // Where there is a place for a key there is no plain text.
+    let placed = MasterKeys::find(|_| None, Some(&dir.path().join("master.key"))).unwrap();
+    assert!(placed.or_plaintext().current.is_none());
+}
+
 #[test]
 fn a_secret_without_its_members_is_named() {
     for kv in [1, 2] {
@@ -251,7 +343,7 @@ fn a_secret_without_its_members_is_named() {
             [json!({ "api_key": "k" }), json!({ "api_key": "", "secret": "s" }), json!({ "api_key": 7, "secret": "s" })]
         {
             let fake = filled(kv);
-            fake.state().secrets.insert(PATH.to_owned(), vec![Version { data, deleted: false }]);
+            fake.state().secrets.insert(PATH.to_owned(), vec![Version { data, ..Version::default() }]);
             let error = vault(&fake, &TOKEN).read(&id()).unwrap_err().to_string();
             assert_eq!(error, format!("Vault's secret at {PATH} lacks the members api_key and secret"));
         }
@@ -292,6 +384,9 @@ fn the_settings_say_what_is_missing() {
     assert!(said(&[enabled, endpoint, path]).contains("neither VAULT_TOKEN nor VAULT_ROLE_ID"));
     assert!(said(&[enabled, endpoint, path, token, ROLE[0]]).contains("both set"));
     assert!(said(&[enabled, endpoint, ("VAULT_SECRET_PATH", "a/../b"), token]).contains("is not a path"));
+    let transit = ("VAULT_TRANSIT_KEY", "tollgate");
+    assert!(settings(&[enabled, endpoint, transit, token]).unwrap().unwrap().transit.is_some());
+    assert!(said(&[enabled, endpoint, ("VAULT_TRANSIT_KEY", "a/b"), token]).contains("is not a key's name"));
     let plain = ("VAULT_ENDPOINT", "http://vault:8200");
     assert!(said(&[enabled, plain, path, token]).contains("plain http to another machine"));
     let whole = settings(&[enabled, endpoint, path, token]).unwrap().unwrap();

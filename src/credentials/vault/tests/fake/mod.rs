@@ -1,4 +1,8 @@
-//! A Vault of our own on loopback: envelope, KV 1 and 2, tokens with an end, AppRole, seal, standby, and faults.
+//! A Vault of our own on loopback: envelope, KV 1 and 2, transit, tokens with an end, AppRole, seal, standby, namespaces
+//! and faults. It answers as the API's documentation says, and `tests/clients` has the Python client hvac believe it.
+
+mod kv;
+mod transit;
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,10 +18,11 @@ pub enum Fault {
     Drop,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Version {
     pub data: Value,
     pub deleted: bool,
+    pub destroyed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -38,14 +43,21 @@ pub struct State {
     /// Whether the question for the mount's version is answered.
     pub mounts_asked: bool,
     pub secrets: BTreeMap<String, Vec<Version>>,
+    /// Keys of the transit engine with their newest versions, and what was wrapped by them.
+    pub transit: BTreeMap<String, u32>,
+    wrapped: BTreeMap<String, String>,
     pub tokens: BTreeMap<String, TokenState>,
     pub role: (String, String),
     pub login_ttl_s: u64,
     pub login_max_s: u64,
     pub sealed: bool,
+    /// A standby that forwards nothing says so of its health.
+    pub standby: bool,
     pub redirect: Option<String>,
     pub namespace: Option<String>,
     pub faults: VecDeque<Fault>,
+    /// No request is answered.
+    pub away: bool,
     /// Method and path of each request, in order.
     pub asked: Vec<String>,
     logins: u32,
@@ -80,14 +92,18 @@ impl Fake {
             kv: 2,
             mounts_asked: true,
             secrets: BTreeMap::new(),
+            transit: BTreeMap::new(),
+            wrapped: BTreeMap::new(),
             tokens: BTreeMap::from([("root".to_owned(), root)]),
             role: ("role-1".to_owned(), "secret-id-1".to_owned()),
             login_ttl_s: 3_600,
             login_max_s: 36_000,
             sealed: false,
+            standby: false,
             redirect: None,
             namespace: None,
             faults: VecDeque::new(),
+            away: false,
             asked: Vec::new(),
             logins: 0,
         }));
@@ -142,6 +158,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut state = state.lock().unwrap();
     state.asked.push(format!("{method} {path}"));
     assert_eq!(headers.get("x-vault-request").map(String::as_str), Some("true"));
+    if state.away {
+        return Ok(());
+    }
     let (status, body, location) = match state.faults.pop_front() {
         Some(Fault::Drop) => return Ok(()),
         Some(Fault::Status(status)) => failure(status, &["a fault"]),
@@ -149,9 +168,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let location = location.map_or(String::new(), |to| format!("Location: {to}\r\n"));
+    let shown = if method == "HEAD" { "" } else { &*body };
     write!(
         stream,
-        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n{location}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n{location}Connection: close\r\nContent-Length: {}\r\n\r\n{shown}",
         body.len()
     )
 }
@@ -159,6 +179,23 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 impl State {
     fn answer(&mut self, method: &str, path: &str, headers: &BTreeMap<String, String>, body: &Value) -> Answer {
         let Some(route) = path.strip_prefix("/v1/") else { return failure(404, &[]) };
+        let (route, query) = route.split_once('?').unwrap_or((route, ""));
+        if route == "sys/health" {
+            let status = match (self.sealed, self.standby) {
+                (true, _) => 503,
+                (_, true) => 429,
+                _ => 200,
+            };
+            let body = json!({ "initialized": true, "sealed": self.sealed, "standby": self.standby,
+                "server_time_utc": self.now_s, "version": "1.15.0" });
+            return (status, body, None);
+        }
+        if route == "sys/init" && method == "GET" {
+            return (200, json!({ "initialized": true }), None);
+        }
+        if route == "sys/leader" {
+            return (200, json!({ "ha_enabled": self.standby, "is_self": !self.standby, "leader_address": "" }), None);
+        }
         if route == "sys/seal-status" {
             return (
                 200,
@@ -199,7 +236,9 @@ impl State {
                 if !entry.renewable {
                     return failure(400, &["lease is not renewable"]);
                 }
-                let ends = (now_s + entry.ttl_s).min(entry.max_ends_s);
+                // What is asked for is a wish.
+                let wish = body["increment"].as_str().and_then(|text| text.trim_end_matches('s').parse::<u64>().ok());
+                let ends = (now_s + wish.unwrap_or(entry.ttl_s).min(entry.ttl_s)).min(entry.max_ends_s);
                 entry.ends_s = Some(ends);
                 let lease = ends - now_s;
                 envelope(Value::Null, json!({ "client_token": token, "lease_duration": lease, "renewable": true }))
@@ -212,10 +251,11 @@ impl State {
                 let options = if self.kv == 2 { json!({ "version": "2" }) } else { Value::Null };
                 envelope(json!({ "path": "secret/", "type": "kv", "options": options }), Value::Null)
             }
-            _ => match route.strip_prefix("secret/") {
-                Some(path) if self.kv == 2 => self.kv2(method, path, body),
-                Some(path) => self.kv1(method, path, body),
-                None => failure(404, &["no handler for route"]),
+            _ => match (route.strip_prefix("secret/"), route.strip_prefix("transit/")) {
+                (Some(path), _) if self.kv == 2 => self.kv2(method, path, query, body),
+                (Some(path), _) => self.kv1(method, path, body),
+                (_, Some(path)) => self.transit(method, path, body),
+                _ => failure(404, &["no handler for route"]),
             },
         }
     }
@@ -238,52 +278,5 @@ impl State {
             Value::Null,
             json!({ "client_token": token, "accessor": "a", "lease_duration": self.login_ttl_s, "renewable": true }),
         )
-    }
-
-    fn kv1(&mut self, method: &str, path: &str, body: &Value) -> Answer {
-        match method {
-            "GET" => match self.secrets.get(path).and_then(|versions| versions.last()) {
-                Some(version) => envelope(version.data.clone(), Value::Null),
-                None => failure(404, &[]),
-            },
-            "POST" | "PUT" => {
-                self.secrets.insert(path.to_owned(), vec![Version { data: body.clone(), deleted: false }]);
-                (204, Value::Null, None)
-            }
-            _ => failure(405, &["unsupported operation"]),
-        }
-    }
-
-    fn kv2(&mut self, method: &str, path: &str, body: &Value) -> Answer {
-        // A request in the manner of version 1.
-        let Some(path) = path.strip_prefix("data/") else {
-            return failure(404, &["Invalid path for a versioned K/V secrets engine"]);
-        };
-        let versions = self.secrets.entry(path.to_owned()).or_default();
-        let number = versions.len();
-        let meta = |deleted: bool| {
-            json!({ "created_time": "2026-01-01T00:00:00.000000001Z", "custom_metadata": null, "destroyed": false,
-                "deletion_time": if deleted { "2026-01-02T00:00:00Z" } else { "" }, "version": number })
-        };
-        match method {
-            "GET" => match versions.last() {
-                None => failure(404, &[]),
-                Some(version) if version.deleted => {
-                    let (_, body, _) = envelope(json!({ "data": null, "metadata": meta(true) }), Value::Null);
-                    (404, body, None)
-                }
-                Some(version) => envelope(json!({ "data": version.data, "metadata": meta(false) }), Value::Null),
-            },
-            "POST" | "PUT" => {
-                if body["options"]["cas"] != number {
-                    return failure(400, &["check-and-set parameter did not match the current version"]);
-                }
-                versions.push(Version { data: body["data"].clone(), deleted: false });
-                let mut written = meta(false);
-                written["version"] = json!(number + 1);
-                envelope(written, Value::Null)
-            }
-            _ => failure(405, &["unsupported operation"]),
-        }
     }
 }
