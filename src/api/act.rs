@@ -186,6 +186,7 @@ pub(super) fn denied(
         "rule": denial.code,
         "value": denial.value,
         "limit": denial.limit,
+        "clear": denial.clear,
         "symbol": order.symbol.as_str(),
         "side": order.side.as_str(),
         "request_id": request.to_string(),

@@ -156,13 +156,22 @@ impl<'a> Fields<'a> {
 
     /// A decimal above 0: a JSON number, or a string that holds one. Exact, with no more places than it needs.
     pub fn decimal_opt(&self, field: &'static str) -> Option<Decimal> {
+        self.decimal_from(field, false)
+    }
+
+    /// As `decimal_opt`, or 0.
+    pub fn decimal_or_zero_opt(&self, field: &'static str) -> Option<Decimal> {
+        self.decimal_from(field, true)
+    }
+
+    fn decimal_from(&self, field: &'static str, zero: bool) -> Option<Decimal> {
         let raw = self.find(field)?;
         let quoted = raw.starts_with('"').then(|| serde_json::from_str::<String>(raw).ok()).flatten();
         let text = quoted.as_deref().unwrap_or(raw);
         let parsed = parse(text);
         let message = match parsed {
-            Some(decimal) if !decimal.negative && !decimal.digits.is_empty() => return Some(decimal),
-            Some(_) => format!("must be above 0, is {}", cut(text)),
+            Some(decimal) if !decimal.negative && (zero || !decimal.digits.is_empty()) => return Some(decimal),
+            Some(_) => format!("must be {} 0, is {}", if zero { "at least" } else { "above" }, cut(text)),
             None => format!("must be a decimal number, is {}", cut(raw)),
         };
         self.fault(field, message);

@@ -261,12 +261,14 @@ pub struct DenialReply {
     pub value: Option<String>,
     pub limit: Option<String>,
     pub message: String,
+    /// What lets such an order pass again.
+    pub clear: &'static str,
 }
 
 impl DenialReply {
     pub fn new(reason: &DenyReason) -> DenialReply {
         let (value, limit) = value_and_limit(reason);
-        DenialReply { code: reason.code(), value, limit, message: reason.to_string() }
+        DenialReply { code: reason.code(), value, limit, message: reason.to_string(), clear: reason.how_to_clear() }
     }
 }
 
@@ -620,6 +622,7 @@ mod tests {
                 value: Some("5123.5".to_owned()),
                 limit: Some("5000".to_owned()),
                 message: reason.to_string(),
+                clear: "send less, or raise order_notional_max_usd",
             }
         );
     }

@@ -117,6 +117,16 @@ limits! {
     Down None, "correlation_samples_min", correlation_samples_min, 0, 512;
 }
 
+/// Where 0 switches something off, or asks for nothing; as in the configuration.
+const MAY_BE_ZERO: [&str; 6] = [
+    "account_balance_min_usd",
+    "stop_loss_pct",
+    "take_profit_pct",
+    "market_order_margin_pct",
+    "duplicate_window_ms",
+    "sizing_volatility_pct",
+];
+
 /// What of a change lets more through than before, by key: in live mode that needs the admin role. Empty where the
 /// change only tightens. Other trading hours count as looser unless they lie within the old ones, in the same zone.
 pub fn loosens(old: &Limits, new: &Limits) -> Vec<&'static str> {
@@ -189,10 +199,12 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (mut asked, mut changed) = (0, Map::new());
     for limit in LIMITS {
         for field in limit.name.into_iter().chain([limit.key]) {
+            let zero = MAY_BE_ZERO.contains(&limit.key);
             if fields.is_null(field) {
-                fields.fault(field, "must be a number above 0, is null: leave out what stays");
+                fields.fault(field, "must be a number, is null: leave out what stays");
             }
-            let Some(decimal) = fields.decimal_opt(field) else { continue };
+            let decimal = if zero { fields.decimal_or_zero_opt(field) } else { fields.decimal_opt(field) };
+            let Some(decimal) = decimal else { continue };
             asked += 1;
             match decimal.units(limit.scale) {
                 Ok(units) if units < least(limit.key) * 10i64.pow(limit.scale.into()) => {
@@ -332,6 +344,18 @@ mod tests {
         let mut moved = middle;
         moved.hours.zone = Text::new("Asia/Tokyo");
         assert_eq!(loosens(&middle, &moved), ["trading_hours"]);
+    }
+
+    #[test]
+    fn what_may_be_zero_in_the_configuration_may_be_so_here() {
+        let shipped = include_str!("../../config/tollgate.toml");
+        for limit in LIMITS {
+            let line = shipped.lines().find(|line| line.starts_with(&format!("{} = ", limit.key))).unwrap();
+            let text = shipped.replacen(line, &format!("{} = 0", limit.key), 1);
+            let key = format!("risk.{}", limit.key);
+            let faulty = crate::config::Config::parse(&text).is_err_and(|faults| faults.to_string().contains(&key));
+            assert_eq!(!faulty, MAY_BE_ZERO.contains(&limit.key), "{key}");
+        }
     }
 
     /// Every limit stands in the table but what makes other sums of the same fills, and what depends on the

@@ -5,19 +5,20 @@
 //! | exit | means |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | replay found a difference; doctor found something to mend |
+//! | 1 | replay found a difference; doctor found something to mend; in a drill something did not fire |
 //! | 2 | wrong arguments, faulty configuration, unusable input, a credential that cannot be kept or had, or the engine could not start |
 //! | 3 | stopped, but the venue did not confirm every cancel |
 //! | 4 | a running daemon refused what was asked: denied by a rule, not found, not allowed, a faulty field |
 //! | 5 | no daemon answered |
 //! | 6 | asked for, and not at its end when the time to answer came |
 //! | 70 | a trading thread died; open orders were cancelled over REST |
-//! | 130 | ended at once by a second signal |
+//! | 130 | ended at once by a second signal; a drill by the first |
 
 mod ask;
 mod check;
 mod credentials;
 mod doctor;
+mod drill;
 pub mod replay;
 mod report;
 mod run;
@@ -75,6 +76,8 @@ enum Cmd {
     RebuildStore(store::RebuildArguments),
     /// What this machine lacks for low latency, and what to do about it.
     Doctor(doctor::DoctorArguments),
+    /// Make every rule, alert and the emergency stop fire on throw-away paper engines, and say which did not.
+    Drill(drill::DrillArguments),
     /// The description of the control API, OpenAPI 3.1, to standard output.
     Openapi,
     /// Completions for a shell, to standard output.
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
         Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),
+        Some(Cmd::Drill(arguments)) => drill::drill(&arguments),
         Some(Cmd::Openapi) => {
             print!("{}", crate::api::openapi());
             ExitCode::SUCCESS

@@ -14,7 +14,7 @@ use crate::runtime::simulated::made_up_key;
 use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
 use crate::runtime::wait::Wait;
 use crate::sim::alpaca::AlpacaSim;
-use crate::sim::binance::{BinanceSim, SimAccount, SimConfig};
+use crate::sim::binance::{BinanceSim, LimitsConfig, SimAccount, SimConfig};
 use crate::sim::{MarketSource, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use crate::telemetry::log::LogSettings;
@@ -75,6 +75,9 @@ pub(super) struct SimArguments {
     /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
+    /// Hold Binance's accounts to the limits of requests and orders that the venue has, and not to far looser ones.
+    #[arg(long)]
+    live_limits: bool,
     /// Serve listen keys too, which the venue has retired, for clients that know nothing newer.
     #[arg(long)]
     listen_key: bool,
@@ -218,6 +221,7 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
         listen_keys: arguments.listen_key,
+        limits: if arguments.live_limits { LimitsConfig::live() } else { LimitsConfig::default() },
         tls: arguments.tls.as_deref().map(|dir| write_ca(dir, address)).transpose()?,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, accounts, market)

@@ -11,19 +11,19 @@ impl Core {
     pub(super) fn on_command(&mut self, command: &Command, out: &mut Outbox) {
         let request = command.request;
         let reply = match command.action {
-            Action::Place(order) => {
+            Action::Place(ref order) => {
                 // Answered by `Accepted` or `Denied`.
-                self.place(&order, Source { request, strategy: StrategyId(0) }, out);
+                self.place(order, Source { request, strategy: StrategyId(0) }, out);
                 return;
             }
-            Action::Validate(order) => return self.validate(&order, request, false, out),
-            Action::ValidateAtVenue(order) => return self.validate(&order, request, true, out),
-            Action::PlaceList(list) => {
+            Action::Validate(ref order) => return self.validate(order, request, false, out),
+            Action::ValidateAtVenue(ref order) => return self.validate(order, request, true, out),
+            Action::PlaceList(ref list) => {
                 // Answered by `Accepted` or `Denied`, like the others that make orders.
-                self.place_list(&list, Source { request, strategy: StrategyId(0) }, out);
+                self.place_list(list, Source { request, strategy: StrategyId(0) }, out);
                 return;
             }
-            Action::Replace { order, mode, new } => match self.replace(order, mode, &new, request, out) {
+            Action::Replace { order, mode, ref new } => match self.replace(order, mode, new, request, out) {
                 Some(reply) => reply,
                 None => return,
             },
@@ -60,8 +60,8 @@ impl Core {
                 self.shutting_down = true;
                 closing(self.cancel_where(|_| true, out), 0)
             }
-            Action::SetLimits(limits) => {
-                self.set_limits(&limits);
+            Action::SetLimits(ref limits) => {
+                self.set_limits(limits);
                 Reply::Done
             }
             // Live, the stage's own hold.

@@ -675,6 +675,15 @@ fn an_instrument_with_other_scales_is_halted_while_something_hangs_on_it() {
 }
 
 #[test]
+fn an_instrument_that_the_table_has_no_room_for_is_told_of_and_not_taken() {
+    let mut rig = Rig::ready();
+    let beyond = InstrumentId(MAX_INSTRUMENTS as u16);
+    let effects = rig.step(Body::Instrument(Instrument { id: beyond, ..btcusdt() }));
+    assert!(matches!(effects[..], [EffectOf::Alarm { kind: AlarmKind::TableFull, .. }]));
+    assert!(rig.core.portfolio().get(beyond).is_none());
+}
+
+#[test]
 fn the_probe_sends_on_every_nth_quote_through_the_gate() {
     let mut rig = Rig::ready();
     let kind = StrategyKind::Probe { every: 3, qty: Qty(E8 / 1000) };

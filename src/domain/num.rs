@@ -95,14 +95,19 @@ pub fn div(a: i128, b: i128, round: Round) -> Option<i64> {
     if b == 0 {
         return None;
     }
-    // One machine division where both fit: the software one for `i128` costs several times as much.
-    if let (Ok(a), Ok(b)) = (i64::try_from(a), i64::try_from(b)) {
-        let (quotient, rest) = (a.checked_div(b)?, a.checked_rem(b)?);
-        return Some(quotient + correction(rest != 0, (a < 0) != (b < 0), round));
-    }
-    let (quotient, rest) = (a / b, a % b);
-    let quotient = i64::try_from(quotient).ok()?;
-    quotient.checked_add(correction(rest != 0, (a < 0) != (b < 0), round))
+    let (whole, by, negative) = (a.unsigned_abs(), b.unsigned_abs(), (a < 0) != (b < 0));
+    // What the divisor has of twos is shifted out of both: what is left mostly fits one machine division, where the
+    // software one for `i128` costs several times as much. Of 10^8 that are eight places.
+    let twos = by.trailing_zeros();
+    let quotient = match (u64::try_from(whole >> twos), u64::try_from(by >> twos)) {
+        (Ok(whole), Ok(by)) => u128::from(whole / by),
+        _ => whole / by,
+    };
+    // No more than `whole`, so it fits.
+    let inexact = quotient * by != whole;
+    let magnitude = i128::try_from(quotient).ok()?;
+    let cut = i64::try_from(if negative { -magnitude } else { magnitude }).ok()?;
+    cut.checked_add(correction(inexact, negative, round))
 }
 
 /// What to add to a quotient that was cut towards zero.

@@ -463,7 +463,10 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
         let Some(instrument) = names.instrument(venue, &strategy.symbol) else { continue };
         let id = StrategyId(at as u8 + 1);
         let mut allowed = Allowed::default();
-        allowed.add(instrument.id);
+        // A list says all that there is: an instrument of its own that is not on it is denied.
+        if strategy.allow.is_empty() {
+            allowed.add(instrument.id);
+        }
         strategy.allow.iter().filter_map(|symbol| names.instrument(venue, symbol)).for_each(|i| allowed.add(i.id));
         agent.take(Body::Allow { strategy: id, allowed });
         agent.take(Body::Strategy(StrategyConfig {

@@ -15,6 +15,8 @@
 //! | `POST /key` | `{"api_key": "...", "secret": "..."}`, with `"account"` (an older key of it) if wanted | the first account, or that one, has another key besides |
 //! | `POST /revoke_key` | `{"api_key": "..."}` | that key is known no more |
 //! | `POST /drop_after_bytes` | `{"n": n}` | cuts every open connection after so many more bytes |
+//! | `POST /price` | `{"symbol": "BTCUSDT", "price": 90000}`, with `"still": true` if wanted | the made-up market is at that price at its next step; still, it stays there |
+//! | `POST /report` | `{"event": {...}}` | the private stream says this to every session, whatever the truth is |
 //!
 //! | switch | value | goes wrong |
 //! |---|---|---|
@@ -42,7 +44,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// Without a request for this long a connection is closed.
 const IDLE_NS: Nanos = 60_000_000_000;
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 12] = [
     "/faults",
     "/clear",
     "/disconnect",
@@ -51,6 +53,8 @@ const PATHS: [&str; 10] = [
     "/ban",
     "/rate_limit",
     "/drop_after_bytes",
+    "/price",
+    "/report",
     "/key",
     "/revoke_key",
 ];
@@ -82,6 +86,14 @@ pub enum Order {
     RevokeKey(String),
     /// Every open connection is cut once this many more bytes have gone out on it.
     DropAfter(u64),
+    /// The made-up market goes to this price; still, it stays there.
+    Price {
+        symbol: String,
+        px: i64,
+        still: bool,
+    },
+    /// An event of the private stream that is not true.
+    Report(Box<Value>),
 }
 
 /// Connections of one kind.
@@ -215,6 +227,22 @@ pub fn parse(request: &Request, faults: &Faults) -> Result<Order, (u16, String)>
             Ok(Order::RevokeKey(api_key.to_owned()))
         }
         ("POST", "/drop_after_bytes") => one("n").map(|n| Order::DropAfter(n.into())),
+        ("POST", "/price") => {
+            let members = members(&["symbol", "price", "still"])?;
+            let symbol = members.get("symbol").and_then(Value::as_str).ok_or_else(|| given("symbol"))?.to_owned();
+            let price = members.get("price").ok_or_else(|| given("price"))?;
+            let text = price.as_str().map_or_else(|| price.to_string(), str::to_owned);
+            let px = super::decimal::parse(&text).ok().filter(|px| *px > 0);
+            let px = px.ok_or_else(|| bad(format!("\"price\" = {text} is no price above 0")))?;
+            let still = members.get("still").map_or(Some(false), Value::as_bool);
+            let still = still.ok_or_else(|| bad("\"still\" must be true or false".into()))?;
+            Ok(Order::Price { symbol, px, still })
+        }
+        ("POST", "/report") => {
+            let mut members = members(&["event"])?;
+            let event = members.remove("event").filter(Value::is_object);
+            Ok(Order::Report(Box::new(event.ok_or_else(|| given("event"))?)))
+        }
         (_, path) if PATHS.contains(&path) => Err((405, format!("{} is not for {path}", request.method))),
         (_, path) => Err((404, format!("{path} is unknown; there are {}", PATHS.join(", ")))),
     }

@@ -11,6 +11,7 @@ mod commands;
 mod credentials;
 mod died;
 mod door;
+mod drill;
 mod events;
 mod explain;
 mod faults;

@@ -165,6 +165,7 @@ fn status() -> Value {
         ("value", id_or_null()),
         ("limit", id_or_null()),
         ("message", text()),
+        ("clear", text()),
     ]);
     let alarm = object([
         ("seq", count()),

@@ -68,7 +68,13 @@ pub fn things() -> Vec<(&'static str, Value)> {
         ),
         (
             "Denial",
-            object([("code", one_word(RULES)), ("value", id_or_null()), ("limit", id_or_null()), ("message", text())]),
+            object([
+                ("code", one_word(RULES)),
+                ("value", id_or_null()),
+                ("limit", id_or_null()),
+                ("message", text()),
+                ("clear", text()),
+            ]),
         ),
         (
             "Position",

@@ -2,7 +2,7 @@
 //!
 //! Owns: the commands and how their answers read. Must not know the engine: it sees what any program sees over HTTP.
 
-mod client;
+pub(super) mod client;
 mod order;
 mod shapes;
 mod table;

@@ -41,6 +41,10 @@ enum Order {
     RateLimit,
     /// Cut open connections after so many more bytes: n=N.
     DropAfterBytes,
+    /// Put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
+    Price,
+    /// Let the private stream say what is not true: event='{"e":"executionReport",...}'.
+    Report,
 }
 
 impl Order {
@@ -54,6 +58,8 @@ impl Order {
             Order::Ban => "ban",
             Order::RateLimit => "rate_limit",
             Order::DropAfterBytes => "drop_after_bytes",
+            Order::Price => "price",
+            Order::Report => "report",
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum DenyReason {
     OrderTypeUnsupported { what: Ability },
     #[error("{0}")]
     TermsInvalid(TermFault),
+    #[error("the client order id is taken by order {order}: each order needs its own")]
+    ClientIdReused { order: OrderId },
     #[error("the quote is {age_ms} ms old, at most {age_max_ms} ms is allowed")]
     QuoteStale { age_ms: u64, age_max_ms: u64 },
     #[error("the order would sell what is not held: {why}")]
@@ -53,8 +55,6 @@ pub enum DenyReason {
     PriceJumped { moved_pct: Dec, max_pct: Dec, window_ms: u64 },
     #[error("the same order was sent {age_ms} ms ago: it is taken for a mistake for {window_ms} ms")]
     DuplicateOrder { age_ms: u64, window_ms: u64 },
-    #[error("the client order id is taken by order {order}: each order needs its own")]
-    ClientIdReused { order: OrderId },
     #[error("{max} orders in a second are the most for {scope}: wait {wait_ms} ms")]
     OrderRateAboveMax { scope: Scope, max: u32, wait_ms: u64 },
     #[error("{orders} orders were sent since the day boundary, at most {max} are allowed: wait for it")]
@@ -201,6 +201,7 @@ ranked! {
     VenueNotReady => "VENUE_NOT_READY",
     OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
     TermsInvalid => "TERMS_INVALID",
+    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
     QuoteStale => "QUOTE_STALE",
     ShortSaleNotPermitted => "SHORT_SALE_NOT_PERMITTED",
     LotSize => "LOT_SIZE",
@@ -211,7 +212,6 @@ ranked! {
     OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
     PriceJumped => "PRICE_JUMPED",
     DuplicateOrder => "DUPLICATE_ORDER",
-    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
     OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
     OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
     OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",
@@ -234,5 +234,57 @@ ranked! {
 impl DenyReason {
     pub fn code(&self) -> &'static str {
         RULES[self.rank()]
+    }
+
+    /// What lets such an order pass again.
+    pub fn how_to_clear(&self) -> &'static str {
+        use DenyReason as R;
+        match self {
+            R::TradingNotActive { .. } => "settle the cause, then resume that part by name and reason",
+            R::UnknownInstrument => "correct the symbol, or configure the instrument and start again",
+            R::InstrumentRestricted => "take restricted from the instrument in the configuration and start again",
+            R::InstrumentNotAllowed { .. } => "add the instrument to the strategy's allow list and start again",
+            R::NotReducing => {
+                "send less than the position on its other side, without reduce_only, or wait for the close"
+            }
+            R::NotLive { .. } => "follow transition-status to live",
+            R::OutsideTradingHours { .. } => "wait for the session",
+            R::InstrumentNotTrading => "wait until the venue trades it again",
+            R::VenueNotReady => "wait until status shows the venue ready; the log says what is missing",
+            R::OrderTypeUnsupported { .. } => "ask for it in another way, or at a venue that takes it",
+            R::TermsInvalid(_) => "correct the order",
+            R::ClientIdReused { .. } => "give the order an id of its own",
+            R::QuoteStale { .. } => "wait for a quote; if none comes, look at the feed in status",
+            R::ShortSaleNotPermitted { .. } => "sell what is held, or allow short_sale where the venue lends it",
+            R::LotSize { .. } => "round the quantity to the step, within the bounds",
+            R::PriceFilter { .. } => "round the price to the tick, within the bounds",
+            R::VenueNotional { .. } => "change the quantity until the notional is within the bounds",
+            R::VenueFilter { .. } => "stay below the venue's limit, or cancel what uses it up",
+            R::PriceCollar { .. } => "bring the price nearer to the market",
+            R::OrderNotionalAboveMax { .. } => "send less, or raise order_notional_max_usd",
+            R::PriceJumped { .. } => "wait until the window has passed, and look at the market",
+            R::DuplicateOrder { .. } => "wait until the window has passed, or change the order",
+            R::OrderRateAboveMax { .. } => "wait as long as is said, or raise orders_per_second_max",
+            R::OrdersPerDayAboveMax { .. } => "wait for the day boundary, or raise orders_per_day_max",
+            R::OrderToTradeAboveMax { .. } => {
+                "trade more of what is sent, wait for the day boundary, or raise the limit"
+            }
+            R::OpenOrdersAboveMax { .. } => "cancel an open order, or raise open_orders_max",
+            R::AccountBelowMin { .. } => "pay in, or lower account_balance_min_usd",
+            R::PositionNotionalAboveMax { .. } => "send less, cancel or close some, or raise position_notional_max_usd",
+            R::LeverageAboveMax { .. } => "close or cancel some, pay in, or raise leverage_max",
+            R::GrossExposureAboveMax { .. } | R::NetExposureAboveMax { .. } | R::AssetExposureAboveMax { .. } => {
+                "close or cancel some, or raise the limit of exposure"
+            }
+            R::CorrelatedExposureAboveMax { .. } => "close or cancel some of what moves with it, or raise the limit",
+            R::RiskScoreAboveMax { .. } => {
+                "see the parts by risk-metrics and lessen the largest, or raise risk_score_max"
+            }
+            R::DailyLossReached { .. } => "wait for the day boundary, or raise daily_loss_max_usd and resume",
+            R::StageCapReached { .. } => "send less, or wait for the next stage",
+            R::BalanceTooLow { .. } => "send less, cancel what holds the balance, or pay in",
+            R::SelfMatch { .. } => "cancel our own order on the other side first",
+            R::CannotEvaluate(_) => "mend what is missing; until then nothing of the kind passes",
+        }
     }
 }

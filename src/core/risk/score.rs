@@ -10,7 +10,7 @@ use super::{Candidate, DenyReason, Scene};
 use crate::core::config::Limits;
 use crate::core::losses::Losses;
 use crate::core::portfolio::Totals;
-use crate::domain::Usd;
+use crate::domain::{Round, Usd, num};
 
 /// Standard deviations that a day's loss exceeds once in a hundred, in hundredths (normal distribution).
 const DEVIATIONS: i64 = 233;
@@ -50,19 +50,21 @@ impl Score {
     #[inline]
     pub fn of(totals: &Totals, losses: &Losses, limits: &Limits, more: Usd, more_moving: Usd) -> Score {
         let moving = totals.moving.saturating_add(more_moving);
-        let value_at_risk = Usd((i128::from(moving.0) * i128::from(DEVIATIONS) / 100).min(i64::MAX.into()) as i64);
+        let part = |of: i64, times: i64, whole| num::mul_div(of, times, whole, Round::Down).unwrap_or(i64::MAX);
+        let value_at_risk = Usd(part(moving.0, DEVIATIONS, 100));
         let exposure = totals.exposure.saturating_add(more);
         // Equity in per mille of the leverage allowed: what the exposure may be.
-        let lever = i128::from(totals.equity.0.max(0)) * i128::from(limits.leverage_max_ppm) / 1_000_000;
+        let leverage_max = i64::try_from(limits.leverage_max_ppm).unwrap_or(i64::MAX);
+        let lever = part(totals.equity.0.max(0), leverage_max, 1_000_000);
         let pnl = totals.pnl();
         let fall = losses.high.saturating_sub(pnl);
-        let at_mark = i128::from(totals.equity.saturating_add(fall).0) * i128::from(limits.drawdown_halt_ppm);
+        let at_mark = part(totals.equity.saturating_add(fall).0, limits.drawdown_halt_ppm.into(), 1_000_000);
         let parts = [
             used(value_at_risk.0, limits.value_at_risk_max.0),
-            used(exposure.0, lever.min(i64::MAX.into()) as i64),
+            used(exposure.0, lever),
             used(exposure.0, limits.exposure_gross_max.0),
             used(totals.day_pnl().0.saturating_neg(), limits.daily_loss_max.0),
-            used(fall.0, (at_mark / 1_000_000).min(i64::MAX.into()) as i64),
+            used(fall.0, at_mark),
         ];
         let sum: u32 = parts.iter().zip(PARTS).map(|(part, (_, weight))| part * weight).sum();
         Score { score: sum.div_ceil(1_000), value_at_risk, parts }
@@ -73,7 +75,7 @@ impl Score {
 #[inline]
 pub(crate) fn moving(exposure: Usd, moves_ppm: u32, assumed_ppm: u32) -> Usd {
     let ppm = if moves_ppm == 0 { assumed_ppm } else { moves_ppm };
-    Usd((i128::from(exposure.0) * i128::from(ppm) / 1_000_000).min(i64::MAX.into()) as i64)
+    Usd(num::mul_div(exposure.0, ppm.into(), 1_000_000, Round::Down).unwrap_or(i64::MAX))
 }
 
 #[inline]

@@ -2,14 +2,14 @@
 //! works every limit out anew for each order that the core sends. It shares no arithmetic with the gate.
 //!
 //! Taken from the core, and held elsewhere: which instruments move together and how much (`core::correlation` against
-//! a plain calculation), message rates (`risk::rate`), price jumps (`risk::jump`), and when trading was reduced or
-//! halted for losses (told by its effects).
+//! a plain calculation), when trading was reduced or halted for losses (told by its effects), and which orders are the
+//! exits of protected entries.
 
 use super::gate::OTHER;
 use super::*;
 use crate::core::risk::{PARTS, Score};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 fn dec8(value: i64) -> Decimal {
     Decimal::new(value, 8)
@@ -47,6 +47,29 @@ struct Book {
     closing: bool,
     restricted: bool,
     trading: TradingState,
+    /// Mids of the window over which a price may jump.
+    mids: VecDeque<(Nanos, Decimal)>,
+}
+
+/// Messages as time that is spoken for: each takes a second over the limit, and a second's worth fits.
+#[derive(Default, Clone, Copy)]
+struct Spoken {
+    until: Decimal,
+}
+
+impl Spoken {
+    fn left(&self, now: Nanos) -> Decimal {
+        (self.until - seconds(now)).max(Decimal::ZERO)
+    }
+
+    fn take(&mut self, now: Nanos, one: Decimal) {
+        // What passes without room is remembered for a second beyond the bucket.
+        self.until = (seconds(now) + self.left(now) + one).min(seconds(now) + Decimal::TWO);
+    }
+}
+
+fn seconds(ns: Nanos) -> Decimal {
+    Decimal::new(ns, 9)
 }
 
 #[derive(Default)]
@@ -70,6 +93,8 @@ pub struct Oracle {
     day_start: Decimal,
     orders_today: u32,
     trades_today: u32,
+    venue_spoken: [Spoken; 2],
+    strategy_spoken: BTreeMap<u8, Spoken>,
     pub checked: u64,
 }
 
@@ -86,6 +111,10 @@ impl Oracle {
             Body::Quote(quote) => {
                 let book = self.books.entry(quote.instrument.0).or_default();
                 (book.bid, book.ask, book.at, book.connected) = (dec8(quote.bid_px.0), dec8(quote.ask_px.0), now, true);
+                book.mids.push_back((now, (book.bid + book.ask) / Decimal::TWO));
+                while book.mids.front().is_some_and(|(at, _)| now - at >= self.limits.price_move_window_ns) {
+                    book.mids.pop_front();
+                }
             }
             Body::Feed { instrument, state: FeedState::Disconnected } => {
                 self.books.entry(instrument.0).or_default().connected = false;
@@ -95,7 +124,11 @@ impl Oracle {
                 // A start goes by the journaled road, which is on paper here, and by no command.
                 self.caps = Caps::NONE;
                 self.venues.iter_mut().for_each(|venue| venue.0 = VenueState::Down);
-                self.books.values_mut().for_each(|book| book.connected = false);
+                self.books.values_mut().for_each(|book| {
+                    book.connected = false;
+                    // What was before a break says nothing of what comes after it.
+                    book.mids.clear();
+                });
             }
             Body::Balance(balance) => {
                 self.balances.insert((balance.venue.0, balance.asset.0), dec8(balance.free) + dec8(balance.locked));
@@ -202,7 +235,14 @@ impl Oracle {
     pub fn hear(&mut self, core: &Core, ended: Option<u64>, effects: &[RecordedEffect]) -> Result<(), String> {
         for effect in effects {
             match effect {
-                EffectOf::Place(order) => self.check(core, order)?,
+                EffectOf::Place(order) => {
+                    self.check(core, order)?;
+                    self.message(order.venue, order.strategy.0);
+                }
+                EffectOf::Cancel(cancel) => {
+                    let who = self.who.get(&cancel.order.0).copied().unwrap_or_default();
+                    self.message(cancel.venue, who);
+                }
                 EffectOf::Order(update) if update.status.is_closed() => {
                     if self.live.contains_key(&update.order.0) && ended != Some(update.order.0) {
                         return Err(format!("order {} ended, and nobody said so", update.order.0));
@@ -231,6 +271,17 @@ impl Oracle {
         Ok(())
     }
 
+    /// What one message takes of a second.
+    fn one(&self) -> Decimal {
+        Decimal::ONE / Decimal::from(self.limits.orders_per_second_max.max(1))
+    }
+
+    fn message(&mut self, venue: VenueId, strategy: u8) {
+        let (now, one) = (self.now, self.one());
+        self.venue_spoken[venue.index()].take(now, one);
+        self.strategy_spoken.entry(strategy).or_default().take(now, one);
+    }
+
     /// Every limit, for an order that was sent.
     fn check(&mut self, core: &Core, order: &NewOrder) -> Result<(), String> {
         self.checked += 1;
@@ -250,11 +301,14 @@ impl Oracle {
         let usd = |usd: Usd| dec8(usd.0);
         let count = |n: u32| Decimal::from(n);
         // Held for exits too.
+        let protects = core.orders().get(order.order).is_some_and(|o| o.protects);
+        let of_strategy = self.strategies.get(&order.strategy.0).copied().unwrap_or_default();
         let strictest = [
             self.trading,
             self.venues[order.venue.index()].1,
             book.trading,
-            self.strategies.get(&order.strategy.0).copied().unwrap_or_default(),
+            // What a halted strategy holds is still protected.
+            if protects { TradingState::Active } else { of_strategy },
         ];
         let strictest = strictest.into_iter().max().unwrap();
         at_most("trading state", Decimal::from(strictest as u8), Decimal::from(u8::from(reduces)));
@@ -334,6 +388,18 @@ impl Oracle {
                 let down = mine - self.works(id, Side::Sell, Some(strategy)) - sell;
                 let worst = up.abs().max(down.abs()) * px.max(book.ask);
                 at_most("strategy exposure", worst, usd(limits.strategy_exposure_max));
+            }
+            // The core counts in whole nanoseconds, and cuts what a message takes to them.
+            let room = Decimal::ONE - self.one() + Decimal::new(10, 6);
+            let spoken = self.strategy_spoken.get(&strategy).copied().unwrap_or_default();
+            at_most("messages to the venue", self.venue_spoken[order.venue.index()].left(self.now), room);
+            at_most("messages of the strategy", spoken.left(self.now), room);
+            let within = book.mids.iter().filter(|(at, _)| self.now - at < limits.price_move_window_ns);
+            let (low, high) =
+                within.fold((Decimal::MAX, Decimal::ZERO), |(low, high), (_, mid)| (low.min(*mid), high.max(*mid)));
+            if high > Decimal::ZERO {
+                // The core cuts each mid to the instrument's scale.
+                at_most("move of the price", high - low, low * ppm(limits.price_move_max_ppm) + Decimal::new(2, 8));
             }
             let open = self.live.len() as u32;
             at_most("open orders", count(open) + Decimal::ONE, count(limits.open_orders_max));

@@ -6,6 +6,7 @@
 use super::gate::{ETH, OTHER, SOL};
 use super::oracle::Oracle;
 use super::*;
+use crate::core::alerts::{Act, AlertRules};
 
 /// SplitMix64: small, and the same everywhere.
 struct Dice(u64);
@@ -127,7 +128,9 @@ impl Storm {
             query_interval_ns: 2 * SECOND,
             reconcile_interval_ns: 60 * SECOND,
             price_collar_ppm: d.within(1_000, 100_000) as u32,
-            price_move_max_ppm: 80_000,
+            price_move_max_ppm: d.within(10_000, 80_000) as u32,
+            stop_loss_ppm: d.pick(&[0, 5_000, 20_000]),
+            take_profit_ppm: d.pick(&[0, 10_000, 40_000]),
             price_move_window_ns: 10 * SECOND,
             duplicate_window_ns: d.within(0, 500) * MS,
             orders_per_second_max: d.within(10, 2_000) as u32,
@@ -364,6 +367,19 @@ impl Storm {
                 return Ok(());
             }
             991 if self.dice.one_in(4) => command(Action::Close(self.dice.pick(&IDS))),
+            991 if self.dice.one_in(6) => command(Action::EmergencyStop { flatten: self.dice.one_in(2) }),
+            991 if self.dice.one_in(6) => {
+                let acts = [Act::None, Act::None, Act::Reduce, Act::Halt, Act::Stop];
+                Body::AlertRules(AlertRules {
+                    acts: [Act::None, self.dice.pick(&acts), self.dice.pick(&acts)],
+                    escalate_after_ns: 30 * SECOND,
+                    exposure_high_ppm: 900_000,
+                    balance_low_ppm: 1_100_000,
+                    feed_stale_ns: 20 * SECOND,
+                    venue_down_ns: 20 * SECOND,
+                    ..AlertRules::default()
+                })
+            }
             992 => {
                 let mut caps = Caps::NONE;
                 if self.dice.one_in(5) {

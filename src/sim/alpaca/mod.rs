@@ -514,6 +514,8 @@ impl AlpacaSim {
             control::Order::Ban(seconds) | control::Order::RateLimit { seconds, .. } => {
                 self.door.throttle_until(now + Nanos::from(seconds) * 1_000_000_000);
             }
+            // This venue's own `POST /market` does it.
+            control::Order::Price { .. } | control::Order::Report(_) => {}
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
             }

@@ -261,6 +261,17 @@ impl Hub {
         }
     }
 
+    /// Says an event that was made up to every session of the WebSocket API with a private stream.
+    pub fn tell_all(&mut self, event: &serde_json::Value) {
+        for slot in self.slots.iter_mut().flatten() {
+            let Role::Api(session) = &slot.role else { continue };
+            for (id, _) in &session.subscriptions {
+                let frame = serde_json::json!({ "subscriptionId": id, "event": event }).to_string();
+                slot.conn.send_text(&[frame.as_bytes()]);
+            }
+        }
+    }
+
     /// Sends a text frame, unless the slot belongs to another connection by now.
     fn send(&mut self, slot: usize, conn: u64, frame: &[u8]) {
         if let Some(Some(slot)) = self.slots.get_mut(slot)

@@ -98,6 +98,13 @@ impl Market {
         }
     }
 
+    /// Puts a symbol's price; a recording has its own.
+    pub fn put(&mut self, symbol: usize, px: i64, still: bool) {
+        if let Market::Synthetic(market) = self {
+            market.model.put(symbol, px, still);
+        }
+    }
+
     /// Whether a recording has been played to its end.
     pub fn finished(&self) -> bool {
         matches!(self, Market::Recorded(market) if market.player.finished())

@@ -326,6 +326,13 @@ impl BinanceSim {
                 self.desk.venue.by_key.remove(&api_key);
                 self.desk.venue.more_keys.remove(&api_key);
             }
+            control::Order::Price { symbol, px, still } => {
+                match self.desk.venue.symbols.iter().position(|listed| listed.instrument.symbol == symbol) {
+                    Some(at) => self.desk.market.put(at, px, still),
+                    None => tracing::error!(symbol, "is not listed"),
+                }
+            }
+            control::Order::Report(event) => self.hub.tell_all(&event),
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
             }

@@ -29,6 +29,10 @@ struct State {
     /// -1, 0 or 1 times the configured drift.
     trend: f64,
     trend_until_ns: i64,
+    /// The price stays where it is.
+    still: bool,
+    /// It was put elsewhere: nothing of the book holds any more.
+    put: bool,
 }
 
 /// The process behind all instruments.
@@ -53,6 +57,8 @@ impl Synthetic {
                 common_seen: 0.0,
                 trend: 0.0,
                 trend_until_ns: now,
+                still: false,
+                put: false,
             })
             .collect();
         Synthetic { config, rng: fastrand::Rng::with_seed(seed), common: 0.0, common_ns: now, states }
@@ -61,6 +67,12 @@ impl Synthetic {
     /// Goes on from a price known from before a restart.
     pub fn resume_at(&mut self, instrument: usize, px: i64) {
         self.states[instrument].fair = px as f64;
+    }
+
+    /// The price jumps there at the next step, within what the filters let it be; still, it stays.
+    pub fn put(&mut self, instrument: usize, px: i64, still: bool) {
+        let state = &mut self.states[instrument];
+        (state.fair, state.still, state.put) = (px as f64, still, true);
     }
 
     /// The instrument and time of the next change that is due by `now`.
@@ -95,7 +107,9 @@ impl Synthetic {
     /// One step of one instrument at `at`, as changes to its `book`.
     pub fn step(&mut self, index: usize, at: i64, book: &Book, ops: &mut Vec<MarketOp>) {
         let elapsed = self.advance(index, at);
-        let (Some((bid, _)), Some((ask, _))) = (book.best(Side::Buy), book.best(Side::Sell)) else {
+        let put = std::mem::take(&mut self.states[index].put);
+        let touch = (book.best(Side::Buy), book.best(Side::Sell));
+        let (false, (Some((bid, _)), Some((ask, _)))) = (put, touch) else {
             for side in Side::BOTH {
                 ops.extend(book.levels(side).map(|(px, _)| MarketOp::Set { side, px, qty: 0 }));
             }
@@ -135,9 +149,12 @@ impl Synthetic {
         let own = (1.0 - state.instrument.correlation.powi(2)).max(0.0).sqrt() * dt.sqrt() * normal(&mut self.rng);
         let shared = state.instrument.correlation * (self.common - state.common_seen);
         let volatility = state.instrument.volatility * self.config.volatility;
-        let moved = volatility * (shared + own + state.trend * self.config.trend * dt);
+        let mut moved = volatility * (shared + own + state.trend * self.config.trend * dt);
         // A weak pull to the start keeps a long run within the price filter.
-        let pull = 1e-4 * dt * (state.instrument.px_start as f64 / state.fair).ln();
+        let mut pull = 1e-4 * dt * (state.instrument.px_start as f64 / state.fair).ln();
+        if state.still {
+            (moved, pull) = (0.0, 0.0);
+        }
         state.fair = (state.fair * (moved + pull).exp())
             .clamp(state.instrument.tick as f64 * 1_000.0, state.instrument.px_max as f64 / 2.0);
         state.common_seen = self.common;
@@ -335,6 +352,32 @@ mod tests {
             above = Some(now);
         }
         assert!((15..200).contains(&crosses), "{crosses} crosses in ten minutes");
+    }
+
+    #[test]
+    fn a_price_that_is_put_is_where_the_market_goes_and_stays_while_still() {
+        let config = SyntheticConfig { instruments: vec![SimInstrument::btcusdt()], ..Default::default() };
+        let mut market = Synthetic::new(config, 3, 0);
+        let (mut book, mut ops) = (Book::default(), Vec::new());
+        market.open(0, &mut ops);
+        let mut until = 0;
+        for px in [90_000, 105_000, 20_000] {
+            market.put(0, px * 100_000_000, true);
+            until += 5_000_000_000;
+            loop {
+                for op in ops.drain(..) {
+                    if let MarketOp::Set { side, px, qty } = op {
+                        book.set(side, px, qty);
+                    }
+                }
+                let Some((index, at)) = market.due(until) else { break };
+                market.step(index, at, &book, &mut ops);
+            }
+            for side in Side::BOTH {
+                let off = (book.best(side).unwrap().0 - px * 100_000_000).abs();
+                assert!(off < px * 100_000_000 / 10_000, "{side:?} is {off} away from {px}");
+            }
+        }
     }
 
     #[test]

@@ -52,6 +52,10 @@ fn what_is_wrong_changes_nothing_and_is_named() {
         ("POST", "/faults", r#"{"delay_ms":-1}"#, 400, "delay_ms"),
         ("POST", "/disconnect", r#"{"only":"some"}"#, 400, "streams"),
         ("POST", "/rate_limit", r#"{"refusals":1}"#, 400, "seconds"),
+        ("POST", "/price", r#"{"symbol":"BTCUSDT"}"#, 400, "price"),
+        ("POST", "/price", r#"{"symbol":"BTCUSDT","price":-1}"#, 400, "price"),
+        ("POST", "/price", r#"{"symbol":"BTCUSDT","price":1,"still":1}"#, 400, "still"),
+        ("POST", "/report", r#"{"event":1}"#, 400, "event"),
         ("GET", "/ban", "", 405, "/ban"),
         ("GET", "/", "", 404, "/faults"),
     ] {
