@@ -1,6 +1,6 @@
 //! Memory of engine and venue over many orders: what lives on the heap of a whole world (feed, gateway, core, the API's
 //! view, the simulated venue), counted to the byte, so that nothing of the machine is in it. After the first 100,000
-//! orders it does not grow:
+//! orders it must not grow:
 //!
 //! `TOLLGATE_ORDERS=1000000 cargo nextest run --release --test simulation --no-capture memory`
 //!
