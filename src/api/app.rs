@@ -5,6 +5,7 @@ use super::auth::{Access, Caller};
 use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
 use super::keys::KeyDesk;
+use super::metrics::Gauges;
 use super::once::{Keys, Once};
 use super::tail::SharedView;
 use super::transition::SharedJudge;
@@ -55,6 +56,8 @@ pub struct App {
     pub judge: Option<SharedJudge>,
     /// How the webhooks do.
     pub webhooks: Board,
+    /// Queues and the journal's end, for metrics.
+    pub gauges: Gauges,
     commands: Tx<Input>,
     requests: AtomicU64,
     answers: AtomicU64,
@@ -132,6 +135,7 @@ impl App {
             limits_turn: tokio::sync::Mutex::new(()),
             judge: None,
             webhooks: Board::default(),
+            gauges: Gauges::default(),
             commands,
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
@@ -197,6 +201,10 @@ impl App {
 
     pub fn with_webhooks(self, webhooks: Board) -> App {
         App { webhooks, ..self }
+    }
+
+    pub fn with_gauges(self, gauges: Gauges) -> App {
+        App { gauges, ..self }
     }
 
     /// The tail has seen all there is.

@@ -71,6 +71,41 @@ pub fn risk_metrics(view: &View) -> Value {
     })
 }
 
+/// The part of each limit that is used, by its name and by what it is about; for people's eyes: no decision hangs on it.
+pub(super) fn parts_used(view: &View) -> Vec<(&'static str, String, f64)> {
+    let core = view.core();
+    let (portfolio, limits, losses) = (core.portfolio(), core.limits(), core.losses());
+    let totals = &portfolio.totals;
+    let mut parts = Vec::new();
+    let mut add = |limit, about: &str, value: i64, max: i64| {
+        if max > 0 {
+            parts.push((limit, about.to_owned(), value.max(0) as f64 / max as f64));
+        }
+    };
+    let score = Score::of(totals, losses, limits, Usd::ZERO, Usd::ZERO);
+    add("risk_score", "", score.score.into(), limits.risk_score_max.into());
+    add("value_at_risk", "", score.value_at_risk.0, limits.value_at_risk_max.0);
+    add("daily_loss", "", totals.day_pnl().0.saturating_neg(), limits.daily_loss_max.0);
+    add("gross_exposure", "", totals.exposure.0, limits.exposure_gross_max.0);
+    add("net_exposure_long", "", totals.net_up.0, limits.exposure_net_max.0);
+    add("net_exposure_short", "", totals.net_down.0.saturating_neg(), limits.exposure_net_max.0);
+    add("open_orders", "", core.orders().live_count() as i64, limits.open_orders_max.into());
+    for (id, name, _) in core.venues() {
+        add("venue_exposure", name, portfolio.venue_exposure(id).0, limits.exposure_venue_max.0);
+    }
+    for (id, name) in core.assets() {
+        let exposure = portfolio.asset_exposure(id, portfolio.is_live());
+        if exposure > Usd::ZERO {
+            add("asset_exposure", name, exposure.0, limits.exposure_asset_max.0);
+        }
+    }
+    for inst in portfolio.defined() {
+        let symbol = format!("{} at {}", inst.def.symbol, venue_name(view, inst.def.venue));
+        add("position_notional", &symbol, inst.exposure().0, limits.position_notional_max.0);
+    }
+    parts
+}
+
 /// Samples in common and Pearson's correlation over them; `None` with too few, or where one did not move.
 fn correlation(view: &View, a: &Inst, b: &Inst) -> Option<(i64, f64)> {
     let core = view.core();

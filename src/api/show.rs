@@ -183,9 +183,34 @@ fn portfolio(view: &View) -> Value {
         "fees_usd": usd(totals.fees),
         "pnl_usd": usd(totals.pnl()),
         "day_pnl_usd": usd(totals.day_pnl()),
+        "venues": by_venue(view),
         "balances": balances.collect::<Vec<_>>(),
         "positions": held(view).collect::<Vec<_>>(),
     })
+}
+
+/// Profit and loss of each venue's instruments.
+fn by_venue(view: &View) -> Vec<Value> {
+    let core = view.core();
+    let mut rows = Vec::new();
+    for (id, name, _) in core.venues() {
+        let (mut exposure, mut unrealised, mut realised, mut fees) = (Usd::ZERO, Usd::ZERO, Usd::ZERO, Usd::ZERO);
+        for inst in core.portfolio().defined().filter(|inst| inst.def.venue == id) {
+            exposure = exposure.saturating_add(inst.exposure());
+            unrealised = unrealised.saturating_add(inst.unrealised());
+            realised = realised.saturating_add(inst.realised());
+            fees = fees.saturating_add(inst.position.fees);
+        }
+        rows.push(json!({
+            "exchange": name,
+            "exposure_usd": usd(exposure),
+            "unrealised_usd": usd(unrealised),
+            "realised_usd": usd(realised),
+            "fees_usd": usd(fees),
+            "pnl_usd": usd(realised.saturating_add(unrealised).saturating_sub(fees)),
+        }));
+    }
+    rows
 }
 
 /// Profit and loss as it stands, for the event stream.

@@ -1,7 +1,8 @@
 //! `tollgate check`: every fault of a configuration at once.
 
 use super::UNUSABLE;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,7 +17,10 @@ pub(super) fn load(path: &Path) -> Result<Config, ExitCode> {
     })
 }
 
-pub(super) fn check(path: &Path) -> ExitCode {
+pub(super) fn check(path: &Path, json: bool) -> ExitCode {
+    if json {
+        return check_for_programs(path);
+    }
     match load(path) {
         Ok(config) => {
             println!(
@@ -30,4 +34,20 @@ pub(super) fn check(path: &Path) -> ExitCode {
         }
         Err(code) => code,
     }
+}
+
+/// Everything on standard output, faults too.
+fn check_for_programs(path: &Path) -> ExitCode {
+    let (faults, error) = match Config::load(path) {
+        Ok(_) => (Vec::new(), None),
+        Err(ConfigError::Faulty { faults, .. }) => (faults.0, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let sound = faults.is_empty() && error.is_none();
+    let told: Vec<Value> = faults
+        .iter()
+        .map(|f| json!({ "line": f.line, "column": f.column, "key": f.key, "message": f.message }))
+        .collect();
+    println!("{:#}", json!({ "file": path.display().to_string(), "sound": sound, "faults": told, "error": error }));
+    if sound { ExitCode::SUCCESS } else { ExitCode::from(UNUSABLE) }
 }

@@ -19,7 +19,8 @@ mod check;
 mod credentials;
 mod doctor;
 mod drill;
-pub mod replay;
+mod progress;
+mod replay;
 mod report;
 mod run;
 mod shell;
@@ -34,9 +35,21 @@ use std::process::ExitCode;
 /// What a faulty start, or unusable input, ends with.
 const UNUSABLE: u8 = 2;
 
+/// For `--help` and the manual page.
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    replay found a difference; doctor found something to mend
+  2    wrong arguments, faulty configuration, unusable input, or the engine could not start
+  3    stopped, but the venue did not confirm every cancel
+  4    a running engine refused: denied by a rule, not found, not allowed, a faulty field
+  5    no engine answered
+  6    asked for, and not at its end when the time to answer came
+  70   a trading thread died; open orders were cancelled over REST
+  130  ended at once by a second signal";
+
 /// The gate that every order of an automated trader passes.
 #[derive(Parser)]
-#[command(name = "tollgate", version, about, long_about = None)]
+#[command(name = "tollgate", version, about, long_about = None, after_long_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Cmd>,
@@ -58,6 +71,9 @@ enum Cmd {
         /// The configuration file.
         #[arg(long, default_value = "config/tollgate.toml")]
         config: PathBuf,
+        /// The faults as JSON: line, column, key, message.
+        #[arg(long)]
+        json: bool,
     },
     /// Serve a simulated venue, alone. Prints one line when it listens: `ready` and a JSON object.
     Sim(Box<sim::SimArguments>),
@@ -69,6 +85,9 @@ enum Cmd {
     Replay {
         /// The journal's folder, such as data/journal.
         dir: PathBuf,
+        /// The summary, or the difference, as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// A tear sheet of the trading in a journal: text, HTML, JSON, or its trades as CSV.
     Report(report::ReportArguments),
@@ -105,11 +124,11 @@ pub fn main() -> ExitCode {
         Some(Cmd::Run { config, log_format }) => {
             run::run(&config, log_format.map(|format| matches!(format, LogFormat::Json)))
         }
-        Some(Cmd::Check { config }) => check::check(&config),
+        Some(Cmd::Check { config, json }) => check::check(&config, json),
         Some(Cmd::Sim(arguments)) => sim::sim(&arguments),
         Some(Cmd::Credentials(arguments)) => credentials::credentials(&arguments),
         Some(Cmd::Token(arguments)) => token::token(&arguments),
-        Some(Cmd::Replay { dir }) => replay::run(&dir),
+        Some(Cmd::Replay { dir, json }) => replay::run(&dir, json),
         Some(Cmd::Report(arguments)) => report::report(&arguments),
         Some(Cmd::RebuildStore(arguments)) => store::rebuild(&arguments),
         Some(Cmd::Doctor(arguments)) => doctor::doctor(&arguments),

@@ -1,10 +1,12 @@
 //! `tollgate replay DIR`: proves that the core, given the journal's events, decides what the journal says it decided.
 
+use super::progress::Progress;
 use crate::core::Core;
 use crate::domain::Nanos;
-use crate::journal::{Progress, ReplaySummary, replay};
+use crate::journal::{ReplaySummary, replay};
+use serde_json::{Value, json};
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,41 +19,51 @@ const UNUSABLE: u8 = 2;
 
 /// Replays the journal in `dir`, which an engine may be writing: progress on standard error where that is a terminal,
 /// the summary on standard output. Exit code 0: all the same; 1: a difference; 2: no journal that can be read.
-pub fn run(dir: &Path) -> ExitCode {
-    let terminal = io::stderr().is_terminal();
-    let code = run_with(dir, &mut io::stdout(), &mut io::stderr(), terminal);
+pub(super) fn run(dir: &Path, json: bool) -> ExitCode {
+    let code = run_with(dir, json, &mut io::stdout(), &mut io::stderr());
     // Nobody is left to tell where even the streams are gone.
     ExitCode::from(code.unwrap_or(UNUSABLE))
 }
 
-fn run_with(dir: &Path, out: &mut impl Write, err: &mut impl Write, terminal: bool) -> io::Result<u8> {
+fn run_with(dir: &Path, json: bool, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     let mut core = Core::new();
-    let result = replay(dir, &mut core, |progress| {
-        if terminal {
-            // Progress that cannot be shown is no reason to stop.
-            let _ = show_progress(err, &progress);
-        }
-    });
-    if terminal {
-        write!(err, "\r\x1b[K")?;
+    let bar = Progress::new(dir);
+    let result = replay(dir, &mut core, |progress| bar.at(progress.seq));
+    drop(bar);
+    let error = match result {
+        Ok(summary) if json => return writeln!(out, "{:#}", told(dir, &summary)).map(|()| SAME),
+        Ok(summary) => return summarise(out, dir, &summary).map(|()| SAME),
+        Err(error) => error,
+    };
+    let code = if error.is_difference() { DIFFERENT } else { UNUSABLE };
+    if json {
+        writeln!(out, "{:#}", json!({ "same": false, "read": code == DIFFERENT, "error": error.to_string() }))?;
     }
-    match result {
-        Ok(summary) => summarise(out, dir, &summary).map(|()| SAME),
-        Err(e) => {
-            writeln!(err, "error: {e}")?;
-            let mut cause = e.source();
-            while let Some(e) = cause {
-                writeln!(err, "  because: {e}")?;
-                cause = e.source();
-            }
-            Ok(if e.is_difference() { DIFFERENT } else { UNUSABLE })
-        }
+    writeln!(err, "error: {error}")?;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        writeln!(err, "  because: {error}")?;
+        cause = error.source();
     }
+    Ok(code)
 }
 
-fn show_progress(err: &mut impl Write, progress: &Progress) -> io::Result<()> {
-    write!(err, "\rreplayed {} events, to {}\x1b[K", progress.events, time(progress.ts_ns))?;
-    err.flush()
+/// The summary for programs.
+fn told(dir: &Path, s: &ReplaySummary) -> Value {
+    json!({
+        "same": true,
+        "journal": dir.display().to_string(),
+        "epoch": format!("{:08x}", s.epoch),
+        "events": s.events,
+        "first_seq": s.first_seq,
+        "last_seq": s.last_seq,
+        "from": (s.events > 0).then(|| time(s.first_ts_ns)),
+        "to": (s.events > 0).then(|| time(s.last_ts_ns)),
+        "decisions": s.effects,
+        "checkpoints": s.checkpoints,
+        "state_hash": format!("{:016x}", s.state_hash),
+        "events_per_second": s.events_per_second().round(),
+    })
 }
 
 fn summarise(out: &mut impl Write, dir: &Path, s: &ReplaySummary) -> io::Result<()> {
@@ -160,7 +172,7 @@ mod tests {
     /// Exit code, standard output, standard error.
     fn replayed(dir: &Path) -> (u8, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run_with(dir, &mut out, &mut err, false).unwrap();
+        let code = run_with(dir, false, &mut out, &mut err).unwrap();
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
@@ -173,6 +185,11 @@ mod tests {
         assert!(out.contains("events       2011 (1 to 2011)") && out.contains("checkpoints  21,"), "{out}");
         let decisions = out.lines().find_map(|line| line.strip_prefix("decisions    ")?.split(',').next()).unwrap();
         assert!(decisions.parse::<u64>().unwrap() > 200, "the probe wanted 200 orders: {out}");
+        let mut told = Vec::new();
+        assert_eq!(run_with(dir.path(), true, &mut told, &mut io::sink()).unwrap(), SAME);
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((&told["same"], &told["events"], &told["checkpoints"]), (&json!(true), &json!(2_011), &json!(21)));
+        assert_eq!(told["decisions"].to_string(), decisions);
     }
 
     #[test]

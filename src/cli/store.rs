@@ -1,9 +1,8 @@
 //! `tollgate rebuild-store DIR`: the trade store anew from a journal.
 
 use super::UNUSABLE;
-use crate::journal::Reader;
+use super::progress::Progress;
 use crate::store::{Follower, StoreError, Turn};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -36,20 +35,14 @@ pub(super) fn rebuild(arguments: &RebuildArguments) -> ExitCode {
 fn run(journal: &Path, file: &Path) -> Result<String, StoreError> {
     let started = Instant::now();
     let mut follower = Follower::rebuild(journal, file)?;
-    // Drawn on a terminal alone. A journal that grows meanwhile is followed to where it ends then.
-    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} events, {per_sec}, {eta} left");
-    let bar =
-        ProgressBar::new(Reader::last_seq(journal)?).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = Progress::new(journal);
     let events = loop {
         match follower.turn()? {
-            Turn::Behind { seq } => {
-                bar.set_length(bar.length().unwrap_or(0).max(seq));
-                bar.set_position(seq);
-            }
+            Turn::Behind { seq } => bar.at(seq),
             Turn::Level { seq } => break seq,
         }
     };
-    bar.finish_and_clear();
+    drop(bar);
     let seconds = started.elapsed().as_secs_f64();
     let rate = events as f64 / seconds.max(1e-9);
     Ok(format!("{}: rebuilt from {events} events in {seconds:.2} s, {rate:.0} events/s", file.display()))
@@ -58,6 +51,7 @@ fn run(journal: &Path, file: &Path) -> Result<String, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Reader;
 
     #[test]
     fn it_rebuilds_and_says_what_is_not_a_journal() {

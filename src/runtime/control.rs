@@ -2,8 +2,8 @@
 
 use super::records::{JournalHistory, JournalRecords};
 use crate::api::{
-    Access, AccessError, App, ConnectionLimits, Door, Entrance, Hlog, Home, Info, KeyDesk, ListenError, ReloadingTls,
-    SharedJudge, SharedView, Tail, serve,
+    Access, AccessError, App, ConnectionLimits, Door, Entrance, Gauges, Hlog, Home, Info, KeyDesk, ListenError,
+    ReloadingTls, SharedJudge, SharedView, Tail, serve,
 };
 use crate::config::Config;
 use crate::core::event::Input;
@@ -47,6 +47,7 @@ pub struct ControlParts<'a> {
     pub judge: SharedJudge,
     /// How the webhooks do.
     pub webhooks: Board,
+    pub gauges: Gauges,
     pub journal_dir: &'a Path,
     pub way_in: WayIn,
     pub keys: KeyDesk,
@@ -101,6 +102,7 @@ impl Control {
             config,
             judge,
             webhooks,
+            gauges,
             journal_dir,
             way_in,
             keys,
@@ -137,7 +139,8 @@ impl Control {
         view.lock().begin_events(last_seq + 1);
         let mut app = App::new(info, Entrance { access, home }, keys, view.clone(), commands, counters, clock.clone())
             .with_judge(judge)
-            .with_webhooks(webhooks);
+            .with_webhooks(webhooks)
+            .with_gauges(gauges);
         let dir = journal_dir.to_owned();
         app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);

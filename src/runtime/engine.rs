@@ -15,7 +15,7 @@ use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
 use super::venue::{VenueKeys, VenueParts};
 use super::webhooks::{Place as HookPlace, WebhookError, WebhookThreads};
 use crate::agent::Agent;
-use crate::api::{SharedJudge, SharedView};
+use crate::api::{Gauges, Queue, SharedJudge, SharedView};
 use crate::config::{self, Config};
 use crate::core::Core;
 use crate::core::alarm::AlarmKind;
@@ -207,6 +207,10 @@ impl Engine {
         };
         let (market_tx, market_rx) = link(config.channels.market_data_max, &threads.wake("core"));
         let (commands_tx, commands_rx) = link(config.channels.commands_max, &threads.wake("core"));
+        let mut queues = vec![
+            Queue::new("market_data", None, config.channels.market_data_max, &market_tx),
+            Queue::new("commands", None, config.channels.commands_max, &commands_tx),
+        ];
         let mut links =
             CoreLinks { reports: Vec::new(), commands: commands_rx, market: vec![market_rx], gateways: Vec::new() };
         let (mut rescues, mut key_places) = (Vec::new(), Vec::new());
@@ -221,6 +225,9 @@ impl Engine {
             // One rotation at a time.
             let (new_keys, new_keys_rx) = link(1, &threads.wake(&gateway_name));
             let (reports_tx, reports_rx) = link(config.channels.exec_reports_max, &threads.wake("core"));
+            let name = Some(venue.name.as_str());
+            queues.push(Queue::new("exec_reports", name, config.channels.exec_reports_max, &reports_tx));
+            queues.push(Queue::new("orders", name, config.channels.orders_max, &orders_tx));
             let (permits_tx, permits) = link(PERMITS_MAX, &threads.wake(&gateway_name));
             if is_live {
                 live_venues.push(LiveVenue { venue: id, permits: permits_tx });
@@ -292,6 +299,7 @@ impl Engine {
         let control = Control::start(ControlParts {
             config,
             webhooks: webhooks.as_ref().map(WebhookThreads::board).unwrap_or_default(),
+            gauges: Gauges::new(queues, tail.clone()),
             judge: judge.clone(),
             keys: keeper.as_ref().map(|_| key_asks),
             journal_dir: &dir,

@@ -82,6 +82,7 @@ await page.fill("#ticket [name=price]", "");
 await page.click("#ticket button[value=place-order]");
 await page.locator("#trades tbody tr").first().waitFor({ timeout: 30000 });
 await page.locator("#positions tbody tr", { hasText: "BTCUSDT" }).waitFor({ timeout: 30000 });
+await page.locator("#by-venue tbody tr", { hasText: "binance" }).waitFor({ timeout: 30000 });
 holds("a fill is shown, and the position");
 
 await page.fill("#ticket [name=quantity]", "5");
@@ -111,10 +112,20 @@ holds("the emergency stop asks, and can be left by the keyboard");
 await page.click("#stop");
 await page.click("#confirm-yes");
 await until("the emergency stop halts", () => document.getElementById("trading").textContent.includes("halted"));
-const alert = page.locator("#alerts tbody tr", { hasText: "EMERGENCY_STOP" }).first();
+const alert = page.locator("#alerts li", { hasText: "EMERGENCY_STOP" }).first();
 await alert.locator("button").click();
-await alert.locator("td", { hasText: /seen by/ }).waitFor({ timeout: 30000 });
+if (!token) {
+  await page.fill("#confirm-fields [name=who]", "Ada");
+  await page.click("#confirm-yes");
+}
+await alert.locator("span", { hasText: /^seen by (Ada|ada)$/ }).first().waitFor({ timeout: 30000 });
 holds("an alert is acknowledged by name");
+// What an alert says is read without scrolling.
+const cut = await page.evaluate(() => [...document.querySelectorAll("#alerts, #venues, #latency")]
+  .filter((panel) => panel.scrollWidth > panel.clientWidth)
+  .map((panel) => `${panel.id}: ${panel.scrollWidth} in ${panel.clientWidth}`));
+assert.deepEqual(cut, [], "panels that are cut off");
+await accessible("halted");
 await page.screenshot({ path: `${shots}/${kind}-halted.png`, fullPage: true });
 await page.click("#resume");
 if (!token) await page.fill("#confirm-fields [name=who]", "Ada");

@@ -100,9 +100,56 @@ fn a_shell_and_man_are_served() {
     let done = tollgate().arg("man").output().unwrap();
     let page = String::from_utf8(done.stdout).unwrap();
     assert!(done.status.success() && page.contains(".TH tollgate"), "{page}");
-    for words in ["tollgate order place", "\\-\\-stop\\-price", "tollgate doctor"] {
+    for words in ["tollgate order place", "\\-\\-stop\\-price", "tollgate doctor", "Exit codes:"] {
         assert!(page.contains(words), "the manual page has no {words:?}");
     }
+}
+
+#[test]
+fn check_names_every_fault_at_its_place_in_both_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let edits = [
+        ("daily_loss_max_usd = 1_000", "dayly_loss_max_usd = 1_000"),
+        ("leverage_max = 3", "leverage_max = 0"),
+        ("wait = \"park\"", "wait = \"prak\""),
+        ("[store]", "[stroe]"),
+    ];
+    let path = config(dir.path(), free_port(), &edits);
+    let text = std::fs::read_to_string(&path).unwrap();
+    // Where a text stands, as an editor counts.
+    let place = |words: &str| {
+        let at = text.find(words).unwrap_or_else(|| panic!("{words}"));
+        let before = &text[..at];
+        (before.matches('\n').count() + 1, at - before.rfind('\n').map_or(0, |n| n + 1) + 1)
+    };
+    let check = |form: &[&str]| tollgate().args(["check", "--config"]).arg(&path).args(form).output().unwrap();
+    let told = check(&[]);
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert_eq!(told.status.code(), Some(2), "{said}");
+    for (words, key, near) in [
+        ("dayly_loss_max_usd", "risk.dayly_loss_max_usd", "did you mean daily_loss_max_usd?"),
+        ("0\n", "risk.leverage_max", "must be above 0"),
+        ("\"prak\"", "threads[0].wait", "did you mean \"park\"?"),
+        ("stroe]", "stroe", "did you mean store?"),
+    ] {
+        let (line, column) = if key == "risk.leverage_max" {
+            let (line, column) = place("leverage_max = 0");
+            (line, column + "leverage_max = ".len())
+        } else {
+            place(words)
+        };
+        let want = format!("{line}:{column}: {key}: ");
+        assert!(said.lines().any(|fault| fault.contains(&want) && fault.contains(near)), "{want}{near} in\n{said}");
+    }
+    let told = check(&["--json"]);
+    let json: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((told.status.code(), &json["sound"]), (Some(2), &Value::Bool(false)));
+    let faults = json["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), said.lines().count() - 1, "{json:#}");
+    assert!(faults.iter().all(|fault| fault["line"].as_u64() > Some(0) && fault["column"].as_u64() > Some(0)));
+    let sound = config(dir.path(), free_port(), &[]);
+    let told = tollgate().args(["check", "--json", "--config"]).arg(sound).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
 }
 
 #[test]

@@ -285,8 +285,18 @@ fn machines_are_told_of_health_and_numbers() {
         "tollgate_venue_ready{exchange=\"binance\"} 1",
         "tollgate_orders_denied_total{rule=\"ORDER_NOTIONAL_ABOVE_MAX\"} 0",
         "# TYPE tollgate_stage_duration_seconds histogram",
+        "# TYPE tollgate_queue_depth gauge",
+        "tollgate_queue_capacity{queue=\"orders\",exchange=\"binance\"} 1024",
+        "# TYPE tollgate_journal_unread_records gauge",
+        "tollgate_limit_used_ratio{limit=\"open_orders\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "no {line:?} in\n{page}");
+    }
+    for start in [
+        "tollgate_limit_used_ratio{limit=\"position_notional\",about=\"ETHUSDT at binance\"} ",
+        "tollgate_queue_depth{queue=\"commands\"} ",
+    ] {
+        assert!(page.lines().any(|found| found.starts_with(start)), "no {start:?} in\n{page}");
     }
     let placed = page.lines().find_map(|line| line.strip_prefix("tollgate_orders_placed_total ")).unwrap();
     assert!(placed.parse::<u64>().unwrap() >= 1);

@@ -256,6 +256,14 @@ fn portfolio() -> Value {
         ("held_by_orders", dec()),
         ("held_by_others", dec()),
     ]);
+    let venue = object([
+        ("exchange", text()),
+        ("exposure_usd", dec()),
+        ("unrealised_usd", dec()),
+        ("realised_usd", dec()),
+        ("fees_usd", dec()),
+        ("pnl_usd", dec()),
+    ]);
     object([
         ("equity_usd", dec()),
         ("exposure_usd", dec()),
@@ -265,6 +273,7 @@ fn portfolio() -> Value {
         ("fees_usd", dec()),
         ("pnl_usd", dec()),
         ("day_pnl_usd", dec()),
+        ("venues", list(venue)),
         ("balances", list(balance)),
         ("positions", list(named("Position"))),
     ])

@@ -63,6 +63,30 @@ pub fn status(data: &Value) -> String {
     for (rule, count) in data["run_counts"]["denied"].as_object().into_iter().flatten() {
         out.push_str(&format!("denied {count} by {rule}\n"));
     }
+    let hooks = rows(data, "/webhooks");
+    if !hooks.is_empty() {
+        let columns = [
+            text("webhook", "/name"),
+            text("kind", "/kind"),
+            number("delivered", "/delivered"),
+            number("waiting", "/waiting"),
+            number("lost", "/given_up"),
+            number("refused", "/refused"),
+            text("fails with", "/last_error"),
+        ];
+        // What went wrong once and works again is no news.
+        let shown: Vec<Value> = hooks
+            .iter()
+            .map(|hook| {
+                let mut hook = hook.clone();
+                if hook["failing"] != true && hook.is_object() {
+                    hook["last_error"] = Value::Null;
+                }
+                hook
+            })
+            .collect();
+        out.push_str(&format!("\n{}\n", table(&columns, &shown, "")));
+    }
     out.push_str(&format!(
         "equity {} USD; profit and loss {} in this run, {} today\n",
         told("/equity_usd"),
@@ -284,6 +308,17 @@ mod tests {
             {"code": "ORDER_NOTIONAL_ABOVE_MAX", "value": "6000", "limit": "5000", "message": "too large"}]});
         assert!(verdict(&data).contains("ORDER_NOTIONAL_ABOVE_MAX   6000   5000  too large"), "{}", verdict(&data));
         assert_eq!(verdict(&json!({"would_pass": true, "notional_usd": "12"})), "it would pass, valued at 12 USD\n");
+    }
+
+    #[test]
+    fn a_webhook_that_fails_says_with_what_and_one_that_works_does_not() {
+        let hook = |name: &str, failing: bool| {
+            json!({"name": name, "kind": "slack", "delivered": 2, "waiting": 1, "given_up": 0, "refused": 0,
+                   "failing": failing, "last_error": "answered 500"})
+        };
+        let said = status(&json!({"webhooks": [hook("desk", true), hook("night", false)]}));
+        let line = |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{said}"));
+        assert!(line("desk").ends_with("answered 500") && line("night").ends_with('-'), "{said}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a report says, gathered in one walk over the journal.
 
+use super::super::progress::Progress;
 use super::Span;
 use crate::analytics::{ClosedTrade, CurveStats, Day, MovedRow, Prices, Recorder, Row, Sample, TradeStats, by, daily};
 use crate::api::View;
@@ -53,6 +54,7 @@ pub(super) struct Sheet {
 impl Sheet {
     pub(super) fn gather(journal: &std::path::Path, span: Span, mode: Mode) -> Result<Sheet, ReadError> {
         let mut reader = Reader::open(journal, 1)?;
+        let bar = Progress::new(journal);
         let (mut recorder, mut view, mut rows) = (Recorder::new(), View::default(), Vec::new());
         let (mut samples, mut closed, mut names) = (Vec::new(), Vec::new(), BTreeMap::new());
         let (mut fills, mut orders, mut alarms, mut denials) = (0, 0, 0, BTreeMap::new());
@@ -62,6 +64,7 @@ impl Sheet {
         while let Some(record) = reader.next()? {
             view.apply(&record.event, record.decided_ns, record.effects());
             end = (record.event.seq, record.event.ts_ns);
+            bar.at(end.0);
             if let Body::Quote(quote) = &record.event.body
                 && span.holds(end.1)
                 && names.contains_key(&quote.instrument)

@@ -36,9 +36,8 @@ function look() {
   return {
     layout: { background: { color: css("--panel") }, textColor: css("--dim"), attributionLogo: false },
     grid: { vertLines: { color: css("--line") }, horzLines: { color: css("--line") } },
-    timeScale: { timeVisible: true, secondsVisible: false, borderColor: css("--line") },
-    rightPriceScale: { borderColor: css("--line") },
-    leftPriceScale: { borderColor: css("--line") },
+    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6, borderColor: css("--line") },
+    rightPriceScale: { borderColor: css("--line"), scaleMargins: { top: 0.15, bottom: 0.18 } },
     autoSize: true,
   };
 }
@@ -49,11 +48,11 @@ function charts() {
   candles = price.addSeries(library.CandlestickSeries, {});
   marks = library.createSeriesMarkers(candles, []);
   curve = library.createChart(el("curve"), look());
-  curve.priceScale("left").applyOptions({ visible: true });
   equityLine = curve.addSeries(library.LineSeries, { color: css("--accent"), lineWidth: 2 });
   drawdownLine = curve.addSeries(library.AreaSeries, {
-    priceScaleId: "left", lineColor: css("--bad"), topColor: "transparent", bottomColor: "transparent", lineWidth: 1,
-  });
+    lineColor: css("--bad"), topColor: "transparent", bottomColor: "transparent", lineWidth: 1,
+  }, 1);
+  curve.panes()[1]?.setHeight(80);
 }
 
 function repaint() {
@@ -142,6 +141,7 @@ const load = {
   },
   async positions() {
     panels.positions((await show("positions")).positions, close);
+    panels.byVenue((await maybe("portfolio"))?.venues ?? []);
   },
   async orders() {
     panels.orders((await show("orders")).orders, cancel);
@@ -172,7 +172,8 @@ const load = {
 /** Parts of limits that are used: name, part, and both in words. */
 function used(risk) {
   const of = (name, { value_usd: value, limit_usd: limit }) =>
-    Number(limit) > 0 ? [{ name, used: Number(value) / Number(limit), shown: `${money(value)} of ${money(limit)} USD` }] : [];
+    // The other side of a book that leans one way uses nothing.
+    Number(limit) > 0 ? [{ name, used: Math.max(0, Number(value) / Number(limit)), shown: `${money(Number(value) > 0 ? value : "0")} of ${money(limit)} USD` }] : [];
   return [
     { name: "Risk score", used: risk.score.value / (risk.score.limit || 100), shown: `${risk.score.value} of ${risk.score.limit || 100}` },
     ...of("Daily loss", risk.day_loss),
@@ -258,13 +259,14 @@ async function confirmed(title, text, yes, { flatten = false, fields = [] } = {}
   el("confirm-yes").textContent = yes;
   el("flatten-label").hidden = !flatten;
   el("flatten").checked = false;
-  const inputs = fields.map((name) => make("input", { name, required: "", autocomplete: "off", maxlength: name === "who" ? 24 : 48 }));
+  const inputs = fields.map((name) => make("input", { name, value: name === "who" ? named : undefined, required: "", autocomplete: "off", maxlength: name === "who" ? 24 : 48 }));
   el("confirm-fields").replaceChildren(...inputs.map((input) => make("label", {}, { who: "Your name", why: "Why" }[input.name], input)));
   const dialog = el("confirm");
   dialog.returnValue = "no";
   dialog.showModal();
   await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
   if (dialog.returnValue !== "yes") return null;
+  named = inputs.find((input) => input.name === "who")?.value ?? named;
   return Object.fromEntries(inputs.map((input) => [input.name, input.value]));
 }
 
@@ -278,6 +280,8 @@ async function stop() {
 
 /** A token says who it is; without one a person gives a name. */
 const person = () => (seen.token ? ["why"] : ["who", "why"]);
+/** The name that was given last. */
+let named = "";
 
 async function resume() {
   const said = await confirmed("Trade again?", "You answer for it, by name.", "Resume", { fields: person() });
@@ -308,7 +312,12 @@ async function close(position) {
 }
 
 async function acknowledge(alert) {
-  await act("acknowledge-alert", { alert_id: alert.alert_id }).catch(fault);
+  const fields = seen.token || named ? [] : ["who"];
+  if (fields.length) {
+    const said = await confirmed(`Acknowledge ${alert.kind}?`, "It is kept in the journal with your name.", "Acknowledge", { fields });
+    if (!said) return;
+  }
+  await act("acknowledge-alert", { alert_id: alert.alert_id, ...(named && !seen.token ? { who: named } : {}) }).catch(fault);
   refresh("alerts");
 }
 

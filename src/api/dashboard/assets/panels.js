@@ -24,6 +24,14 @@ export function money(text, places = 2) {
   return places ? `${grouped}.${part.padEnd(places, "0").slice(0, places)}` : grouped;
 }
 
+/** A decimal string of which people read no more than so many places behind the point: fewer before a long number. */
+function short(text) {
+  if (text == null || text === "") return "–";
+  const [whole, part = ""] = String(text).split(".");
+  const places = Math.max(2, 8 - whole.replace("-", "").replace(/^0$/, "").length);
+  return part.length > places ? `${whole}.${part.slice(0, places)}` : String(text);
+}
+
 const sign = (text) => (text == null || /^-?0*\.?0*$/.test(text) ? "" : String(text).startsWith("-") ? "bad" : "good");
 
 /** A table of rows; a column is [head, cell] or [head, cell, "num"], a cell text or a node. */
@@ -43,7 +51,12 @@ function table(place, caption, columns, rows, empty) {
   place.replaceChildren(make("table", {}, hidden, make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
-const tinted = (text, places = 2) => make("span", { class: sign(text) }, money(text, places));
+/** Coloured by the sign of what is shown: what rounds to nothing has none. */
+function tinted(text, places = 2) {
+  const shown = money(text, places);
+  const tint = sign(shown.replaceAll(" ", ""));
+  return make("span", { class: tint }, tint ? shown : shown.replace("-", ""));
+}
 
 export function positions(rows, close) {
   table(el("positions"), "What is held", [
@@ -51,12 +64,23 @@ export function positions(rows, close) {
     ["Venue", (p) => p.exchange],
     ["Side", (p) => p.side],
     ["Quantity", (p) => p.quantity, "num"],
-    ["Average", (p) => p.average_price, "num"],
-    ["Mark", (p) => p.mark_price, "num"],
+    ["Average", (p) => short(p.average_price), "num"],
+    ["Mark", (p) => short(p.mark_price), "num"],
     ["Unrealised USD", (p) => tinted(p.unrealised_usd), "num"],
     ["Realised USD", (p) => tinted(p.realised_usd), "num"],
     ["", (p) => make("button", { type: "button", onclick: () => close(p), "aria-label": `Close ${p.symbol}` }, "Close")],
   ], rows, "Nothing is held.");
+}
+
+export function byVenue(rows) {
+  table(el("by-venue"), "Profit and loss by venue, since the journal began", [
+    ["Venue", (v) => v.exchange],
+    ["Exposure USD", (v) => money(v.exposure_usd), "num"],
+    ["Unrealised USD", (v) => tinted(v.unrealised_usd), "num"],
+    ["Realised USD", (v) => tinted(v.realised_usd), "num"],
+    ["Fees USD", (v) => money(v.fees_usd), "num"],
+    ["All told USD", (v) => tinted(v.pnl_usd), "num"],
+  ], rows, "No venue.");
 }
 
 export function orders(rows, cancel) {
@@ -89,17 +113,25 @@ const SEVERITY = { emergency: "bad", critical: "bad", warning: "warn" };
 
 /** Alerts that know a severity can be acknowledged; the alarms of a daemon without them are shown as they are. */
 export function alerts(rows, acknowledge) {
-  table(el("alerts"), "What an operator should know", [
-    ["Time", (a) => clock(a.raised_at ?? a.time)],
-    ["Severity", (a) => make("span", { class: SEVERITY[a.severity] ?? "" }, plain(a.severity))],
-    ["What", (a) => a.kind],
-    ["", (a) => plain(a.message ?? a.symbol)],
-    ["", (a) => {
-      if (!a.alert_id || a.cleared_at) return a.cleared_at ? "cleared" : "";
-      if (a.acknowledged_by) return `seen by ${a.acknowledged_by}`;
-      return make("button", { type: "button", onclick: () => acknowledge(a), "aria-label": `Acknowledge ${a.kind}` }, "Acknowledge");
-    }],
-  ], rows, "No alerts.");
+  if (!rows?.length) {
+    el("alerts").replaceChildren(make("p", { class: "dim" }, "No alerts."));
+    return;
+  }
+  const state = (a) => {
+    if (a.cleared_at) return make("span", { class: "dim" }, `over since ${clock(a.cleared_at)}`);
+    if (a.acknowledged_by) return make("span", { class: "dim" }, `seen by ${a.acknowledged_by}`);
+    if (!a.alert_id) return null;
+    return make("button", { type: "button", onclick: () => acknowledge(a), "aria-label": `Acknowledge ${a.kind}` }, "Acknowledge");
+  };
+  const times = (a) => (a.count > 1 ? `, ${a.count} times` : "");
+  el("alerts").replaceChildren(make("ul", { class: "alerts" }, ...rows.map((a) => {
+    const tint = SEVERITY[a.severity] ?? "";
+    return make("li", { class: a.cleared_at ? "over" : tint },
+      make("span", {}, make("b", { class: a.cleared_at ? "dim" : tint }, plain(a.severity).toUpperCase()), ` ${plain(a.kind)}`),
+      make("span", {}, state(a)),
+      make("p", {}, plain(a.message ?? a.symbol)),
+      make("p", { class: "dim" }, `${clock(a.raised_at ?? a.time)}${times(a)}`));
+  })));
 }
 
 export function limits(rows) {
@@ -116,26 +148,32 @@ export function limits(rows) {
 
 export function venues(status) {
   const rows = [
-    ...status.venues.map((v) => ({ what: v.name, state: v.state, detail: "orders" })),
+    ...status.venues.map((v) => ({ what: v.name, state: v.state, detail: "takes orders when ready" })),
     ...status.instruments.map((i) => ({
       what: `${i.symbol} at ${i.exchange}`,
       state: i.feed,
-      detail: i.quote_age_ms == null ? "no quote" : `${i.bid} / ${i.ask}, ${i.quote_age_ms} ms old`,
+      detail: i.quote_age_ms == null ? "no quote" : `${i.bid} / ${i.ask}`,
+      age: i.quote_age_ms,
     })),
   ];
   const good = (state) => ["ready", "live", "healthy"].includes(state);
   table(el("venues"), "Connections", [
     ["Where", (r) => r.what],
     ["State", (r) => make("span", { class: good(r.state) ? "good" : "bad" }, r.state)],
-    ["", (r) => r.detail],
+    ["Bid / ask", (r) => r.detail, "wrap"],
+    ["Age", (r) => (r.age == null ? "" : r.age < 10000 ? `${r.age} ms` : `${Math.floor(r.age / 1000)} s`), "num"],
   ], rows, "No venue.");
 }
 
-const micros = (ns) => (ns >= 10e6 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e3).toFixed(1)} µs`);
+/** Three digits, and the unit that they are read in. */
+function micros(ns) {
+  const [value, unit] = ns >= 1e9 ? [ns / 1e9, "s"] : ns >= 1e6 ? [ns / 1e6, "ms"] : [ns / 1e3, "µs"];
+  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ${unit}`;
+}
 
 export function latency(rows) {
-  table(el("latency"), "By stage", [
-    ["Stage", (s) => s.stage.replaceAll("_", " ")],
+  table(el("latency"), "Of orders in this run", [
+    ["Stage", (s) => s.stage.replaceAll("_", " "), "wrap"],
     ["p50", (s) => micros(s.p50_ns), "num"],
     ["p99", (s) => micros(s.p99_ns), "num"],
     ["p99.9", (s) => micros(s.p999_ns), "num"],
@@ -150,11 +188,11 @@ export function milestones(found, decide) {
     return;
   }
   table(place, `State: ${found.state}`, [
-    ["Milestone", (m) => m.name],
-    ["Value", (m) => m.value, "num"],
+    ["Milestone", (m) => m.name.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`).replace(/^min /, "least ").replace(/^max /, "most ")],
+    ["Value", (m) => (Number.isFinite(Number(m.value ?? NaN)) ? String(Number(Number(m.value).toPrecision(3))) : m.value), "num"],
     ["Needed", (m) => m.need, "num"],
     ["Met", (m) => make("span", { class: m.met ? "good" : "warn" }, m.met ? "yes" : "no")],
-    ["Missing", (m) => m.missing],
+    ["Missing", (m) => m.missing, "wrap"],
   ], found.milestones, `State: ${found.state}`);
   if (found.state !== "pending_approval") return;
   place.append(make("div", { class: "actions" },
