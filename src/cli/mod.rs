@@ -38,14 +38,14 @@ const UNUSABLE: u8 = 2;
 /// For `--help` and the manual page.
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    replay found a difference; doctor found something to mend
+  1    replay found a difference; doctor found something to mend; in a drill something did not fire
   2    wrong arguments, faulty configuration, unusable input, or the engine could not start
   3    stopped, but the venue did not confirm every cancel
   4    a running engine refused: denied by a rule, not found, not allowed, a faulty field
   5    no engine answered
   6    asked for, and not at its end when the time to answer came
   70   a trading thread died; open orders were cancelled over REST
-  130  ended at once by a second signal";
+  130  ended at once by a second signal; a drill by the first";
 
 /// The gate that every order of an automated trader passes.
 #[derive(Parser)]
