@@ -32,7 +32,7 @@ impl CredentialFiles {
             rotate_after_s: s.whole("rotate_after_days", 0..=3_650) as i64 * DAY_S,
             rotate_alert_s: s.whole("rotate_alert_days", 0..=365) as i64 * DAY_S,
             retire_grace_s: s.whole("retire_grace_s", 0..=2_592_000) as i64,
-            vault_look_s: s.whole("vault_look_s", 1..=86_400) as u64,
+            vault_look_s: s.whole("vault_look_s", 1..=86_400),
             allow_plaintext: s.flag("allow_plaintext"),
         };
         if files.master_key_file.as_ref() == Some(&files.store_file) && s.sound(&["store_file", "master_key_file"]) {

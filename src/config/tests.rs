@@ -513,7 +513,7 @@ fn a_route_has_legs_that_exist_once_and_a_policy() {
     ] {
         assert_eq!(said(&route(both, policy)), read);
     }
-    let five = vec![both; 3].join(", ");
+    let five = [both; 3].join(", ");
     for (routes, words) in [
         (route(both, "cheapest"), "policy"),
         (route("\"binance/BTCUSDT\"", "split"), "1 legs: a route has two to four"),

@@ -86,11 +86,11 @@ fn mark(notice: &Notice) -> &'static str {
 /// 24 bits of red, green and blue.
 fn colour(notice: &Notice) -> u32 {
     match (notice.change, notice.severity) {
-        (AlertChange::Cleared, _) => 0x2e_7d_32,
-        (AlertChange::Acknowledged, _) => 0x54_6e_7a,
-        (_, Severity::Warning) => 0xf9_a8_25,
-        (_, Severity::Critical) => 0xd8_43_15,
-        (_, Severity::Emergency) => 0xb7_1c_1c,
+        (AlertChange::Cleared, _) => 0x002e_7d32,
+        (AlertChange::Acknowledged, _) => 0x0054_6e7a,
+        (_, Severity::Warning) => 0x00f9_a825,
+        (_, Severity::Critical) => 0x00d8_4315,
+        (_, Severity::Emergency) => 0x00b7_1c1c,
     }
 }
 

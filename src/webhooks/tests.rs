@@ -279,8 +279,11 @@ fn what_is_refused_or_too_old_makes_way_for_the_next() {
     assert_eq!((report.given_up, report.delivered, mark), (1, 1, critical(6).at));
 }
 
+/// What a receiver was asked, in order: the head and the body of each request.
+type Requests = Vec<(String, Vec<u8>)>;
+
 /// A receiver on loopback: answers each connection with the next text, none where it is empty; hands out the requests.
-fn receiver(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<(String, Vec<u8>)>>) {
+fn receiver(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Requests>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/alerts", listener.local_addr().unwrap());
     let join = std::thread::spawn(move || {

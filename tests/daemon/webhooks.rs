@@ -44,7 +44,9 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut statuses) = (told.clone(), statuses.to_vec().into_iter());
+        let kept = told.clone();
+        let statuses = statuses.to_vec();
+        let mut statuses = statuses.into_iter();
         // It ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming() {

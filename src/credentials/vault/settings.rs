@@ -64,7 +64,7 @@ impl VaultSettings {
             None => need("VAULT_SECRET_PATH")?,
         };
         let path = path.trim_matches('/');
-        if !is_path(path) && !(path.is_empty() && transit.is_some()) {
+        if !is_path(path) && (!path.is_empty() || transit.is_none()) {
             return refuse(format!("VAULT_SECRET_PATH {path:?} is not a path such as secret/tollgate"));
         }
         let secret = |name: &str| given(name).map(|text| Secret::take(text.into_bytes()));

@@ -178,6 +178,7 @@ pub struct AlpacaGateway {
 impl AlpacaGateway {
     /// `network` and `ways` belong to the thread that will turn the agent. `effects` come from the core, reports go to
     /// it through `core`. `epoch` is in `config.names`.
+    #[allow(clippy::too_many_arguments)] // each is one thing that its thread alone has
     pub fn new(
         config: AlpacaConfig,
         leave: Leave,
