@@ -2,6 +2,9 @@
 
 use super::AlpacaGateway;
 use super::reconcile::Ask;
+use crate::core::alarm::AlarmKind;
+use crate::core::command::Scope;
+use crate::core::event::Body;
 use crate::domain::{InstrumentId, Nanos, OrderId, Side, VenueOrderId};
 use crate::net::{RestRequest, RestResponse};
 use crate::venues::alpaca::errors::{ApiError, refusal};
@@ -116,6 +119,9 @@ pub(super) enum Answer {
     None(String),
 }
 
+/// The venue tells its time in an answer over REST: what is below this may be the way there and back.
+const CLOCK_OFF_NS: Nanos = 2_000_000_000;
+
 impl AlpacaGateway {
     /// Hands a request to its connections, unless the limit has no room for it.
     pub(super) fn submit(&mut self, call: Call, request: Request, now: Nanos) -> Result<(), Exceeded> {
@@ -142,6 +148,7 @@ impl AlpacaGateway {
             Way::Questions => &mut self.ways.questions,
         };
         connections.submit(self.next_call, rest);
+        self.tell_limits(now);
         Ok(())
     }
 
@@ -163,9 +170,30 @@ impl AlpacaGateway {
                     tracing::error!(venue = %self.config.name, %error, "the venue wants fewer requests");
                     self.limits.refused(now);
                 }
+                self.tell_limits(now);
                 return Some((call, answer));
             }
         }
+    }
+
+    /// Tells the core where the limit has become near, or is so no more.
+    pub(super) fn tell_limits(&mut self, now: Nanos) {
+        let near = self.limits.is_near(now);
+        if std::mem::replace(&mut self.limits_near, near) != near {
+            self.tell_condition(AlarmKind::RateLimitNear, near);
+        }
+    }
+
+    /// The same of a clock that is off by what no round trip explains.
+    pub(super) fn tell_clock(&mut self) {
+        let off = self.offset_ns.saturating_abs() > CLOCK_OFF_NS;
+        if std::mem::replace(&mut self.clock_off, off) != off {
+            self.tell_condition(AlarmKind::ClockOff, off);
+        }
+    }
+
+    fn tell_condition(&mut self, kind: AlarmKind, is_so: bool) {
+        self.reports.say(Body::Condition { kind, scope: Scope::Venue(self.config.names.venue), is_so });
     }
 
     /// Whether a request of a kind is out.

@@ -163,6 +163,9 @@ pub struct AlpacaGateway {
     reconcile: Option<Reconcile>,
     /// The venue's clock minus ours, by its own coarse word.
     offset_ns: Nanos,
+    /// What the core was told of the limit and of the clock.
+    limits_near: bool,
+    clock_off: bool,
     /// The account's worth is to be asked for; no order was sent or answered since this time.
     account_due: bool,
     changed_ns: Nanos,
@@ -231,6 +234,8 @@ impl AlpacaGateway {
             backfills: Vec::new(),
             reconcile: None,
             offset_ns: 0,
+            limits_near: false,
+            clock_off: false,
             account_due: false,
             changed_ns: 0,
             account_after: 0,

@@ -518,6 +518,7 @@ impl AlpacaGateway {
             Ask::Clock => {
                 self.offset_ns = account::clock(body)?.now_ns - recv_ns;
                 let offset = self.offset_ns;
+                self.tell_clock();
                 self.step(|reconcile| reconcile.on_clock(offset));
             }
             Ask::Open { .. } | Ask::Closed { .. } => {

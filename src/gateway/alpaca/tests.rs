@@ -6,7 +6,8 @@ mod rekey;
 
 use super::*;
 use crate::core::Core;
-use crate::core::command::{Action, Command, PlaceOrder};
+use crate::core::alarm::AlarmKind;
+use crate::core::command::{Action, Command, PlaceOrder, Scope};
 use crate::core::config::Limits as RiskLimits;
 use crate::core::effect::{EffectOf, Outbox};
 use crate::core::event::{Body, Event};
@@ -355,6 +356,28 @@ fn from_nothing_to_ready_and_an_orders_whole_life() {
     rig.until_status(sold, OrdStatus::Filled);
     rig.compare("flat");
     assert_eq!((rig.count("reconnects"), rig.count("undecodable")), (0, 0));
+}
+
+#[test]
+fn a_limit_that_is_near_and_a_clock_that_is_off_are_told_and_taken_back() {
+    let mut rig = rig(3);
+    rig.ready();
+    let stands = |rig: &Rig, kind| rig.core.alerts().stands(kind, Scope::Venue(VENUE));
+    assert!(!stands(&rig, AlarmKind::RateLimitNear) && !stands(&rig, AlarmKind::ClockOff));
+    let now = rig.clock.now();
+    rig.gateway.limits.refused(now);
+    rig.gateway.tell_limits(now);
+    rig.turn();
+    assert!(stands(&rig, AlarmKind::RateLimitNear));
+    rig.until("the window renews", |rig| !stands(rig, AlarmKind::RateLimitNear));
+    let now = rig.clock.now();
+    rig.sim.set_clock(now + 5 * SECOND, 1_000);
+    rig.command(Action::Reconcile(VENUE));
+    rig.until("the clock is measured", |rig| stands(rig, AlarmKind::ClockOff));
+    let now = rig.clock.now();
+    rig.sim.set_clock(now, 1_000);
+    rig.command(Action::Reconcile(VENUE));
+    rig.until("the clock is measured again", |rig| !stands(rig, AlarmKind::ClockOff));
 }
 
 #[test]

@@ -70,6 +70,11 @@ impl Limits {
         Ok(())
     }
 
+    /// So little is left until the window renews that new orders wait.
+    pub fn is_near(&self, now: Nanos) -> bool {
+        now < self.renews_ns && self.used >= self.limit - self.limit * ORDERS_LEAVE_PCT / 100
+    }
+
     /// An answer came, or none will: with what its headers say. `venue_offset_ns` is the venue's clock minus ours.
     pub fn answered<'a>(
         &mut self,
@@ -122,7 +127,9 @@ mod tests {
     #[test]
     fn orders_leave_a_reserve_to_questions_and_both_to_cancels() {
         let mut limits = Limits::default();
+        assert!(!limits.is_near(S));
         assert_eq!(count(&mut limits, Urgency::Order, S), 160);
+        assert!(limits.is_near(S) && limits.is_near(61 * S - 1) && !limits.is_near(61 * S));
         assert_eq!(count(&mut limits, Urgency::Question, S), 20);
         assert_eq!(count(&mut limits, Urgency::Cancel, S), 20);
         let exceeded = limits.admit(Urgency::Cancel, 30 * S).unwrap_err();
