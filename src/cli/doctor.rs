@@ -2,6 +2,8 @@
 //!
 //! It reads and never changes anything. What cannot be seen is said to be unseen, not to be good.
 
+mod clock;
+
 use super::check::load;
 use crate::config::{Config, Wait};
 use clap::Args;
@@ -64,8 +66,9 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let mut findings = Machine { root: PathBuf::from("/") }.look(&pinned(&config), spins(&config));
-    findings.extend([files(), memory_lock(), disk(&config.engine.data_dir)]);
+    let machine = Machine { root: PathBuf::from("/") };
+    let mut findings = machine.look(&pinned(&config), spins(&config));
+    findings.extend([clock::offset(&machine, clock::run), files(), memory_lock(), disk(&config.engine.data_dir)]);
     let bad = findings.iter().filter(|finding| finding.state == State::Bad).count();
     if arguments.json {
         let told: Vec<_> = findings
@@ -129,7 +132,7 @@ impl Machine {
             self.governor(pinned),
             self.sleep_states(pinned),
             self.clock_source(),
-            self.clock_offset(),
+            self.clock_kept(),
             self.huge_pages(),
             self.swap(),
             self.busy_poll(),
@@ -256,8 +259,8 @@ impl Machine {
         }
     }
 
-    /// Whether something keeps the clock; how far off it is, the engine measures against each venue.
-    fn clock_offset(&self) -> Finding {
+    /// Whether something keeps the clock.
+    fn clock_kept(&self) -> Finding {
         let what = "clock kept";
         let keeper = ["run/systemd/timesync/synchronized", "run/chrony/chronyd.pid", "run/chrony", "run/ntpd.pid"];
         match keeper.iter().find(|path| self.root.join(path).exists()) {
@@ -461,7 +464,7 @@ mod tests {
         check(&deep, Machine::sleep_states, "max_cstate=1");
         let clock = ("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet");
         check(&[clock], |m, _| m.clock_source(), "clocksource=tsc");
-        check(&[], |m, _| m.clock_offset(), "chrony");
+        check(&[], |m, _| m.clock_kept(), "chrony");
         let pages = ("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never");
         check(&[pages], |m, _| m.huge_pages(), "madvise");
         check(&[("proc/swaps", "Filename\n/dev/sda2 partition 1 0 -2")], |m, _| m.swap(), "swapoff");

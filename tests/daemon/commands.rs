@@ -162,6 +162,8 @@ fn doctor_says_what_to_do_in_both_forms() {
     assert!(text.contains("threads pinned") && text.contains("config/dedicated.toml"), "{text}");
     let told = run(&["--json"]);
     let json: Value = serde_json::from_slice(&told.stdout).unwrap();
+    // Seen or not, it is told.
+    assert!(json["findings"].as_array().unwrap().iter().any(|finding| finding["what"] == "clock offset"), "{json:#}");
     let bad = json["findings"].as_array().unwrap().iter().filter(|finding| finding["state"] == "bad").count();
     assert_eq!((json["bad"].as_u64(), told.status.code()), (Some(bad as u64), Some(i32::from(bad > 0))));
 }
