@@ -1,7 +1,9 @@
 //! What strangers send: bodies that were broken at random, numbers that no engine keeps, other encodings. Each gets a
-//! status that says so, in the envelope, and the engine trades on.
+//! status that says so, in the envelope, and the engine trades on. And crowds of them: connections beyond any number.
 
-use super::support::{API, Daemon, config, free_port, http, wait_for};
+use super::door::{connect, to_the_end};
+use super::support::{API, Daemon, config, free_port, http, wait_for, wait_until};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -227,4 +229,143 @@ fn each_fault_gets_its_own_status() {
     let all = daemon.get("orders&status=all").unwrap();
     let asked = all["orders"].as_array().unwrap().iter().find(|order| order["strategy"].is_null());
     assert!(asked.is_none(), "none of it was to be sent: {asked:?}");
+}
+
+/// Sockets that the process has open.
+fn sockets(daemon: &Daemon) -> usize {
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", daemon.process.child.id())).unwrap();
+    fds.filter(|fd| {
+        let to = std::fs::read_link(fd.as_ref().unwrap().path()).unwrap_or_default();
+        to.to_string_lossy().starts_with("socket:")
+    })
+    .count()
+}
+
+/// Connections at once that the crowd is allowed: the fewest that may be configured, and as shipped.
+const FEW: usize = 8;
+const SHIPPED: usize = 256;
+/// The engine's own, to and of the simulated venue inside it, come and go.
+const OWN: usize = 16;
+/// It is their number that is bounded here, and not their time.
+const PATIENT: (&str, &str) = ("read_timeout_ms = 10_000", "read_timeout_ms = 60_000");
+
+const BUY: &str = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","type":"market","quantity":"0.001"}"#;
+
+/// A connection whose request for the events is being answered.
+fn listener(port: u16) -> BufReader<TcpStream> {
+    let mut stream = BufReader::new(connect(port));
+    let path = format!("{API}/events?types=order_placed,order_acknowledged,order_filled");
+    stream.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 200"), "{line}");
+    stream
+}
+
+/// Reads events until the order has been placed, acknowledged and filled.
+fn hears(stream: &mut BufReader<TcpStream>, order: &str) {
+    let mut missing = vec!["order_placed", "order_acknowledged", "order_filled"];
+    while !missing.is_empty() {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the listener was cut off before {missing:?} of {order}");
+        let Some(event) = line.strip_prefix("data: ") else { continue };
+        let event: Value = serde_json::from_str(event).unwrap();
+        if event["data"]["order_id"] == order {
+            missing.retain(|kind| event["type"] != *kind);
+        }
+    }
+}
+
+#[test]
+fn who_comes_while_every_connection_is_busy_is_told_so_and_those_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut daemon = Daemon::start(
+        &config(dir.path(), port, &[PATIENT, ("connections_max = 256", "connections_max = 8")]),
+        port,
+        &[],
+    );
+    daemon.ready();
+    daemon.would_take(BUY);
+    let before = sockets(&daemon);
+    let mut listeners: Vec<_> = (1..FEW).map(|_| listener(port)).collect();
+    // The last is an order whose body is waited for.
+    let mut last = BufReader::new(connect(port));
+    let head = format!(
+        "POST {API} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+         Content-Length: {}\r\n\r\n",
+        BUY.len()
+    );
+    last.get_mut().write_all(head.as_bytes()).unwrap();
+    let (mut line, mut blank) = (String::new(), String::new());
+    last.read_line(&mut line).unwrap();
+    last.read_line(&mut blank).unwrap();
+    assert_eq!((line.as_str(), blank.as_str()), ("HTTP/1.1 100 Continue\r\n", "\r\n"));
+    for n in 0..50 {
+        let refused = to_the_end(connect(port));
+        let (head, body) = refused.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{n}: {refused:?}"));
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 1\r\n"), "{n}: {head}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{n}: {refused:?}");
+        assert_eq!(body, "all connections are busy: come again, or use the one you have\n");
+    }
+    assert!(sockets(&daemon) <= before + FEW + OWN, "{} after, {before} before", sockets(&daemon));
+    // Who was there is served: the order goes, and the listeners hear of it.
+    last.get_mut().write_all(BUY.as_bytes()).unwrap();
+    let (status, placed) = answer(&mut last).expect("the order's answer");
+    assert_eq!((status, placed["data"]["status"].as_str()), (200, Some("filled")), "{placed}");
+    let order = placed["data"]["order_id"].as_str().unwrap();
+    listeners.iter_mut().for_each(|listener| hears(listener, order));
+    // That connection is idle now, and makes room.
+    assert_eq!(daemon.get("status").unwrap()["trading_state"], "active");
+    assert_eq!(to_the_end(last.into_inner()), "");
+}
+
+#[test]
+fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut daemon = Daemon::start(&config(dir.path(), port, &[PATIENT]), port, &[]);
+    daemon.ready();
+    daemon.would_take(BUY);
+    // All are held at once, as far as this process may have files open; the daemon's own limit is what it was.
+    let may = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: may.maximum, maximum: may.maximum }).unwrap();
+    let crowd = may.maximum.map_or(10_000, |most| most.saturating_sub(200).min(10_000));
+    let before = sockets(&daemon);
+    let mut heard = listener(port);
+    let mut held = Vec::new();
+    for n in 1..=crowd {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap_or_else(|e| panic!("connection {n}: {e}"));
+        // Some of them begin to say something.
+        if n % 3 == 0 {
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
+        }
+        held.push(stream);
+        if n % 1_000 == 0 {
+            let status = daemon.get("status").unwrap_or_else(|| panic!("no answer after {n}"));
+            assert_eq!(status["trading_state"], "active");
+            // Those that made room are closed a moment later.
+            wait_until(|| match sockets(&daemon) {
+                now if now <= before + SHIPPED + OWN => Ok(()),
+                now => Err(format!("{now} sockets to be closed after {n}: {before} before")),
+            });
+        }
+    }
+    // The engine trades, and who was listening before them all hears of it.
+    let (status, placed) = daemon.post(BUY);
+    assert_eq!((status, placed["data"]["status"].as_str()), (200, Some("filled")), "{placed}");
+    hears(&mut heard, placed["data"]["order_id"].as_str().unwrap());
+    // Of the crowd only those are left for whom there is room; the others were closed, and not left hanging.
+    let is_open = |mut stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    wait_until(|| match held.iter().filter(|stream| is_open(stream)).count() {
+        open if open < SHIPPED => Ok(()),
+        open => Err(format!("all but {SHIPPED} of {crowd} to be closed: {open} are open")),
+    });
+    drop(held);
+    wait_for("the crowd to be forgotten", || (sockets(&daemon) <= before + 1 + OWN).then_some(()));
+    assert_eq!(daemon.get("status").unwrap()["trading_state"], "active");
+    assert!(!daemon.process.log().contains("panicked"), "{}", daemon.process.log());
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn connect(port: u16) -> TcpStream {
+pub fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// All that comes until the server closes; a reset is an end too.
-fn to_the_end(mut stream: TcpStream) -> String {
+pub fn to_the_end(mut stream: TcpStream) -> String {
     let (mut all, mut bytes) = (Vec::new(), [0; 4_096]);
     loop {
         match stream.read(&mut bytes) {
@@ -202,16 +202,6 @@ fn session(port: u16, token: &str) -> (String, String) {
     (set.split(';').next().unwrap().to_owned(), csrf)
 }
 
-/// Sockets that the process has open.
-fn sockets(daemon: &Daemon) -> usize {
-    let fds = std::fs::read_dir(format!("/proc/{}/fd", daemon.process.child.id())).unwrap();
-    fds.filter(|fd| {
-        let to = std::fs::read_link(fd.as_ref().unwrap().path()).unwrap_or_default();
-        to.to_string_lossy().starts_with("socket:")
-    })
-    .count()
-}
-
 const HURRIED: [(&str, &str); 2] =
     [("read_timeout_ms = 10_000", "read_timeout_ms = 300"), ("connections_max = 256", "connections_max = 32")];
 
@@ -257,32 +247,6 @@ fn slow_and_half_closed_clients_are_cut_off() {
         to_the_end(stream);
     }
     assert!(daemon.get("status").is_some());
-}
-
-#[test]
-fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
-    let dir = tempfile::tempdir().unwrap();
-    // Patient: it is their number that is bounded, and not their time.
-    let daemon = hurried(dir.path(), &[("read_timeout_ms = 300", "read_timeout_ms = 60_000")]);
-    let before = sockets(&daemon);
-    let mut held = std::collections::VecDeque::new();
-    for n in 0..10_000 {
-        let mut stream = TcpStream::connect(("127.0.0.1", daemon.port)).unwrap();
-        // Some of them begin to say something.
-        if n % 3 == 0 {
-            let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
-        }
-        held.push_back(stream);
-        // As many as the test's own process may have open.
-        if held.len() > 500 {
-            held.pop_front();
-        }
-        if n % 1_000 == 999 {
-            assert!(daemon.get("status").is_some(), "after {n}");
-            // Some of those that made room may not have been closed yet.
-            assert!(sockets(&daemon) <= before + 2 * 32, "{} after {n}, {before} before", sockets(&daemon));
-        }
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Nothing here is timed: each wait ends when what it waits for has happened, or fails the test when it never does.
 
 mod access;
+mod actions;
 mod bad_input;
 mod both;
 mod both_rotated;

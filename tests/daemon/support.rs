@@ -211,6 +211,18 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Waits until the body of a `place-order` would pass: the average price that a venue's filters go by is told a
+    /// moment after the rest.
+    pub fn would_take(&self, order: &str) {
+        let body = order.replacen("place-order", "validate-order", 1);
+        wait_until(|| match self.post(&body) {
+            (200, reply) if reply["data"]["would_pass"] == true => Ok(()),
+            other => Err(format!("{body} to pass: {other:?}")),
+        });
+    }
+}
+
 impl Sim {
     pub fn text(&self, key: &str) -> String {
         self.ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.ready)).to_owned()
