@@ -21,7 +21,11 @@ pub enum JournalError {
     NoJournal { dir: PathBuf },
     #[error("{} is not a journal segment: it begins with {found:02x?}", path.display())]
     Foreign { path: PathBuf, found: Vec<u8> },
-    #[error("{} is written in journal format {found}, and this engine reads format {known}", path.display())]
+    #[error(
+        "{} is written in journal format {found}, and this engine reads format {known}: replay it with the version that \
+         wrote it, and start this one with a new engine.data_dir",
+        path.display()
+    )]
     Version { path: PathBuf, found: u32, known: u32 },
     #[error("{} has a damaged header at offset {offset}: {what}; the file was not changed", path.display())]
     BadHeader { path: PathBuf, offset: usize, what: String },

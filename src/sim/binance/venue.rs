@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Closed orders kept for queries; the oldest are forgotten, so that memory stays flat.
-const CLOSED_MAX: usize = 100_000;
+const CLOSED_MAX: usize = 50_000;
 /// Public trades kept for `trades`.
 const PUBLIC_TRADES_MAX: usize = 1_000;
 /// Trade ids set aside ahead of use, so that a restart repeats none without the file being written at every trade.
