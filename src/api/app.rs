@@ -14,6 +14,7 @@ use super::view::View;
 use crate::core::alarm::AlarmKind;
 use crate::core::command::{Action, Command, Scope};
 use crate::core::event::{Body, Input};
+use crate::credentials::TokenChange;
 use crate::domain::{Nanos, RequestId, Text};
 use crate::net::link::Tx;
 use crate::telemetry::{Clock, Counters};
@@ -179,6 +180,7 @@ impl App {
         }
         pulse.told_ns = now;
         self.tell_refusals(now);
+        self.tell_tokens();
         let mut view = self.view.lock();
         if self.listeners.count() > 0 && self.ready_with(&view).is_ok() {
             if now - pulse.pnl_ns >= PNL_GAP_NS {
@@ -287,6 +289,22 @@ impl App {
             if self.commands.try_send(Input::new(body)).is_err() {
                 self.access.tell_again();
             }
+        }
+    }
+
+    /// Tokens that were made or ended, by whatever command: in the journal and the log, by name and role. What the core
+    /// does not take yet is told another time.
+    fn tell_tokens(&self) {
+        while let Some(TokenChange { what, token }) = self.access.token_change() {
+            let about = format!("{} {} {}", token.name, token.role, token.id);
+            let action = Action::Note { what: Text::new(what), about: Text::new(&about), done: true };
+            let from = Text::new("the file of tokens");
+            let command = Command { request: RequestId(0), who: Text::new("api"), from, why: Text::default(), action };
+            if self.ready().is_err() || self.commands.try_send(Input::new(Body::Command(command))).is_err() {
+                return;
+            }
+            tracing::info!(name = token.name, role = %token.role, id = token.id, "{what}");
+            self.access.token_change_told();
         }
     }
 

@@ -8,7 +8,7 @@
 use super::answer::Failure;
 use super::session::{Sessions, cookie};
 use super::throttle::{Client, Rate, Refusals};
-use crate::credentials::{CredentialError, Role, TokenInfo, TokenRefused, WatchedTokens};
+use crate::credentials::{CredentialError, Role, TokenChange, TokenInfo, TokenRefused, WatchedTokens};
 use crate::domain::{Nanos, Text};
 use crate::telemetry::{Counter, Counters};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -309,6 +309,16 @@ impl Access {
         let mut tokens = lock(&self.tokens);
         let known = tokens.now().map_err(unreadable)?;
         known.check(text, seconds(now)).cloned().map_err(unauthorized)
+    }
+
+    /// The oldest change of the tokens' file that has not been told.
+    pub fn token_change(&self) -> Option<TokenChange> {
+        lock(&self.tokens).change().cloned()
+    }
+
+    /// The oldest change was told.
+    pub fn token_change_told(&self) {
+        lock(&self.tokens).told();
     }
 
     /// Whether a request without a token is let in.

@@ -36,4 +36,4 @@ pub use id::{Credential, CredentialId, Environment};
 pub use master::{KdfCost, KeyWrapper, MasterKeys, Material, Which};
 pub use secret::Secret;
 pub use store::{Access, EntryInfo, Store};
-pub use tokens::{Role, TokenInfo, TokenRefused, TokenState, Tokens, WatchedTokens, random_text};
+pub use tokens::{Role, TokenChange, TokenInfo, TokenRefused, TokenState, Tokens, WatchedTokens, random_text};

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 
 /// Most tokens that a file keeps, and with that its longest size.
 const TOKENS_MAX: usize = 256;
+/// Most changes that wait to be told: a file that is wholly another one.
+const CHANGES_MAX: usize = 2 * TOKENS_MAX;
 const FILE_MAX: usize = 128 << 10;
 /// Longest name: what the journal keeps of who asked.
 const NAME_MAX: usize = 24;
@@ -235,11 +238,22 @@ impl Tokens {
     }
 }
 
+/// What has become of a token in the file, by whatever command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenChange {
+    /// As the journal calls it: `token-create`, `token-revoke`, `token-change`, `token-remove`.
+    pub what: &'static str,
+    pub token: TokenInfo,
+}
+
 /// A file of tokens that is read again when it has changed.
 pub struct WatchedTokens {
     path: PathBuf,
     stamp: Option<Stamp>,
     tokens: Result<Tokens, String>,
+    /// As they were when the file could be read last: what a change is told against.
+    before: Tokens,
+    changes: VecDeque<TokenChange>,
     /// A token was once there: from then on nobody gets in without one, whatever becomes of the file.
     seen: bool,
 }
@@ -255,7 +269,14 @@ impl WatchedTokens {
     pub fn open(path: &Path) -> Result<WatchedTokens, CredentialError> {
         let stamp = std::fs::metadata(path).ok().as_ref().map(stamp);
         let tokens = Tokens::load(path)?;
-        Ok(WatchedTokens { path: path.to_owned(), stamp, seen: !tokens.is_empty(), tokens: Ok(tokens) })
+        Ok(WatchedTokens {
+            path: path.to_owned(),
+            stamp,
+            seen: !tokens.is_empty(),
+            before: tokens.clone(),
+            changes: VecDeque::new(),
+            tokens: Ok(tokens),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -274,9 +295,46 @@ impl WatchedTokens {
             self.stamp = stamp;
             self.tokens = Tokens::load(&self.path).map_err(|error| error.to_string());
             self.seen |= !matches!(&self.tokens, Ok(tokens) if tokens.is_empty());
+            if let Ok(tokens) = &self.tokens {
+                self.changes.extend(changes(&self.before, tokens));
+                // Nobody takes them: the newest count.
+                self.changes.drain(..self.changes.len().saturating_sub(CHANGES_MAX));
+                self.before = tokens.clone();
+            }
         }
         self.tokens.as_ref().map_err(String::as_str)
     }
+
+    /// The oldest change since the file was opened that has not been told.
+    pub fn change(&mut self) -> Option<&TokenChange> {
+        // Whether the file can be read is heard by those who ask for a token.
+        let _ = self.now();
+        self.changes.front()
+    }
+
+    /// The oldest change was told.
+    pub fn told(&mut self) {
+        self.changes.pop_front();
+    }
+}
+
+/// What has become of each token. One that had been revoked is dropped from the file in time, which is no news.
+fn changes(before: &Tokens, after: &Tokens) -> Vec<TokenChange> {
+    let find = |tokens: &Tokens, id: &str| tokens.0.iter().find(|token| token.id == id).cloned();
+    let mut all = Vec::new();
+    for old in &before.0 {
+        let (what, token) = match find(after, &old.id) {
+            Some(new) if new == *old => continue,
+            Some(new) if old.revoked_s.is_none() && new.revoked_s.is_some() => ("token-revoke", new),
+            Some(new) => ("token-change", new),
+            None if old.revoked_s.is_some() => continue,
+            None => ("token-remove", old.clone()),
+        };
+        all.push(TokenChange { what, token });
+    }
+    let made = after.0.iter().filter(|new| find(before, &new.id).is_none());
+    all.extend(made.map(|new| TokenChange { what: "token-create", token: new.clone() }));
+    all
 }
 
 fn check_name(name: &str) -> Result<(), CredentialError> {

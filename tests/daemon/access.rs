@@ -132,6 +132,10 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
     assert_eq!(ask(port, "GET", look, &[(name, &value)], ""), is(503, "TOKENS_UNREADABLE"));
     std::fs::remove_file(&file).unwrap();
     assert_eq!(ask(port, "GET", look, &[], ""), is(401, "TOKEN_MISSING"));
+    // The command line's changes of the file are told by the engine that runs: each once.
+    wait_for("the tokens' end to be told", || {
+        (daemon.process.log().matches("token-remove").count() == 2).then_some(())
+    });
 
     daemon.process.signal("INT");
     assert_eq!(daemon.process.wait().code(), Some(0));
@@ -149,8 +153,22 @@ fn a_token_decides_who_may_do_what_and_revoking_it_ends_that_at_once() {
     };
     assert!(refused("viewer", "ROLE_NOT_ENOUGH") >= 5 && refused("viewer", "ROLE_NOT_ENOUGH") == by("viewer"));
     assert!(refused("", "TOKEN_UNKNOWN") >= 3 && refused("admin", "INVALID_FIELD") >= 1);
+    let told = "SELECT action, about FROM commands WHERE who = 'api' AND came_from = 'the file of tokens' ORDER BY seq";
+    let mut told = db.prepare(told).unwrap();
+    let told = told.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    let told: Vec<(String, String)> = told.unwrap().map(Result::unwrap).collect();
+    // A token's id is what it shows of itself.
+    let line = |what: &str, n: usize| {
+        let role = ["viewer", "trader", "admin"][n];
+        (what.to_owned(), format!("{role} {role} {}", &tokens[n][9..17]))
+    };
+    let made = [0, 1, 2].map(|n| line("token-create", n)).to_vec();
+    let changed = [0, 1, 2].map(|n| line("token-change", n)).to_vec();
+    let gone = [1, 2].map(|n| line("token-remove", n)).to_vec();
+    assert_eq!(told, [made, vec![line("token-revoke", 0)], changed, gone].concat());
     for token in &tokens {
         assert!(!daemon.process.log().contains(&token[18..]));
+        assert!(told.iter().all(|(_, about)| !about.contains(&token[18..])));
     }
 }
 
@@ -192,15 +210,7 @@ fn an_address_that_others_reach_needs_tls_and_a_token_to_start() {
     let text = create(&path, "alice", "admin");
     let mut daemon = Daemon::start(&path, port, &[]);
     // Over TLS, verified against the test's own authority; plain HTTP is not spoken.
-    let roots = ureq::tls::RootCerts::new_with_certs(&[ureq::tls::Certificate::from_pem(
-        &std::fs::read(testdata.join("ca.pem")).unwrap(),
-    )
-    .unwrap()]);
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build())
-        .http_status_as_error(false)
-        .build()
-        .into();
+    let agent = believing(&std::fs::read(testdata.join("ca.pem")).unwrap());
     let url = format!("https://localhost:{port}{API}?action=status");
     let status = wait_for("the API over TLS", || {
         if let Some(status) = daemon.process.child.try_wait().unwrap() {
@@ -212,6 +222,77 @@ fn an_address_that_others_reach_needs_tls_and_a_token_to_start() {
     assert_eq!(status, 200);
     assert_eq!(agent.get(&url).call().unwrap().status().as_u16(), 401);
     assert_eq!(http(port, "GET", &format!("{API}?action=status"), &[], ""), None);
+    daemon.process.signal("INT");
+    assert_eq!(daemon.process.wait().code(), Some(0));
+}
+
+/// A client of its own, with no connection and no session kept, that believes one authority.
+fn believing(ca_pem: &[u8]) -> ureq::Agent {
+    let ca = ureq::tls::Certificate::from_pem(ca_pem).unwrap();
+    ureq::Agent::config_builder()
+        .tls_config(ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&[ca])).build())
+        .http_status_as_error(false)
+        .build()
+        .into()
+}
+
+/// An authority of its own, and what it gave to loopback, all in PEM.
+struct Issued {
+    ca: String,
+    certificate: String,
+    key: String,
+}
+
+fn issue() -> Issued {
+    let mut ca = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &rcgen::Issuer::new(ca, ca_key)).unwrap();
+    Issued { ca: ca_pem, certificate: leaf.pem(), key: key.serialize_pem() }
+}
+
+#[test]
+fn a_certificate_exchanged_on_disk_is_served_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let (chain, key) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
+    // As those who renew certificates do it: the new file takes the old one's place.
+    let put = |path: &Path, text: &str| {
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(&new, path).unwrap();
+    };
+    let (old, new) = (issue(), issue());
+    put(&chain, &old.certificate);
+    put(&key, &old.key);
+    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    let with_tls = format!("{listen}\ntls_certificate_file = {chain:?}\ntls_key_file = {key:?}");
+    let path = config(dir.path(), port, &[(&*listen, &*with_tls)]);
+    let mut daemon = Daemon::start(&path, port, &[]);
+    let url = format!("https://localhost:{port}{API}?action=status");
+    let believed = |by: &Issued| believing(by.ca.as_bytes()).get(&url).call().map(|answer| answer.status().as_u16());
+    wait_for("the API over TLS", || {
+        if let Some(status) = daemon.process.child.try_wait().unwrap() {
+            panic!("the engine ended with {status}:\n{}", daemon.process.log());
+        }
+        believed(&old).ok().filter(|status| *status == 200)
+    });
+    assert!(believed(&new).is_err(), "nobody vouches for the new one yet");
+    // Half of the exchange, and what is no certificate: the old one is served on.
+    put(&key, &new.key);
+    assert_eq!(believed(&old).ok(), Some(200));
+    put(&chain, "not a certificate");
+    assert_eq!(believed(&old).ok(), Some(200));
+    assert!(daemon.process.log().contains("the API keeps its certificate"), "{}", daemon.process.log());
+    // The other half.
+    put(&chain, &new.certificate);
+    assert_eq!(believed(&new).ok(), Some(200));
+    assert!(believed(&old).is_err(), "the old one is served to nobody");
+    assert_eq!(daemon.process.child.try_wait().unwrap(), None, "it is the same process");
     daemon.process.signal("INT");
     assert_eq!(daemon.process.wait().code(), Some(0));
 }

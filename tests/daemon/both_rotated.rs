@@ -6,8 +6,8 @@ use super::support::{API, Daemon, config_of_both, free_port, http, wait_for, wai
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 type Pair = (String, String);
 
@@ -101,22 +101,54 @@ fn at_alpaca(sim: &Sim, (key, secret): &Pair) -> Vec<String> {
     orders.as_array().unwrap().iter().map(|o| o["client_order_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Places one order after the other, below the rate that the gate allows, until told to stop: the client ids of those that the engine sent, and what else it
-/// answered.
-fn load(port: u16, order: &str, stop: &AtomicBool) -> (Vec<String>, Vec<String>) {
-    let (mut sent, mut other) = (Vec::new(), Vec::new());
-    while !stop.load(Ordering::Relaxed) && sent.len() < 480 {
+/// What steers a load, and how far it is.
+#[derive(Default)]
+struct Course {
+    stop: AtomicBool,
+    rotating: AtomicBool,
+    sent: AtomicUsize,
+}
+
+/// What became of a load's orders.
+#[derive(Default)]
+struct Load {
+    /// The client ids of those that the engine sent.
+    sent: Vec<String>,
+    /// What else it answered.
+    other: Vec<String>,
+    /// From an order's request to the answer that tells what the venue said: without a rotation, and during one.
+    took: [Vec<Duration>; 2],
+}
+
+/// Places one order after the other, below the rate that the gate allows, until told to stop.
+fn load(port: u16, order: &str, course: &Course) -> Load {
+    let mut load = Load::default();
+    while !course.stop.load(Ordering::Relaxed) && load.sent.len() < 480 {
         let headers = [("Content-Type", "application/json")];
+        let (begun, rotating) = (Instant::now(), course.rotating.load(Ordering::Relaxed));
         let (status, body) = http(port, "POST", API, &headers, order).expect("the API answers");
+        load.took[usize::from(rotating)].push(begun.elapsed());
         let reply: Value = serde_json::from_str(&body).unwrap();
         let data = &reply["data"];
         match (status, data["status"].as_str(), data["client_order_id"].as_str()) {
-            (200, Some("filled" | "new" | "partially_filled" | "pending_new"), Some(id)) => sent.push(id.to_owned()),
-            _ => other.push(format!("{status} {body}")),
+            (200, Some("filled" | "new" | "partially_filled" | "pending_new"), Some(id)) => {
+                load.sent.push(id.to_owned())
+            }
+            _ => load.other.push(format!("{status} {body}")),
         }
+        course.sent.store(load.sent.len(), Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(60));
     }
-    (sent, other)
+    load
+}
+
+/// Told, and not judged: a test is no measurement.
+fn tell(venue: &str, took: &mut [Vec<Duration>; 2]) {
+    for (when, took) in ["without a rotation", "during rotations"].iter().zip(took) {
+        took.sort();
+        let (count, median, longest) = (took.len(), took[took.len() / 2], took[took.len() - 1]);
+        eprintln!("{venue}, {when}: order to answer over {count} orders: median {median:.1?}, longest {longest:.1?}");
+    }
 }
 
 #[test]
@@ -132,7 +164,7 @@ fn keys_of_both_venues_are_exchanged_under_load_and_every_order_is_at_the_venues
     let mut daemon = Daemon::start(&path, port, &[]);
     daemon.ready();
 
-    let stop = AtomicBool::new(false);
+    let courses = [Course::default(), Course::default()];
     let at_venue = |symbol: &str, exchange: &str, side: &str, quantity: &str| {
         json!({ "action": "place-order", "symbol": symbol, "exchange": exchange, "side": side, "type": "market",
             "quantity": quantity, "stop_loss": "off", "take_profit": "off" })
@@ -142,7 +174,14 @@ fn keys_of_both_venues_are_exchanged_under_load_and_every_order_is_at_the_venues
     let share = at_venue("AAPL", "alpaca", "buy", "0.01").replace("\"type\"", "\"time_in_force\":\"day\",\"type\"");
     let orders = [at_venue("BTCUSDT", "binance", "buy", "0.0001"), share];
     let loads = std::thread::scope(|scope| {
-        let running = orders.each_ref().map(|order| scope.spawn(|| load(port, order, &stop)));
+        let running = [0, 1].map(|n: usize| {
+            let (order, course) = (&orders[n], &courses[n]);
+            scope.spawn(move || load(port, order, course))
+        });
+        wait_for("orders without a rotation", || {
+            courses.iter().all(|course| course.sent.load(Ordering::Relaxed) >= 40).then_some(())
+        });
+        courses.iter().for_each(|course| course.rotating.store(true, Ordering::Relaxed));
         let rotate = |exchange: &str, new: &Pair| {
             let body = json!({ "action": "rotate-credentials", "exchange": exchange, "environment": "testnet",
                 "apiKey": new.0, "apiSecret": new.1 });
@@ -169,16 +208,17 @@ fn keys_of_both_venues_are_exchanged_under_load_and_every_order_is_at_the_venues
             order_port(&sim.ready["alpaca"]["control_url"], "/revoke_key", &json!({ "api_key": alpaca.0 }));
             (binance, alpaca) = (next_binance, next_alpaca);
         }
-        stop.store(true, Ordering::Relaxed);
+        courses.iter().for_each(|course| course.stop.store(true, Ordering::Relaxed));
         running.map(|load| load.join().unwrap())
     });
     let sim = sim.with_key(binance);
-    let [(ours_binance, other_binance), (ours_alpaca, other_alpaca)] = loads;
-    assert_eq!((other_binance, other_alpaca), (Vec::new(), Vec::new()), "every order was taken");
-    for (name, ours, theirs) in
-        [("binance", ours_binance, at_binance(&sim)), ("alpaca", ours_alpaca, at_alpaca(&sim, &alpaca))]
+    for ((name, theirs), load) in
+        [("binance", at_binance(&sim)), ("alpaca", at_alpaca(&sim, &alpaca))].into_iter().zip(loads)
     {
-        assert!(ours.len() > 20, "{name}: {} orders", ours.len());
+        let Load { sent: ours, other, mut took } = load;
+        assert_eq!(other, Vec::<String>::new(), "{name}: every order was taken");
+        tell(name, &mut took);
+        assert!(ours.len() > 60, "{name}: {} orders", ours.len());
         let once: BTreeSet<&String> = theirs.iter().collect();
         assert_eq!(once.len(), theirs.len(), "{name}: an order is there twice");
         assert_eq!(once, ours.iter().collect(), "{name}: the venue has what the engine sent, and nothing else");

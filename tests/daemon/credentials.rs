@@ -165,7 +165,7 @@ fn files_with(folder: &Path, texts: &[String]) -> Vec<String> {
 }
 
 /// The secret as it is, and as it looks when bytes are printed as hex or as a list.
-fn forms(secret: &str) -> Vec<String> {
+pub fn forms(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{:?}", secret.as_bytes());
     vec![secret.to_owned(), hex, list]

@@ -127,6 +127,17 @@ fn a_page_of_another_site_reaches_nothing() {
         ids.insert(answer.header("x-request-id").unwrap().to_owned());
     }
     assert_eq!(ids.len(), 4);
+    // The page itself runs what is served here and nothing else, and stands in no other page.
+    let page = ask(port, "GET", "/", &[HOME], "");
+    assert!(page.status == 200 && page.header("content-type").unwrap().starts_with("text/html"), "{}", page.head);
+    let policy = page.header("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.split("; ").any(|rule| rule == part), "{policy}");
+    }
+    for loose in ["unsafe", "*", "http:", "https:"] {
+        assert!(!policy.contains(loose), "{policy}");
+    }
+    assert!(!page.body.contains("<script>") && !page.body.contains(" style=\""), "nothing of it is inline");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod kill9;
 mod lifecycle;
 mod live_market;
 mod log;
+mod panics;
 mod protect;
 mod recordings;
 mod renewal;

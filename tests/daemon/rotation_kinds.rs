@@ -1,9 +1,9 @@
 //! The kinds of key that are exchanged and the ways to ask for it; keys that must not be used; keys in plain text.
 
 use super::both_rotated::{alpaca_key, keep, stored, venues};
-use super::credentials::{credentials, on_binance, said, stored_account};
+use super::credentials::{credentials, on_binance, said, stored_account, with_store};
 use super::sim::Sim;
-use super::support::{Daemon, config_edit, config_of, free_port, http, wait_for};
+use super::support::{API, Daemon, config_edit, config_of, free_port, http, wait_for};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -218,6 +218,71 @@ fn a_key_that_can_withdraw_is_refused_at_the_start_where_money_is_traded() {
     let mut refused = start("cannot");
     assert_eq!(refused.process.wait().code(), Some(2));
     assert!(refused.process.log().contains("credentials.allow_plaintext: must be false"), "{}", refused.process.log());
+}
+
+/// Neither over the API nor by the command line does an engine that trades money take a key that could empty the account.
+#[test]
+fn a_rotation_to_a_key_that_can_withdraw_is_refused_where_money_is_traded() {
+    let (dir, venue) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let accounts = venue.path().join("accounts.toml");
+    let pair = |name: &str| (format!("{name}Key0123456789{name}"), format!("{name}-secret-of-the-key"));
+    let account = |name: &str, withdraw: bool| {
+        let (key, secret) = pair(name);
+        let balances = "balances = { USDT = \"50000\" }";
+        format!("[[account]]\nkey = {key:?}\nsecret = {secret:?}\n{balances}\nwithdraw = {withdraw}\n")
+    };
+    std::fs::write(&accounts, account("cannot", false) + &account("can", true)).unwrap();
+    let sim = Sim::start(venue.path(), &["--accounts", accounts.to_str().unwrap()]);
+    let port = free_port();
+    let path = config_of("fast-transition.toml", dir.path(), port, &[]);
+    let stored = format!(
+        "paper = \"binance\"\naccount = \"store\"\ncredential = \"main\"\nrest_url = {:?}\nstream_url = {:?}\nws_api_url = {:?}",
+        sim.text("rest_url"),
+        sim.text("stream_url"),
+        sim.text("ws_api_url")
+    );
+    config_edit(
+        &path,
+        &[
+            ("paper = \"binance\"\naccount = \"sim\"", &stored),
+            ("answer_timeout_ms = 3_000", "answer_timeout_ms = 30_000"),
+        ],
+    );
+    with_store(&path, dir.path(), &[]);
+    let on_live = |command: &'static str| [command, "--venue", "binance", "--environment", "live"];
+    let ((key, secret), (can_key, can_secret)) = (pair("cannot"), pair("can"));
+    said(&credentials(&path, &["init"], "", &[]), 0, &[]);
+    said(&credentials(&path, &on_live("store"), &format!("{key}\n{secret}\n"), &[]), 0, &[&key, &secret]);
+    let bearer = format!("Bearer {}", super::access::create(&path, "alice", "admin"));
+    let daemon = Daemon::start(&path, port, &[]);
+    let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];
+    let keys = || {
+        let (status, body) = http(port, "GET", &format!("{API}?action=credentials-status"), &headers, "")?;
+        let told: Value = serde_json::from_str(&body).unwrap();
+        let rows = told["data"]["credentials"].as_array()?.clone();
+        let row = |row: &Value| format!("{} {} {}", row["stage"], row["version"], row["key_ends_in"]);
+        (status == 200).then(|| rows.iter().map(row).collect::<Vec<_>>())
+    };
+    let before = wait_for("the keys", keys);
+    assert_eq!(before, ["\"in use\" 1 \"nnot\""]);
+    for (name, why) in [("can", "the key can withdraw"), ("unknown", "the venue refuses the key")] {
+        let (key, secret) = pair(name);
+        let body = json!({ "action": "rotate-credentials", "exchange": "binance", "environment": "live",
+            "apiKey": key, "apiSecret": secret });
+        let (status, reply) = http(port, "POST", API, &headers, &body.to_string()).unwrap();
+        assert_eq!(status, 422, "{reply}");
+        assert!(reply.contains(why) && !reply.contains(&secret), "{reply}");
+        assert_eq!(keys().unwrap(), before, "nothing is left of it");
+    }
+    // Put beside the old one by the command line, it is found by the engine, refused, and destroyed.
+    let input = format!("{can_key}\n{can_secret}\n");
+    said(&credentials(&path, &on_live("rotate"), &input, &[]), 0, &[&can_key, &can_secret]);
+    let refusals = || daemon.process.log().matches("the new key is not taken and destroyed").count();
+    wait_for("the third refusal", || (refusals() == 3).then_some(()));
+    wait_for("the key to be gone", || (keys()? == before).then_some(()));
+    let log = daemon.process.log();
+    assert_eq!(log.matches("the key can withdraw").count(), 2, "{log}");
+    assert!(!log.contains(&can_secret) && !log.contains(&secret), "{log}");
 }
 
 #[test]

@@ -143,3 +143,35 @@ fn a_change_of_the_file_is_seen_and_its_loss_lets_nobody_in() {
     std::fs::write(&path, "{}").unwrap();
     assert!(watched.now().is_err() && watched.needed());
 }
+
+#[test]
+fn what_becomes_of_a_token_is_told_once_in_order_and_of_a_spoilt_file_nothing() {
+    let (_dir, path) = place();
+    Tokens::create(&path, "before", Role::Viewer, DAY, NOW).unwrap();
+    let mut watched = WatchedTokens::open(&path).unwrap();
+    let told = |watched: &mut WatchedTokens| {
+        let mut all = Vec::new();
+        while let Some(change) = watched.change() {
+            all.push(format!("{} {}", change.what, change.token.name));
+            watched.told();
+        }
+        all
+    };
+    assert!(told(&mut watched).is_empty(), "what was there at the start is no change");
+    for name in ["alice", "bob"] {
+        Tokens::create(&path, name, Role::Trader, DAY, NOW).unwrap();
+    }
+    assert_eq!(watched.change().unwrap().token.name, "alice");
+    assert_eq!(told(&mut watched), ["token-create alice", "token-create bob"], "until it was told it is kept");
+    Tokens::revoke(&path, "alice", NOW).unwrap();
+    Tokens::create(&path, "carol", Role::Admin, DAY, NOW).unwrap();
+    assert_eq!(told(&mut watched), ["token-revoke alice", "token-create carol"]);
+    assert!(told(&mut watched).is_empty());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    assert!(told(&mut watched).is_empty());
+    std::fs::write(&path, text.replace("\"admin\"", "\"viewer\"")).unwrap();
+    assert_eq!(told(&mut watched), ["token-change carol"]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(told(&mut watched), ["token-remove before", "token-remove bob", "token-remove carol"]);
+}

@@ -150,10 +150,16 @@ pub fn push_query(query: &mut String, name: &str, value: &str) {
 }
 
 /// Signs REST requests: query strings that are already percent-encoded, no body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RestSigner {
     api_key: String,
     signer: Signer,
+}
+
+impl fmt::Debug for RestSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RestSigner(key and secret hidden)")
+    }
 }
 
 impl RestSigner {
