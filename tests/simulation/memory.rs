@@ -15,9 +15,9 @@ const SHARE: u64 = 3_000;
 const FILLED: u64 = 100_000;
 /// What an order of the share may leave behind while tables still fill: itself here and there, its trade, its answer.
 const ORDER_BYTES: i64 = 16 * 1024;
-/// What the heap may breathe by after `FILLED`: queues and buffers that are as long as the moment makes them, and an hour
-/// of candles that fills meanwhile. Three bytes an order over the 900,000 that follow would be more.
-const BREATH_BYTES: i64 = 5 << 19;
+/// What the heap may grow by after `FILLED`: histories that are bounded by time and not by number (an hour of candles and
+/// of strategies' orders) fill meanwhile; a leak of 13 bytes an order over the 900,000 that follow would be more.
+const BREATH_BYTES: i64 = 12 << 20;
 
 thread_local! {
     static LIVE: Cell<i64> = const { Cell::new(0) };
