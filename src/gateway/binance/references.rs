@@ -37,6 +37,8 @@ struct Watched {
     own_filters: bool,
     /// The venue has said that it has no reference price.
     no_reference: bool,
+    /// When asked last, it told no price.
+    lacking: bool,
 }
 
 impl Watched {
@@ -73,6 +75,7 @@ impl References {
                 || def.notional_max_applies_to_market,
             own_filters: true,
             no_reference: false,
+            lacking: false,
         };
         self.watched = instruments.iter().map(watched).collect();
         (self.at, self.next, self.swept) = (0, now, self.watched.is_empty());
@@ -111,10 +114,12 @@ impl References {
 
     /// The question out is done with; `priced` where its answer was the price, or will never be.
     pub fn done(&mut self, priced: bool, now: Nanos) {
-        let Some(watched) = self.watched.get(self.at) else { return };
-        let lacking = !priced && self.question == Some(Question::Average);
+        let Some(watched) = self.watched.get_mut(self.at) else { return };
+        watched.lacking = !priced && self.question == Some(Question::Average);
+        // While any lacks its price, all have their turn sooner.
+        let lacking = self.watched.iter().any(|watched| watched.lacking);
         let wait = if lacking { RETRY_NS } else { ROUND_NS / self.watched.len() as Nanos };
-        self.question = if priced { None } else { watched.next(self.question) };
+        self.question = if priced { None } else { self.watched[self.at].next(self.question) };
         // To the next one that is to be asked something; where none is, nobody is.
         for _ in 0..self.watched.len() {
             if self.question.is_some() {

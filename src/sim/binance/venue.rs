@@ -87,10 +87,15 @@ pub struct Symbol {
 }
 
 impl Symbol {
-    /// The volume-weighted average price of the last five minutes, else the last price: the filters' reference.
+    /// The volume-weighted average price of the last five minutes, else the last price: the filters' reference. Before the
+    /// first trade the middle of the book, so that limits can be held from the start, as at a venue that never begins.
     pub fn average_px(&self) -> Option<i64> {
         let (notional, qty) = self.traded.iter().fold((0, 0), |(n, q), t| (n + t.1, q + t.2));
-        if qty > 0 { i64::try_from(notional * i128::from(decimal::ONE) / qty).ok() } else { self.px_last }
+        if qty > 0 {
+            return i64::try_from(notional * i128::from(decimal::ONE) / qty).ok();
+        }
+        let best = |side| self.depth(side).next().map(|(px, _)| px);
+        self.px_last.or_else(|| Some(best(Side::Buy)?.midpoint(best(Side::Sell)?)))
     }
 
     pub fn own_best(&self, side: Side) -> Option<(i64, u64)> {
