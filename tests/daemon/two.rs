@@ -173,6 +173,11 @@ impl Two {
         let path = configured(dir.path(), port, &binance, &alpaca, policy);
         let mut engine = Daemon::start(&path, port, &[("TWO_KEY", KEY), ("TWO_SECRET", SECRET)]);
         engine.ready();
+        // A venue is ready for orders before its market data is live, and until then a route passes it by.
+        wait_for("market data of both venues", || {
+            let health = engine.get("health")?;
+            health["market_data"].as_array()?.iter().all(|feed| feed["state"] == "live").then_some(())
+        });
         Two { binance, alpaca, engine, _dir: dir }
     }
 
