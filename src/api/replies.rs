@@ -310,6 +310,7 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         DenyReason::AssetExposureAboveMax { exposure, max, .. }
         | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
         DenyReason::RiskScoreAboveMax { score, max, .. } => both(score.to_string(), max.to_string()),
+        DenyReason::InstrumentNotTrading { why } => (Some(why.to_string()), None),
         DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
         DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
         DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
@@ -317,7 +318,6 @@ fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
         | DenyReason::NotLive { .. }
         | DenyReason::InstrumentRestricted
         | DenyReason::NotReducing
-        | DenyReason::InstrumentNotTrading
         | DenyReason::VenueNotReady
         | DenyReason::TermsInvalid(_)
         | DenyReason::CannotEvaluate(_) => (None, None),

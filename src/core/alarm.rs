@@ -136,6 +136,9 @@ kinds! {
     36 StillHeld, Critical, true, "a position was closed, and the venue still shows one; look at the venue";
     37 VaultAway, Warning, true, "Vault is not to be had; the keys that were loaded stay in use";
     38 PlaintextKeys, Warning, true, "venue keys lie on the disk without encryption (allow_plaintext)";
+    /// Its owner has switched trading off, or the venue has blocked it; told by the account, not by an order.
+    40 AccountBarred, Critical, true,
+        "the venue takes no new orders from the account; look at its page there, cancels still go";
     39 LoginsRefused, Critical, true, "the API is being asked with wrong tokens again and again; look at the addresses";
 }
 

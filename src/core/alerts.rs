@@ -513,6 +513,7 @@ fn is_outside(kind: AlarmKind) -> bool {
             | K::VaultAway
             | K::PlaintextKeys
             | K::LoginsRefused
+            | K::AccountBarred
     )
 }
 

@@ -67,6 +67,8 @@ pub enum Body {
     InstrumentStatus {
         instrument: InstrumentId,
         status: InstrumentStatus,
+        /// The market's own reason, where it gives one.
+        text: Text<48>,
     },
     /// An asset's id and name; ids stay the same for the life of a journal.
     Asset {
@@ -146,6 +148,17 @@ pub enum Body {
         instrument: InstrumentId,
         px: Price,
     },
+    /// The band that the exchange lets the instrument trade within (limit up, limit down); it replaces the one before.
+    PriceBand {
+        instrument: InstrumentId,
+        lower: Price,
+        upper: Price,
+    },
+    /// The venue takes no new orders from the account, and why; empty: it does.
+    Barred {
+        venue: VenueId,
+        text: Text<48>,
+    },
     /// What came of `Effect::Test`. Read by those who asked; it changes nothing here.
     Tested(Tested),
 }
@@ -175,11 +188,13 @@ wire_enum!(Body {
     22 => LiveVenue { venue, paper },
     23 => Step(step),
     24 => Margin(margin),
-    25 => InstrumentStatus { instrument, status },
+    25 => InstrumentStatus { instrument, status, text },
     26 => AlertRules(rules),
     27 => Condition { kind, scope, is_so },
     28 => Route(route),
     29 => StopRules(rules),
     30 => Tested(tested),
     31 => VenuePx { instrument, px },
+    32 => PriceBand { instrument, lower, upper },
+    33 => Barred { venue, text },
 });

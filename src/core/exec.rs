@@ -67,8 +67,13 @@ impl Core {
                 if next != status || report.code != 0 {
                     self.tell(report.order, report.code, report.text, out);
                 }
-                if status == OrdStatus::PendingNew && next == OrdStatus::Rejected && cum.is_zero() {
-                    self.move_on(report.order, out);
+                if next == OrdStatus::Rejected {
+                    // What another venue would answer alike is an answer; what this one cannot take, another may.
+                    if status == OrdStatus::PendingNew && cum.is_zero() && report.reject.is_of_the_venue() {
+                        self.move_on(report.order, out);
+                    } else {
+                        self.routes.settle(report.order);
+                    }
                 }
             }
             // The end, told twice (by the reply and by the stream), is no news.

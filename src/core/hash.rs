@@ -52,6 +52,7 @@ impl Core {
             h.add(&venue.reconciling);
             h.add(&venue.foreign);
             h.add(&venue.differs);
+            h.add(&venue.barred);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
             h.add(&venue.open);

@@ -121,6 +121,8 @@ impl Key for FillKey {
 struct Venue {
     name: Text<16>,
     state: VenueState,
+    /// Why the venue takes no new orders from the account; empty: it does.
+    barred: Text<48>,
     trading: TradingState,
     /// Someone should ask the venue for everything again, at the next tick.
     reconcile_due: bool,
@@ -288,7 +290,11 @@ impl Core {
                 self.alerts.on_margin(margin);
                 self.on_margin(margin);
             }
-            Body::InstrumentStatus { instrument, status } => self.on_instrument_status(*instrument, *status),
+            Body::InstrumentStatus { instrument, status, text } => {
+                self.on_instrument_status(*instrument, *status, *text);
+            }
+            Body::PriceBand { instrument, lower, upper } => self.on_price_band(*instrument, *lower, *upper),
+            Body::Barred { venue, text } => self.on_barred(*venue, *text, out),
             Body::Sent { order, written_ns, .. } => self.on_sent(*order, *written_ns),
             Body::NotSent { order, text } => self.on_not_sent(*order, *text, out),
             Body::Command(command) => self.on_command(command, out),
@@ -491,6 +497,7 @@ impl Core {
             trading,
             inst,
             venue: inst.and(self.venues.get(venue.index())).map(|v| v.state).unwrap_or_default(),
+            barred: self.venues.get(venue.index()).map(|v| &v.barred).filter(|why| !why.is_empty()),
             account: &self.account,
             portfolio: &self.portfolio,
             totals: self.portfolio.totals_of(on_live),

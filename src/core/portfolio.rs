@@ -33,6 +33,16 @@ impl Working {
     }
 }
 
+/// What the exchange lets the instrument trade within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Band {
+    pub lower: Price,
+    pub upper: Price,
+    /// When the core took it; 0: none is known.
+    pub told_ns: Nanos,
+}
+wire_struct!(Band { lower, upper, told_ns });
+
 /// A close in progress: opens are barred until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Closing {
@@ -55,6 +65,9 @@ pub struct Inst {
     pub feed: FeedState,
     /// Its market halted or paused it, by the word of its market data; `def.status` is the venue's.
     pub paused: bool,
+    /// Why, in its market's words.
+    pub pause: Text<48>,
+    pub band: Band,
     pub quote: Quote,
     /// When the core took the quote; 0: none since the run began.
     pub quote_ns: Nanos,
@@ -100,6 +113,8 @@ wire_struct!(Inst {
     def,
     feed,
     paused,
+    pause,
+    band,
     quote,
     quote_ns,
     venue_px,

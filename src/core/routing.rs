@@ -5,8 +5,9 @@
 //! position: what is held at a venue is closed there. A strategy's order stays on the strategy's instrument.
 //!
 //! The rule that everything here serves: an order moves to the next leg only once it is certain that it does not live at
-//! the one before: denied at the gate, never written (`NotSent`), or definitely rejected before anything else was said of it. An
-//! order whose fate was unknown for a moment, that was acknowledged, asked to be cancelled, or filled in part, stays.
+//! the one before: denied at the gate, never written (`NotSent`), or definitely rejected before anything else was said of it,
+//! for a reason that is the venue's and not the order's (`RejectReason::is_of_the_venue`). An order whose fate was unknown for a
+//! moment, that was acknowledged, asked to be cancelled, or filled in part, stays; and so does one that is itself at fault.
 
 use super::command::{PlaceOrder, Route};
 use super::effect::{EffectOf, Outbox};
@@ -14,7 +15,7 @@ use super::risk::{DenyReason, Unevaluable};
 use super::{Core, ORDERS_PER_EVENT, Source};
 use crate::core::command::Scope;
 use crate::domain::{
-    FeedState, InstrumentId, InstrumentStatus, MAX_INSTRUMENTS, OrderId, OrderType, Price, Qty, RequestId, Round, Side,
+    FeedState, InstrumentId, InstrumentStatus, MAX_INSTRUMENTS, OrderId, Price, Qty, RequestId, Round, Side,
     StrategyId, Trail, VenueState, num,
 };
 use crate::{wire_enum, wire_struct};
@@ -248,10 +249,6 @@ impl Core {
     /// The order certainly does not live where it was sent: the next leg has it, if there is one that takes it.
     pub(super) fn move_on(&mut self, id: OrderId, out: &mut Outbox) {
         let Some(moved) = self.routes.take(id) else { return };
-        // An order that must rest was rejected because it would have traded: that is an answer, and no fault.
-        if moved.asked.kind == OrderType::LimitMaker {
-            return;
-        }
         // The asker's own id is taken until the order that had it first passes it on.
         let order = PlaceOrder { client: Default::default(), ..moved.asked };
         // Nobody left to take it: the reject that was told is the answer.
@@ -347,7 +344,9 @@ impl Core {
                 legs[at].state = LegState::NotTrading;
                 continue;
             };
-            let ready = self.venues.get(inst.def.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
+            let venue = self.venues.get(inst.def.venue.index());
+            let ready = venue.is_some_and(|v| v.state == VenueState::Ready);
+            let barred = venue.is_some_and(|v| !v.barred.is_empty());
             let fresh = inst.quote_ns != 0 && self.now - inst.quote_ns <= self.limits.quote_age_max_ns;
             let touch = if side == Side::Buy { inst.quote.ask_px } else { inst.quote.bid_px };
             let px = match route.policy {
@@ -367,7 +366,7 @@ impl Core {
                     LegState::Tried
                 } else if !ready {
                     LegState::VenueNotReady
-                } else if inst.def.status != InstrumentStatus::Trading || inst.paused {
+                } else if inst.def.status != InstrumentStatus::Trading || inst.paused || barred {
                     LegState::NotTrading
                 } else if !fresh || px.0 <= 0 || inst.feed != FeedState::Live || net.is_none() {
                     LegState::Stale
@@ -417,7 +416,7 @@ impl Core {
 /// Whether another venue may well take what the gate denied here.
 pub(super) fn is_of_the_venue(reason: &DenyReason) -> bool {
     match reason {
-        DenyReason::InstrumentNotTrading
+        DenyReason::InstrumentNotTrading { .. }
         | DenyReason::VenueNotReady
         | DenyReason::OrderTypeUnsupported { .. }
         | DenyReason::QuoteStale { .. }

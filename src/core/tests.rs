@@ -144,6 +144,11 @@ impl Rig {
         }))
     }
 
+    /// The exchange's band, in dollars.
+    fn band(&mut self, lower: i64, upper: i64) {
+        self.step(Body::PriceBand { instrument: BTC, lower: Price(lower * E8), upper: Price(upper * E8) });
+    }
+
     fn command(&mut self, action: Action) -> Vec<RecordedEffect> {
         self.step(Body::Command(Command {
             request: RequestId(9),
@@ -308,7 +313,8 @@ fn every_rule_answers_in_its_rank() {
     rig.step(Body::VenueState { venue: VENUE, state: VenueState::Down });
     assert_eq!(rig.place(Side::Buy, small).unwrap_err(), DenyReason::VenueNotReady);
     rig.step(Body::Instrument(Instrument { status: InstrumentStatus::CancelOnly, ..btcusdt() }));
-    assert_eq!(rig.place(Side::Buy, small).unwrap_err(), DenyReason::InstrumentNotTrading);
+    let why = Text::new("it is not listed as trading");
+    assert_eq!(rig.place(Side::Buy, small).unwrap_err(), DenyReason::InstrumentNotTrading { why });
 }
 
 #[test]
@@ -671,7 +677,8 @@ fn an_instrument_with_other_scales_is_halted_while_something_hangs_on_it() {
     rig.fill(order, Side::Buy, E8 / 100, 60_000);
     let effects = rig.step(Body::Instrument(Instrument { qty_scale: 6, ..btcusdt() }));
     assert!(matches!(effects[..], [EffectOf::Alarm { kind: AlarmKind::InstrumentChanged, .. }]));
-    assert_eq!(rig.place(Side::Buy, E8 / 1000).unwrap_err(), DenyReason::InstrumentNotTrading);
+    let denied = rig.place(Side::Buy, E8 / 1000).unwrap_err();
+    assert!(matches!(denied, DenyReason::InstrumentNotTrading { .. }), "{denied}");
 }
 
 #[test]

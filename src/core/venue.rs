@@ -5,8 +5,9 @@ use super::command::{Scope, TradingState};
 use super::config::Limits;
 use super::effect::{AlarmKind, EffectOf, Outbox, QueryOrder};
 use super::exec::following;
+use super::portfolio::Band;
 use crate::domain::{
-    FeedState, Instrument, InstrumentId, InstrumentStatus, OrdStatus, OrderId, Text, VenueId, VenueState,
+    FeedState, Instrument, InstrumentId, InstrumentStatus, OrdStatus, OrderId, Price, Text, VenueId, VenueState,
 };
 
 impl Core {
@@ -22,6 +23,8 @@ impl Core {
             venue.state = VenueState::Down;
             venue.reconcile_due = false;
             venue.reconciling = false;
+            // The gateway says it anew where it is still so.
+            venue.barred = Text::default();
         }
         for inst in self.portfolio.all_mut() {
             inst.feed = FeedState::Disconnected;
@@ -29,6 +32,7 @@ impl Core {
             inst.swing = Default::default();
             // A halt that began or ended while nobody listened is not told again.
             inst.paused = false;
+            inst.band = Default::default();
         }
         for book in &mut self.books {
             book.invalidate();
@@ -94,10 +98,27 @@ impl Core {
         self.watch_filters(def.id, out);
     }
 
-    pub(super) fn on_instrument_status(&mut self, instrument: InstrumentId, status: InstrumentStatus) {
+    pub(super) fn on_instrument_status(&mut self, instrument: InstrumentId, status: InstrumentStatus, text: Text<48>) {
         if let Some(inst) = self.portfolio.slot_mut(instrument) {
             inst.paused = status != InstrumentStatus::Trading;
+            inst.pause = if text.is_empty() { Text::new("its market has halted it") } else { text };
         }
+    }
+
+    /// A band that is no band (its lower end above its upper one, or at zero) is none.
+    pub(super) fn on_price_band(&mut self, instrument: InstrumentId, lower: Price, upper: Price) {
+        let now = self.now;
+        if let Some(inst) = self.portfolio.slot_mut(instrument) {
+            let makes_sense = lower.0 > 0 && lower < upper;
+            inst.band = Band { lower, upper, told_ns: if makes_sense { now } else { 0 } };
+        }
+    }
+
+    /// The venue takes no new orders from the account, or takes them again.
+    pub(super) fn on_barred(&mut self, venue: VenueId, text: Text<48>, out: &mut Outbox) {
+        let Some(slot) = self.venues.get_mut(venue.index()) else { return };
+        slot.barred = text;
+        self.condition(AlarmKind::AccountBarred, Scope::Venue(venue), !text.is_empty(), out);
     }
 
     pub(super) fn on_feed(&mut self, instrument: InstrumentId, state: FeedState) {
@@ -106,6 +127,8 @@ impl Core {
             if state == FeedState::Disconnected {
                 // A quote from before the break may be gone.
                 inst.quote_ns = 0;
+                // And its price band has moved on.
+                inst.band = Band::default();
             }
         }
         if state != FeedState::Live

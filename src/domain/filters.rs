@@ -86,16 +86,18 @@ pub enum FilterName {
     MaxNumOrderAmends,
     MaxPosition,
     MaxAsset,
+    /// The exchange's price band.
+    LimitUpLimitDown,
 }
 wire_enum!(FilterName {
     0 => PercentPrice, 1 => PercentPriceBySide, 2 => TrailingDelta, 3 => IcebergParts, 4 => MaxNumOrders,
     5 => MaxNumAlgoOrders, 6 => MaxNumIcebergOrders, 7 => MaxNumOrderLists, 8 => ExchangeMaxNumOrders,
     9 => ExchangeMaxNumAlgoOrders, 10 => ExchangeMaxNumIcebergOrders, 11 => ExchangeMaxNumOrderLists,
-    12 => MaxNumOrderAmends, 13 => MaxPosition, 14 => MaxAsset,
+    12 => MaxNumOrderAmends, 13 => MaxPosition, 14 => MaxAsset, 15 => LimitUpLimitDown,
 });
 
 impl FilterName {
-    pub const ALL: [FilterName; 15] = [
+    pub const ALL: [FilterName; 16] = [
         FilterName::PercentPrice,
         FilterName::PercentPriceBySide,
         FilterName::TrailingDelta,
@@ -111,6 +113,7 @@ impl FilterName {
         FilterName::MaxNumOrderAmends,
         FilterName::MaxPosition,
         FilterName::MaxAsset,
+        FilterName::LimitUpLimitDown,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -130,6 +133,7 @@ impl FilterName {
             FilterName::MaxNumOrderAmends => "MAX_NUM_ORDER_AMENDS",
             FilterName::MaxPosition => "MAX_POSITION",
             FilterName::MaxAsset => "MAX_ASSET",
+            FilterName::LimitUpLimitDown => "LIMIT_UP_LIMIT_DOWN",
         }
     }
 }

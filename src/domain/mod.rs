@@ -32,5 +32,5 @@ pub use instrument::{Borrow, Funding, Instrument, InstrumentStatus};
 pub use market::{DepthChunk, DepthKind, LEVELS_PER_CHUNK, Level, Quote, TradeTick};
 pub use num::{POW10, Price, Qty, Round, Usd};
 pub use order::{ListKind, NewOrder, OrdStatus, OrderType, ReplaceMode, Side, StpMode, Terms, TimeInForce, Trail};
-pub use report::{ExecReport, ExecType, Liquidity};
+pub use report::{ExecReport, ExecType, Liquidity, RejectReason};
 pub use tested::{TestOutcome, Tested};

@@ -52,6 +52,71 @@ pub enum Liquidity {
 }
 wire_enum!(Liquidity { 0 => None, 1 => Maker, 2 => Taker });
 
+/// Whose doing a reject is (FIX: OrdRejReason). Each venue's own code says it; routing goes by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum RejectReason {
+    /// The venue gives none, or none that is understood.
+    #[default]
+    Other,
+    /// The order: its price, size, type or terms, or an id that is taken.
+    OrderInvalid,
+    /// Money, holdings, or what the account may do with them.
+    Funds,
+    /// The market takes no such order at this hour.
+    MarketClosed,
+    /// The instrument is halted there, not tradable, or not listed any more.
+    NotTradable,
+    /// Too many requests: this one was not looked at.
+    RateLimited,
+    /// The venue is too busy or broken, and says that nothing was done.
+    VenueFault,
+    /// The venue takes nothing from this key, address, clock or account.
+    Access,
+}
+wire_enum!(RejectReason {
+    0 => Other, 1 => OrderInvalid, 2 => Funds, 3 => MarketClosed, 4 => NotTradable, 5 => RateLimited, 6 => VenueFault,
+    7 => Access,
+});
+
+impl RejectReason {
+    pub const ALL: [RejectReason; 8] = [
+        RejectReason::Other,
+        RejectReason::OrderInvalid,
+        RejectReason::Funds,
+        RejectReason::MarketClosed,
+        RejectReason::NotTradable,
+        RejectReason::RateLimited,
+        RejectReason::VenueFault,
+        RejectReason::Access,
+    ];
+
+    /// Whether it says that the venue cannot take the order, whatever the order is: another venue may.
+    #[inline]
+    pub fn is_of_the_venue(self) -> bool {
+        match self {
+            RejectReason::MarketClosed
+            | RejectReason::NotTradable
+            | RejectReason::RateLimited
+            | RejectReason::VenueFault
+            | RejectReason::Access => true,
+            RejectReason::Other | RejectReason::OrderInvalid | RejectReason::Funds => false,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectReason::Other => "other",
+            RejectReason::OrderInvalid => "order invalid",
+            RejectReason::Funds => "funds",
+            RejectReason::MarketClosed => "market closed",
+            RejectReason::NotTradable => "not tradable",
+            RejectReason::RateLimited => "rate limited",
+            RejectReason::VenueFault => "venue fault",
+            RejectReason::Access => "access",
+        }
+    }
+}
+
 /// An execution report. Also the form of an answer to "what became of this order" and, during reconciliation, of
 /// each open order that the venue lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +139,8 @@ pub struct ExecReport {
     pub fee: i64,
     pub fee_asset: AssetId,
     pub liquidity: Liquidity,
+    /// Of a reject: whose doing it is.
+    pub reject: RejectReason,
     /// The venue's error code, 0 where there is none.
     pub code: i32,
     pub text: Text<48>,
@@ -95,6 +162,7 @@ wire_struct!(ExecReport {
     fee,
     fee_asset,
     liquidity,
+    reject,
     code,
     text,
     ts_event_ns,

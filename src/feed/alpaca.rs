@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::outlet::{Outlet, Stamps};
 use crate::agent::Agent;
 use crate::core::event::{Body, Input};
-use crate::domain::{FeedState, InstrumentId, InstrumentStatus, MAX_INSTRUMENTS, Nanos, Price, Side};
+use crate::domain::{FeedState, InstrumentId, InstrumentStatus, MAX_INSTRUMENTS, Nanos, Price, Side, Text};
 use crate::net::link::Tx;
 use crate::net::ws::{WebSocket, WsConfig, WsState};
 use crate::net::{Endpoint, Network};
@@ -87,6 +87,7 @@ struct Stats {
     conflated: Counter,
     trades_dropped: Counter,
     halts: Counter,
+    bands: Counter,
     errors: Counter,
     reconnects: Counter,
     timeouts: Counter,
@@ -102,6 +103,7 @@ impl Stats {
             conflated: counter("quotes_conflated"),
             trades_dropped: counter("trades_dropped"),
             halts: counter("halts"),
+            bands: counter("bands"),
             errors: counter("errors"),
             reconnects: counter("reconnects"),
             timeouts: counter("timeouts"),
@@ -116,8 +118,9 @@ struct Out {
     /// By instrument: its place in the outlet.
     places: Vec<Option<usize>>,
     instruments: Vec<InstrumentId>,
-    /// By place: a status that had no room yet; the middle of the last quote.
-    status: Vec<Option<InstrumentStatus>>,
+    /// By place: what had no room yet, a status with its reason and a price band; the middle of the last quote.
+    status: Vec<Option<(InstrumentStatus, Text<48>)>>,
+    band: Vec<Option<(Price, Price)>>,
     mid: Vec<Price>,
 }
 
@@ -127,14 +130,30 @@ impl Out {
     }
 
     /// A status is never lost, only overtaken by a newer one.
-    fn status(&mut self, place: usize, status: InstrumentStatus) {
-        self.status[place] = Some(status);
+    fn status(&mut self, place: usize, status: InstrumentStatus, text: &str) {
+        self.status[place] = Some((status, Text::new(text)));
         self.flush_status(place);
     }
 
+    /// Nor is a band.
+    fn band(&mut self, place: usize, lower: Price, upper: Price) {
+        self.band[place] = Some((lower, upper));
+        self.flush_band(place);
+    }
+
+    fn flush_band(&mut self, place: usize) -> bool {
+        let Some((lower, upper)) = self.band[place] else { return false };
+        let body = Body::PriceBand { instrument: self.instruments[place], lower, upper };
+        let sent = self.tx.try_send(Input::new(body)).is_ok();
+        if sent {
+            self.band[place] = None;
+        }
+        sent
+    }
+
     fn flush_status(&mut self, place: usize) -> bool {
-        let Some(status) = self.status[place] else { return false };
-        let body = Body::InstrumentStatus { instrument: self.instruments[place], status };
+        let Some((status, text)) = self.status[place] else { return false };
+        let body = Body::InstrumentStatus { instrument: self.instruments[place], status, text };
         let sent = self.tx.try_send(Input::new(body)).is_ok();
         if sent {
             self.status[place] = None;
@@ -145,7 +164,7 @@ impl Out {
     fn flush(&mut self) -> usize {
         let mut sent = self.outlet.flush();
         for place in 0..self.status.len() {
-            sent += usize::from(self.flush_status(place));
+            sent += usize::from(self.flush_status(place)) + usize::from(self.flush_band(place));
         }
         sent
     }
@@ -224,6 +243,7 @@ impl AlpacaFeed {
             tx,
             places,
             status: vec![None; instruments.len()],
+            band: vec![None; instruments.len()],
             mid: vec![Price::ZERO; instruments.len()],
             instruments,
         };
@@ -345,7 +365,7 @@ impl AlpacaFeed {
                 let line = &mut self.lines[at];
                 line.link = Link::Live { since: now };
                 for place in &line.slots {
-                    self.out.status(*place, InstrumentStatus::Trading);
+                    self.out.status(*place, InstrumentStatus::Trading, "");
                     self.out.outlet.state(*place, FeedState::Live);
                 }
             }
@@ -427,7 +447,12 @@ fn on_frame(
                     stats.halts.add(1);
                     tracing::warn!(%instrument, text, "the instrument is halted by its market");
                 }
-                out.status(place, status);
+                out.status(place, status, &text);
+            }
+            Market::Band(band) => {
+                let Some(place) = out.place(band.instrument) else { return };
+                stats.bands.add(1);
+                out.band(place, band.down, band.up);
             }
             Market::Connected => next = Next::Greeted,
             Market::Authenticated => next = Next::Authenticated,

@@ -132,15 +132,23 @@ fn each_class_has_a_connection_and_what_comes_by_it_reaches_the_core() {
     rig.say(EQUITIES, &json!([{"T": "q", "S": "AAPL", "bp": 100.0, "bs": 1, "ap": 100.02, "as": 2, "t": time}]));
     rig.say(EQUITIES, &json!([{"T": "t", "S": "AAPL", "i": 7, "p": 100.0, "s": 5, "t": time, "z": "C"}]));
     rig.say(CRYPTO, &json!([{"T": "q", "S": "BTC/USD", "bp": 65000, "bs": 0.5, "ap": 65001, "as": 1, "t": time}]));
-    rig.say(EQUITIES, &json!([{"T": "s", "S": "AAPL", "sc": "H", "sm": "Trading Halt", "t": time, "z": "C"}]));
+    rig.say(
+        EQUITIES,
+        &json!([{"T": "s", "S": "AAPL", "sc": "H", "sm": "Trading Halt",
+        "rc": "T1", "rm": "News Pending", "t": time, "z": "C"}]),
+    );
     rig.say(EQUITIES, &json!([{"T": "s", "S": "AAPL", "sc": "T", "sm": "Trading Resumption", "t": time, "z": "C"}]));
+    rig.say(EQUITIES, &json!([{"T": "l", "S": "AAPL", "u": 105.5, "d": 94.5, "i": "B", "t": time, "z": "C"}]));
     let kinds: Vec<String> =
         rig.told.iter().map(|body| format!("{body:?}").split(['(', ' ']).next().unwrap().to_owned()).collect();
-    assert_eq!(kinds, ["Quote", "Trade", "Quote", "InstrumentStatus", "InstrumentStatus"]);
+    assert_eq!(kinds, ["Quote", "Trade", "Quote", "InstrumentStatus", "InstrumentStatus", "PriceBand"]);
     let Body::Trade(trade) = &rig.told[1] else { panic!() };
     assert_eq!(trade.aggressor, Side::Sell, "below the middle");
-    let status = |status| Body::InstrumentStatus { instrument: AAPL, status };
-    assert_eq!(rig.told[3..], [status(InstrumentStatus::Halted), status(InstrumentStatus::Trading)]);
+    let status = |status, text| Body::InstrumentStatus { instrument: AAPL, status, text: Text::new(text) };
+    let halted = status(InstrumentStatus::Halted, "Trading Halt: News Pending");
+    let resumed = status(InstrumentStatus::Trading, "Trading Resumption");
+    let (lower, upper) = (Price(94_500_000_000), Price(105_500_000_000));
+    assert_eq!(rig.told[3..], [halted, resumed, Body::PriceBand { instrument: AAPL, lower, upper }]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the gateway says to the core. Nothing of it is ever dropped.
 
 use crate::core::event::{Body, Input};
+use crate::domain::RejectReason;
 use crate::net::link::Tx;
 use std::collections::VecDeque;
 
@@ -8,6 +9,23 @@ use std::collections::VecDeque;
 /// page of a thousand fills, every request of a lost link) may still come on top.
 const WAITING_MAX: usize = 4096;
 const ROOM: usize = 4 * WAITING_MAX;
+
+/// What stands in a report that is no execution: the venue's words, or the gateway's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said<'a> {
+    /// The venue's, 0 where it gives none.
+    pub code: i64,
+    pub text: &'a str,
+    /// Of a reject: whose doing it is.
+    pub reject: RejectReason,
+}
+
+impl<'a> Said<'a> {
+    /// The gateway's own words.
+    pub fn own(text: &'a str) -> Said<'a> {
+        Said { text, ..Said::default() }
+    }
+}
 
 pub struct Reports {
     core: Tx<Input>,

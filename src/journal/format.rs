@@ -24,7 +24,7 @@ use crate::domain::Nanos;
 use crate::domain::wire::{Reader, Wire, Writer};
 
 /// The version of the layout, of every `Wire` type in it, and of their order.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// Largest record: the largest event with `OUTBOX_MAX` of the largest effect takes 360 KiB (a test adds it up).
 pub const RECORD_BYTES_MAX: usize = 640 * 1024;
 

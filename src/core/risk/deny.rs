@@ -23,8 +23,8 @@ pub enum DenyReason {
     NotLive { state: State },
     #[error("{}", outside(*venue, *extended, *wait_s))]
     OutsideTradingHours { venue: bool, extended: bool, wait_s: u64 },
-    #[error("the venue does not take orders for the instrument now")]
-    InstrumentNotTrading,
+    #[error("the venue does not take orders for the instrument now: {why}")]
+    InstrumentNotTrading { why: Text<48> },
     #[error("the venue is not ready: its connection, private stream or reconciliation is missing")]
     VenueNotReady,
     #[error("the venue does not take this for the instrument: {what}")]
@@ -132,7 +132,7 @@ wire_enum!(DenyReason {
     0 => TradingNotActive { state, scope },
     1 => UnknownInstrument,
     2 => NotReducing,
-    3 => InstrumentNotTrading,
+    3 => InstrumentNotTrading { why },
     4 => VenueNotReady,
     5 => QuoteStale { age_ms, age_max_ms },
     6 => LotSize { qty, min, max, step },
@@ -249,7 +249,7 @@ impl DenyReason {
             }
             R::NotLive { .. } => "follow transition-status to live",
             R::OutsideTradingHours { .. } => "wait for the session",
-            R::InstrumentNotTrading => "wait until the venue trades it again",
+            R::InstrumentNotTrading { .. } => "wait until the venue trades it again",
             R::VenueNotReady => "wait until status shows the venue ready; the log says what is missing",
             R::OrderTypeUnsupported { .. } => "ask for it in another way, or at a venue that takes it",
             R::TermsInvalid(_) => "correct the order",

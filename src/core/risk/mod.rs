@@ -6,6 +6,7 @@
 
 mod ability;
 mod balance;
+mod band;
 mod caps;
 mod collar;
 mod correlated;
@@ -60,7 +61,7 @@ use crate::core::orders::Order;
 use crate::core::portfolio::{Inst, Portfolio, Totals};
 use crate::core::standing::State;
 use crate::domain::{
-    Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Usd, VenueState,
+    Borrow, Dec, FilterName, Nanos, NewOrder, OpenCounts, OrderId, Price, Qty, Side, StrategyId, Text, Usd, VenueState,
 };
 use std::ops::ControlFlow;
 
@@ -88,6 +89,8 @@ pub struct Scene<'a> {
     pub trading: TradingState,
     pub inst: Option<&'a Inst>,
     pub venue: VenueState,
+    /// Why the venue takes no new orders from the account.
+    pub barred: Option<&'a Text<48>>,
     pub account: &'a Account,
     pub portfolio: &'a Portfolio,
     pub totals: &'a Totals,
@@ -257,6 +260,7 @@ fn walk<'a>(
     hold(permit::short_sale(&candidate))?;
     hold(filters::check(scene, &candidate))?;
     hold(collar::check(scene, &candidate))?;
+    hold(band::check(scene, &candidate, reduces))?;
     // What exists to stop growth; an order that only reduces does not meet it.
     if !reduces {
         hold(broken_sums(scene))?;

@@ -115,15 +115,95 @@ fn what_is_paid_in_cash_takes_a_multiple_of_the_buying_power() {
 #[test]
 fn a_halted_instrument_is_not_traded_until_its_market_says_so() {
     let mut rig = Rig::ready();
-    let status = |status| Body::InstrumentStatus { instrument: BTC, status };
+    let text = Text::new("Trading Halt: News Pending");
+    let status = |status| Body::InstrumentStatus { instrument: BTC, status, text };
     rig.step(status(InstrumentStatus::Halted));
-    assert_eq!(rig.place(Side::Buy, E8 / 1_000), Err(DenyReason::InstrumentNotTrading));
+    let denied = rig.place(Side::Buy, E8 / 1_000).unwrap_err();
+    assert_eq!(denied.to_string(), "the venue does not take orders for the instrument now: Trading Halt: News Pending");
     rig.step(status(InstrumentStatus::Trading));
     assert!(rig.place(Side::Buy, E8 / 1_000).is_ok());
     // A halt that was told to an earlier run is not told again.
     rig.step(status(InstrumentStatus::Halted));
     rig.step(Body::Start { epoch: 7, run: 2 });
     assert!(!rig.core.portfolio().get(BTC).unwrap().paused);
+}
+
+/// Fifty thousand to seventy thousand, at a market of sixty thousand.
+fn banded() -> Rig {
+    let mut rig = Rig::ready();
+    let limits = Limits { price_collar_ppm: 1_000_000, ..*rig.core.limits() };
+    rig.step(Body::Limits(limits));
+    rig.band(50_000, 70_000);
+    rig
+}
+
+#[test]
+fn beyond_the_exchanges_band_nothing_is_sent_and_a_way_out_at_the_market_is_kept() {
+    let outside = |rig: &mut Rig, side, px| match rig.limit(side, E8 / 1_000, px) {
+        Err(DenyReason::VenueFilter { filter: FilterName::LimitUpLimitDown, limit, .. }) => Some(limit.value / E8),
+        Err(reason) => panic!("{reason}"),
+        Ok(_) => None,
+    };
+    for (side, px, want) in [
+        (Side::Buy, 70_000, None),
+        (Side::Buy, 70_001, Some(70_000)),
+        (Side::Buy, 49_000, None),
+        (Side::Sell, 50_000, None),
+        (Side::Sell, 49_999, Some(50_000)),
+        (Side::Sell, 71_000, None),
+    ] {
+        assert_eq!(outside(&mut banded(), side, px), want, "{side:?} at {px}");
+    }
+    // At the market: a touch beyond the band is one that nobody may trade at.
+    let mut rig = banded();
+    let held = rig.place(Side::Buy, E8 / 100).unwrap();
+    rig.fill(held, Side::Buy, E8 / 100, 60_000);
+    rig.band(61_000, 62_000);
+    let denied = rig.place(Side::Sell, E8).unwrap_err();
+    assert!(matches!(denied, DenyReason::VenueFilter { filter: FilterName::LimitUpLimitDown, .. }), "{denied}");
+    assert!(rig.place(Side::Sell, E8 / 200).is_ok(), "what only reduces is the exchange's to hold at the band");
+    // A band of another day, of before a break, or without sense, is none.
+    for forget in [0, 1, 2, 3] {
+        let mut rig = banded();
+        match forget {
+            0 => {
+                rig.now += 7 * 3_600 * SECOND + 1;
+                rig.quote(60_000);
+            }
+            1 => {
+                rig.step(Body::Feed { instrument: BTC, state: FeedState::Disconnected });
+                rig.step(Body::Feed { instrument: BTC, state: FeedState::Live });
+                rig.quote(60_000);
+            }
+            2 => rig.band(80_000, 70_000),
+            _ => rig.band(0, 70_000),
+        }
+        assert_eq!(outside(&mut rig, Side::Buy, 70_001), None, "{forget}");
+    }
+}
+
+#[test]
+fn an_account_that_the_venue_bars_sends_nothing_and_says_why_until_it_is_let_again() {
+    let mut rig = Rig::ready();
+    let stands = |rig: &Rig| rig.core.alerts().stands(AlarmKind::AccountBarred, Scope::Venue(VENUE));
+    let order = rig.limit(Side::Buy, E8 / 1_000, 59_000).unwrap();
+    rig.step(Body::Barred { venue: VENUE, text: Text::new("suspend_trade is set at the venue") });
+    assert!(stands(&rig));
+    let denied = rig.place(Side::Buy, E8 / 1_000).unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        "the venue does not take orders for the instrument now: suspend_trade is set at the venue"
+    );
+    // Cancels still go.
+    let cancelled = rig.command(Action::Cancel(order));
+    assert!(cancelled.iter().any(|effect| matches!(effect, EffectOf::Cancel(_))), "{cancelled:?}");
+    rig.step(Body::Barred { venue: VENUE, text: Text::default() });
+    assert!(!stands(&rig));
+    assert!(rig.place(Side::Buy, E8 / 500).is_ok());
+    // What was told to an earlier run is not known in this one.
+    rig.step(Body::Barred { venue: VENUE, text: Text::new("blocked") });
+    rig.step(Body::Start { epoch: 7, run: 2 });
+    assert!(!stands(&rig));
 }
 
 #[test]

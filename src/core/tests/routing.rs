@@ -70,11 +70,16 @@ fn buy(rig: &mut Rig, order: PlaceOrder) -> (Vec<RecordedEffect>, Option<NewOrde
 }
 
 fn answer(rig: &mut Rig, order: &NewOrder, exec: ExecType) -> Vec<RecordedEffect> {
+    answer_with(rig, order, exec, RejectReason::MarketClosed)
+}
+
+fn answer_with(rig: &mut Rig, order: &NewOrder, exec: ExecType, reject: RejectReason) -> Vec<RecordedEffect> {
     rig.step(Body::Exec(ExecReport {
         order: order.order,
         instrument: order.instrument,
         venue: order.venue,
         exec,
+        reject,
         ..ExecReport::default()
     }))
 }
@@ -150,6 +155,17 @@ fn it_moves_on_only_when_it_certainly_is_not_there() {
     let first = buy(&mut rig, order).1.unwrap();
     let effects = answer(&mut rig, &first, ExecType::Rejected);
     assert_eq!(moved(&effects), Some(TWIN), "rejected at once");
+
+    for reject in RejectReason::ALL {
+        let mut rig = routed(policy);
+        let first = buy(&mut rig, order).1.unwrap();
+        let effects = answer_with(&mut rig, &first, ExecType::Rejected, reject);
+        let there = reject.is_of_the_venue().then_some(TWIN);
+        assert_eq!(moved(&effects), there, "{}", reject.as_str());
+        // An answer that is told again moves nothing, whatever it says then.
+        let again = answer_with(&mut rig, &first, ExecType::Rejected, RejectReason::MarketClosed);
+        assert_eq!(moved(&again), None, "{}", reject.as_str());
+    }
 
     for before in [ExecType::Unknown, ExecType::New] {
         let mut rig = routed(policy);
@@ -268,15 +284,77 @@ struct AtVenue {
     order: NewOrder,
     lives: bool,
     left: i64,
+    /// Whose it is: a place in `Asks`.
+    ask: usize,
+    /// The order whose place it takes, which the venue ends before this one lives.
+    replaces: Option<OrderId>,
+    /// The venue has put another in its place; the word of that may still be on its way.
+    gone: bool,
+}
+
+/// What was asked for, each with what has filled of it, and which order is for which. A replacement asks anew.
+#[derive(Default)]
+struct Asks {
+    all: Vec<(i64, i64)>,
+    orders: Vec<(OrderId, usize)>,
+    replaced: Vec<OrderId>,
+    moves: u64,
+}
+
+impl Asks {
+    fn of(&self, order: OrderId) -> usize {
+        self.orders.iter().find(|(id, _)| *id == order).expect("an order that was asked for").1
+    }
+
+    /// New orders that go out: the first, parts, and those that took another's place at another venue.
+    fn take(&mut self, effects: &[RecordedEffect], there: &mut Vec<AtVenue>) {
+        for effect in effects {
+            let EffectOf::Place(order) = effect else { continue };
+            let after = effects.iter().find_map(|e| match e {
+                EffectOf::Routed(r) if r.order == order.order && r.after != OrderId::FOREIGN => Some(r.after),
+                _ => None,
+            });
+            if let Some(after) = after {
+                self.moves += 1;
+                assert!(!self.replaced.contains(&after), "{after} was replaced, or replaced another, and moved");
+            }
+            let ask = after.map_or(0, |after| self.of(after));
+            self.add(order, ask, None, there);
+        }
+    }
+
+    fn add(&mut self, order: &NewOrder, ask: usize, replaces: Option<OrderId>, there: &mut Vec<AtVenue>) {
+        self.orders.push((order.order, ask));
+        let left = order.qty.0 / scale(order);
+        there.push(AtVenue { order: *order, lives: false, left, ask, replaces, gone: false });
+    }
+}
+
+fn scale(order: &NewOrder) -> i64 {
+    if order.instrument == TWIN { 10 } else { 1 }
+}
+
+/// The order lives: what it replaced does not any more.
+fn comes_to_life(there: &mut [AtVenue], at: usize) {
+    there[at].lives = true;
+    if let Some(old) = there[at].replaces
+        && let Some(old) = there.iter_mut().find(|order| order.order.order == old)
+    {
+        (old.lives, old.left, old.gone) = (false, 0, true);
+    }
 }
 
 #[test]
 fn no_sequence_of_faults_fills_more_than_was_asked() {
-    let (mut moves, mut filled_whole, mut sequences, mut cut) = (0, 0, 0, 0);
+    let (mut moves, mut filled_whole, mut sequences, mut cut, mut replaced) = (0, 0, 0, 0, 0);
     for seed in 0..120u64 {
         let mut seed = seed;
         use RoutePolicy::{BestPrice, PrimaryThenFallback, Split};
         let mut rig = routed([PrimaryThenFallback, Split, BestPrice][(seed % 3) as usize]);
+        for inst in [BTC, TWIN] {
+            let def = rig.core.portfolio().get(inst).unwrap().def;
+            rig.step(Body::Instrument(Instrument { can: def.can.with(Feature::Replace), ..def }));
+        }
         for _ in 0..100 {
             sequences += 1;
             for venue in [VENUE, OTHER] {
@@ -290,16 +368,20 @@ fn no_sequence_of_faults_fills_more_than_was_asked() {
             let asked = E8 / 1_000 + dice(&mut seed, 50) as i64 * 1_000;
             let effects = rig.command(Action::Place(Rig::order(side, asked)));
             let mut there: Vec<AtVenue> = Vec::new();
-            let mut filled = 0;
-            take(&effects, &mut there, &mut moves);
+            let mut asks = Asks { all: vec![(asked, 0)], ..Asks::default() };
+            asks.take(&effects, &mut there);
             cut += u64::from(there.len() > 1);
-            for _ in 0..12 {
+            for _ in 0..14 {
                 if there.is_empty() {
                     break;
                 }
                 let at = dice(&mut seed, there.len() as u64) as usize;
                 let order = there[at].order;
-                let effects = match dice(&mut seed, 9) {
+                let effects = match dice(&mut seed, 12) {
+                    _ if there[at].gone => {
+                        there.remove(at);
+                        answer(&mut rig, &order, ExecType::Canceled)
+                    }
                     // The venue's word is true: what it rejects, and what was never written, does not live there.
                     0 if !there[at].lives => {
                         there.remove(at);
@@ -307,23 +389,25 @@ fn no_sequence_of_faults_fills_more_than_was_asked() {
                     }
                     1 | 2 if !there[at].lives => {
                         there.remove(at);
-                        answer(&mut rig, &order, ExecType::Rejected)
+                        let why = RejectReason::ALL[dice(&mut seed, 8) as usize];
+                        answer_with(&mut rig, &order, ExecType::Rejected, why)
                     }
                     3 => {
                         // No answer: it may live or not, and the venue alone knows.
-                        there[at].lives |= dice(&mut seed, 2) == 0;
+                        if dice(&mut seed, 2) == 0 {
+                            comes_to_life(&mut there, at);
+                        }
                         answer(&mut rig, &order, ExecType::Unknown)
                     }
                     4 => {
-                        there[at].lives = true;
+                        comes_to_life(&mut there, at);
                         answer(&mut rig, &order, ExecType::New)
                     }
                     5 | 6 if there[at].left > 0 => {
-                        there[at].lives = true;
-                        let scale = if order.instrument == TWIN { 10 } else { 1 };
+                        comes_to_life(&mut there, at);
                         let part = if dice(&mut seed, 2) == 0 { there[at].left } else { (there[at].left / 2).max(1) };
                         there[at].left -= part;
-                        filled += part;
+                        asks.all[there[at].ask].1 += part;
                         rig.trades += 1;
                         let exec_id = ExecId::from_u64(rig.trades);
                         rig.step(Body::Exec(ExecReport {
@@ -333,35 +417,64 @@ fn no_sequence_of_faults_fills_more_than_was_asked() {
                             exec: ExecType::Trade,
                             side,
                             exec_id,
-                            last_qty: Qty(part * scale),
+                            last_qty: Qty(part * scale(&order)),
                             last_px: Price(60_000 * E8),
                             ..ExecReport::default()
                         }))
                     }
                     7 => rig.step(Body::VenueState { venue: order.venue, state: VenueState::Down }),
+                    8 | 9 if there[at].lives && there[at].left > 0 => {
+                        // Another of the same size or less is to take its place; the gate may say no.
+                        let qty = E8 / 1_000 + dice(&mut seed, 90) as i64 * 1_000;
+                        let px = Price((59_000 + dice(&mut seed, 900) as i64) * E8);
+                        let symbol = if order.instrument == TWIN { "BTC/USD" } else { "BTCUSDT" };
+                        let new = PlaceOrder {
+                            instrument: order.instrument,
+                            symbol: Text::new(symbol),
+                            kind: OrderType::Limit,
+                            px,
+                            ..Rig::order(side, qty * scale(&order))
+                        };
+                        let mode = ReplaceMode::StopOnFailure;
+                        let effects = rig.command(Action::Replace { order: order.order, mode, new });
+                        if let Some(EffectOf::Replace { new, .. }) = effects.first() {
+                            replaced += 1;
+                            asks.all.push((qty, 0));
+                            let ask = asks.all.len() - 1;
+                            asks.replaced.extend([order.order, new.order]);
+                            asks.add(new, ask, Some(order.order), &mut there);
+                        }
+                        effects
+                    }
+                    // The replacement is refused: the old one stands as it stood.
+                    10 if there[at].replaces.is_some() && !there[at].lives => {
+                        let new = there.remove(at);
+                        let why = RejectReason::ALL[dice(&mut seed, 8) as usize];
+                        let mut effects = answer_with(&mut rig, &new.order, ExecType::Rejected, why);
+                        if let Some(old) = there.iter().find(|o| Some(o.order.order) == new.replaces && o.lives) {
+                            effects.extend(answer(&mut rig, &old.order, ExecType::CancelRejected));
+                        }
+                        effects
+                    }
                     _ => rig.step(Body::Feed { instrument: order.instrument, state: FeedState::Gap }),
                 };
-                take(&effects, &mut there, &mut moves);
-                assert!(filled <= asked, "{filled} of {asked} in sequence {sequences}");
-                // Whatever lives may still fill in full.
-                let may: i64 = there.iter().filter(|o| o.lives).map(|o| o.left).sum();
-                assert!(filled + may <= asked, "{filled} filled and {may} alive of {asked} in sequence {sequences}");
+                asks.take(&effects, &mut there);
+                for (ask, (asked, filled)) in asks.all.iter().enumerate() {
+                    // Whatever lives may still fill in full.
+                    let alive = there.iter().filter(|order| order.lives && order.ask == ask);
+                    let may: i64 = alive.map(|order| order.left).sum();
+                    assert!(filled + may <= *asked, "{filled} filled, {may} alive of {asked} in sequence {sequences}");
+                }
             }
-            filled_whole += u64::from(filled == asked);
+            moves += asks.moves;
+            filled_whole += u64::from(asks.all[0].1 == asked);
             // What is left ends before the next, so that the table and the limits stay clear.
             for left in there {
                 answer(&mut rig, &left.order, ExecType::Canceled);
             }
         }
     }
-    let counts = (sequences, moves, cut, filled_whole);
-    assert!(sequences >= 10_000 && moves > 500 && cut > 500 && filled_whole > 500, "{counts:?}");
-}
-
-fn take(effects: &[RecordedEffect], there: &mut Vec<AtVenue>, moves: &mut u64) {
-    *moves += effects.iter().filter(|e| matches!(e, EffectOf::Routed(r) if r.after != OrderId::FOREIGN)).count() as u64;
-    for order in sent(effects) {
-        let scale = if order.instrument == TWIN { 10 } else { 1 };
-        there.push(AtVenue { order, lives: false, left: order.qty.0 / scale });
-    }
+    let counts = (sequences, moves, cut, replaced, filled_whole);
+    let enough = moves > 500 && cut > 500 && replaced > 500 && filled_whole > 500;
+    assert!(sequences >= 10_000 && enough, "{counts:?}");
 }

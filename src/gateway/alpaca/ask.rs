@@ -55,8 +55,9 @@ pub(super) enum Call {
     Look {
         id: VenueOrderId,
     },
-    /// The account before the first connection, and one asset.
+    /// Before the first connection: the account, its settings, and one asset.
     Terms,
+    Settings,
     Asset {
         at: usize,
     },
@@ -64,6 +65,8 @@ pub(super) enum Call {
     Worth {
         asked_ns: Nanos,
     },
+    /// The market's days.
+    Calendar,
     /// Part of a reconciliation.
     Step(Ask),
 }

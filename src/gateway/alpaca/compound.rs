@@ -8,6 +8,7 @@
 
 use super::AlpacaGateway;
 use super::ask::{Answer, Call};
+use super::desk::said_of;
 use super::lanes::Job;
 use crate::core::effect::CancelOrder;
 use crate::domain::{
@@ -185,7 +186,7 @@ impl AlpacaGateway {
         self.on_place(order, instrument, side, answer, recv_ns);
         match refusal {
             Some(error) => {
-                self.report(old, instrument, side, ExecType::CancelRejected, error.code, &error.text, recv_ns);
+                self.report(old, instrument, side, ExecType::CancelRejected, said_of(&error), recv_ns);
             }
             None if taken => {}
             None => self.unknown(old, instrument, side, "the replacement has no answer", recv_ns),

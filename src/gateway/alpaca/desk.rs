@@ -10,7 +10,8 @@ use crate::domain::{
     AssetId, Balance, ExecReport, ExecType, InstrumentId, Margin, Nanos, NewOrder, OrderId, Qty, Round, Side, Text,
     Usd, VenueOrderId, num,
 };
-use crate::venues::alpaca::account::{Account, Position};
+use crate::gateway::reports::Said;
+use crate::venues::alpaca::account::Position;
 use crate::venues::alpaca::errors::{ApiError, ErrorClass};
 use crate::venues::alpaca::orders::{self, VenueOrder};
 use crate::venues::alpaca::updates::{Event, Update};
@@ -19,6 +20,11 @@ use crate::venues::alpaca::{MONEY_SCALE, PX_SCALE, QTY_SCALE, request};
 /// Of a fill, what a commission in the coin itself may be at most, as one part in so many: more, and the position
 /// moved for another reason.
 const COIN_FEE_MAX: i64 = 50;
+/// A refusal in a report.
+pub(super) fn said_of(error: &ApiError) -> Said<'_> {
+    Said { code: error.code, text: &error.text, ..Said::default() }
+}
+
 /// Cancels that wait for the venue's id; one more is refused.
 const PARKED_MAX: usize = 1024;
 
@@ -122,7 +128,7 @@ impl AlpacaGateway {
     /// The order stands as it stood.
     pub(super) fn refuse_cancel(&mut self, cancel: &CancelOrder, why: &str) {
         self.counters.not_sent.add(1);
-        self.report(cancel.order, cancel.instrument, Side::default(), ExecType::CancelRejected, 0, why, 0);
+        self.report(cancel.order, cancel.instrument, Side::default(), ExecType::CancelRejected, Said::own(why), 0);
     }
 
     /// Cancels whose orders the venue has named meanwhile go; those whose orders it does not have are refused.
@@ -188,8 +194,7 @@ impl AlpacaGateway {
         instrument: InstrumentId,
         side: Side,
         exec: ExecType,
-        code: i64,
-        text: &str,
+        said: Said<'_>,
         recv_ns: Nanos,
     ) {
         let report = ExecReport {
@@ -198,9 +203,10 @@ impl AlpacaGateway {
             order,
             exec,
             side,
+            reject: said.reject,
             // The venue's codes have eight digits.
-            code: i32::try_from(code).unwrap_or(0),
-            text: Text::new(text),
+            code: i32::try_from(said.code).unwrap_or(0),
+            text: Text::new(said.text),
             ts_event_ns: recv_ns,
             ..ExecReport::default()
         };
@@ -247,7 +253,8 @@ impl AlpacaGateway {
         recv_ns: Nanos,
     ) {
         if error.class.is_not_executed() {
-            self.report(order, instrument, side, ExecType::Rejected, error.code, &error.text, recv_ns);
+            let said = Said { reject: error.class.reject_reason(), ..said_of(error) };
+            self.report(order, instrument, side, ExecType::Rejected, said, recv_ns);
             self.unpark(order, Some("the venue refused the order"), recv_ns);
             self.note(error);
         } else {
@@ -292,7 +299,7 @@ impl AlpacaGateway {
             Some(_) => self.unpark(order, None, recv_ns),
             None => self.unpark(order, Some("what became of the order is not known"), recv_ns),
         }
-        self.report(order, instrument, side, ExecType::Unknown, 0, why, recv_ns);
+        self.report(order, instrument, side, ExecType::Unknown, Said::own(why), recv_ns);
     }
 
     pub(super) fn on_cancel(&mut self, order: OrderId, instrument: InstrumentId, answer: Answer, recv_ns: Nanos) {
@@ -302,7 +309,7 @@ impl AlpacaGateway {
             // Asked for, and no more than that: the stream says when it is over (§7.5).
             Answer::Done(_) => {}
             Answer::Refused(error) if error.class.is_not_executed() => {
-                self.report(order, instrument, side, ExecType::CancelRejected, error.code, &error.text, recv_ns);
+                self.report(order, instrument, side, ExecType::CancelRejected, said_of(&error), recv_ns);
                 self.note(&error);
             }
             Answer::Refused(error) => self.unknown(order, instrument, side, &error.text, recv_ns),
@@ -365,7 +372,7 @@ impl AlpacaGateway {
                 Err(error) => self.undecodable("an answer", &error.to_string()),
             },
             Answer::Refused(error) if error.class == ErrorClass::NotFound => {
-                self.report(order, instrument, side, ExecType::NotFound, error.code, &error.text, recv_ns);
+                self.report(order, instrument, side, ExecType::NotFound, said_of(&error), recv_ns);
                 self.unpark(order, Some("the venue knows no such order"), recv_ns);
             }
             // Says nothing of the order; the core asks again.
@@ -399,9 +406,12 @@ impl AlpacaGateway {
     }
 
     /// What a refusal says of more than its order.
-    fn note(&self, error: &ApiError) {
-        if matches!(error.class, ErrorClass::Auth | ErrorClass::Suspended | ErrorClass::Account) {
+    fn note(&mut self, error: &ApiError) {
+        if matches!(error.class, ErrorClass::Auth | ErrorClass::Suspended | ErrorClass::Account | ErrorClass::Forbidden)
+        {
             tracing::error!(venue = %self.config.name, %error, "the venue refuses the account");
+            // Its flags say whether that is so for all orders.
+            self.account_due = true;
         }
     }
 
@@ -500,7 +510,7 @@ impl AlpacaGateway {
         }
     }
 
-    fn balance(&mut self, asset: AssetId, free: i64, locked: i64, now: Nanos) {
+    pub(super) fn balance(&mut self, asset: AssetId, free: i64, locked: i64, now: Nanos) {
         let balance = Balance { venue: self.config.names.venue, asset, free, locked, ts_event_ns: now };
         self.reports.push(Input::at(now, Body::Balance(balance)));
     }
@@ -523,24 +533,6 @@ impl AlpacaGateway {
         }
         for position in positions.iter().filter(|position| position.instrument == InstrumentId::UNKNOWN) {
             tracing::info!(venue = %self.config.name, symbol = position.symbol, "the account holds what is not configured");
-        }
-    }
-
-    pub(super) fn on_account(&mut self, account: &Account, now: Nanos) {
-        self.balance(self.config.cash, account.cash.0, 0, now);
-        let margin = Margin {
-            venue: self.config.names.venue,
-            equity: account.equity,
-            buying_power: account.buying_power.max(Usd::ZERO),
-            cash_power: account.non_marginable_buying_power.max(Usd::ZERO),
-            initial_margin: account.initial_margin,
-            maintenance_margin: account.maintenance_margin,
-            multiplier: account.multiplier,
-            ts_event_ns: now,
-        };
-        self.reports.push(Input::at(now, Body::Margin(margin)));
-        if let Err(why) = account.can_trade() {
-            tracing::error!(venue = %self.config.name, why, "the venue will refuse orders");
         }
     }
 }

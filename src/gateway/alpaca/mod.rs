@@ -14,6 +14,7 @@
 //! positions and worth are asked for before anything is sent again. Fills are counted by the stream's execution id,
 //! which the account's activities carry too.
 
+mod account;
 mod ask;
 mod compound;
 mod desk;
@@ -24,6 +25,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use self::account::Standing;
 use self::ask::Call;
 use self::compound::Compounds;
 use self::lanes::Lanes;
@@ -39,7 +41,7 @@ use super::reports::Reports;
 use crate::agent::Agent;
 use crate::core::effect::{CancelOrder, Effect};
 use crate::core::event::Input;
-use crate::domain::{AssetId, Instrument, InstrumentId, MAX_INSTRUMENTS, Nanos, VenueState};
+use crate::domain::{AssetId, InstrumentId, MAX_INSTRUMENTS, Nanos, VenueState};
 use crate::net::link::{Rx, Tx};
 use crate::net::url::{self, UrlError};
 use crate::net::ws::{WebSocket, WsConfig};
@@ -47,7 +49,6 @@ use crate::net::{Endpoint, Network, Rest};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::{Counter, Counters};
 use crate::transition::LivePermit;
-use crate::venues::alpaca::assets;
 use crate::venues::alpaca::limits::Limits;
 use crate::venues::alpaca::names::{Names, Twice};
 use crate::venues::alpaca::request::RequestBuilder;
@@ -155,9 +156,8 @@ pub struct AlpacaGateway {
     asks: VecDeque<Call>,
     ask_after: Nanos,
     ask_backoff: Backoff,
-    /// The account's terms, once they are known, and what is traded.
-    terms: Option<assets::Terms>,
-    instruments: Vec<Instrument>,
+    /// What the account may do, and what is traded.
+    standing: Standing,
     info_ns: Nanos,
     backfills: Vec<Backfill>,
     reconcile: Option<Reconcile>,
@@ -228,8 +228,7 @@ impl AlpacaGateway {
             asks: VecDeque::new(),
             ask_after: 0,
             ask_backoff: back_off(!config.seed),
-            terms: None,
-            instruments: Vec::new(),
+            standing: Standing::default(),
             info_ns: 0,
             backfills: Vec::new(),
             reconcile: None,

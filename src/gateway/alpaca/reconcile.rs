@@ -41,6 +41,8 @@ pub(super) enum Ask {
     },
     Positions,
     Account,
+    /// What the account's owner lets it do.
+    Settings,
 }
 
 /// Fills of one instrument that the core wants, by the time since when: ids of executions have no order here.
@@ -57,6 +59,7 @@ enum Stage {
     Fills,
     Positions,
     Account,
+    Settings,
     Done,
 }
 
@@ -102,6 +105,7 @@ impl Reconcile {
             (Stage::Fills, None) => Some(Ask::Fills { since_ns }),
             (Stage::Positions, _) => Some(Ask::Positions),
             (Stage::Account, _) => Some(Ask::Account),
+            (Stage::Settings, _) => Some(Ask::Settings),
             (Stage::Done, _) => None,
         }
     }
@@ -205,6 +209,10 @@ impl Reconcile {
     }
 
     pub fn on_account(&mut self) {
+        self.stage = Stage::Settings;
+    }
+
+    pub fn on_settings(&mut self) {
         self.stage = Stage::Done;
     }
 }
@@ -256,6 +264,8 @@ mod tests {
         reconcile.on_positions();
         assert_eq!(reconcile.ask(), Some(Ask::Account));
         reconcile.on_account();
+        assert_eq!(reconcile.ask(), Some(Ask::Settings));
+        reconcile.on_settings();
         assert_eq!(reconcile.ask(), None);
     }
 

@@ -8,9 +8,9 @@ use crate::core::effect::EffectOf;
 use crate::core::event::Body;
 use crate::domain::{Nanos, OrderId, Tested, VenueState};
 use crate::net::ws::{WsError, WsState};
-use crate::venues::alpaca::errors::ErrorClass;
+use crate::venues::alpaca::errors::{ApiError, ErrorClass};
 use crate::venues::alpaca::updates::{self, Frame};
-use crate::venues::alpaca::{DecodeError, account, assets, orders, request};
+use crate::venues::alpaca::{DecodeError, account, orders, request};
 use std::error::Error;
 
 /// Frames, effects and answers of one turn: a burst must not keep the other work of the thread waiting.
@@ -254,8 +254,8 @@ impl AlpacaGateway {
             Phase::Starting if self.is_informed() => work += self.connect(now),
             Phase::Waiting { until } if now >= until => {
                 if now - self.info_ns > INFO_AGE_MAX_NS {
-                    (self.terms, self.phase) = (None, Phase::Starting);
-                    self.instruments.clear();
+                    self.phase = Phase::Starting;
+                    self.standing.forget();
                 } else {
                     work += self.connect(now);
                 }
@@ -274,10 +274,6 @@ impl AlpacaGateway {
         work
     }
 
-    fn is_informed(&self) -> bool {
-        self.terms.is_some() && self.instruments.len() == self.config.names.wanted.len()
-    }
-
     fn connect(&mut self, now: Nanos) -> usize {
         self.phase = Phase::Connecting;
         if let Err(error) = self.ws.connect(&mut *self.network, &self.endpoint, &self.target, &[], now) {
@@ -292,11 +288,14 @@ impl AlpacaGateway {
             return 0;
         }
         let Some(call) = self.next_question(now) else { return 0 };
-        let Some(request) = self.question(call) else { return 0 };
+        let Some(request) = self.question(call, now) else { return 0 };
         if let Err(exceeded) = self.submit(call, request, now) {
             tracing::warn!(venue = %self.config.name, %exceeded, "a question waits");
             self.ask_after = now + exceeded.wait_s.clamp(1, 60) * 1_000_000_000;
-            if !matches!(call, Call::Step(_) | Call::Terms | Call::Asset { .. } | Call::Worth { .. }) {
+            if !matches!(
+                call,
+                Call::Step(_) | Call::Terms | Call::Settings | Call::Calendar | Call::Asset { .. } | Call::Worth { .. }
+            ) {
                 self.asks.push_front(call);
             }
             return 0;
@@ -314,10 +313,14 @@ impl AlpacaGateway {
 
     fn next_question(&mut self, now: Nanos) -> Option<Call> {
         if self.phase == Phase::Starting {
-            if self.terms.is_none() {
-                return (!self.is_out(|call| *call == Call::Terms)).then_some(Call::Terms);
+            let alone = |call: Call| (!self.is_out(|out| *out == call)).then_some(call);
+            if !self.standing.knows_account() {
+                return alone(Call::Terms);
             }
-            let at = self.instruments.len();
+            if !self.standing.knows_settings() {
+                return alone(Call::Settings);
+            }
+            let at = self.standing.instruments.len();
             let wanted = at < self.config.names.wanted.len();
             let out = self.is_out(|call| matches!(call, Call::Asset { .. }));
             return (wanted && !out).then_some(Call::Asset { at });
@@ -341,6 +344,9 @@ impl AlpacaGateway {
             };
             return Some(Call::Step(ask));
         }
+        if self.wants_calendar(now) && !self.is_out(|call| *call == Call::Calendar) {
+            return Some(Call::Calendar);
+        }
         let quiet = now - self.changed_ns >= WORTH_QUIET_NS
             && !self.is_out(|call| matches!(call, Call::Place { .. } | Call::List { .. } | Call::Replace { .. }));
         let due = self.account_due && self.phase == Phase::Ready && now >= self.account_after && quiet;
@@ -348,9 +354,11 @@ impl AlpacaGateway {
     }
 
     /// The request that asks a question. `None` where it cannot be asked.
-    fn question(&self, call: Call) -> Option<request::Request> {
+    fn question(&self, call: Call, now: Nanos) -> Option<request::Request> {
         Some(match call {
             Call::Terms | Call::Worth { .. } | Call::Step(Ask::Account) => request::account(),
+            Call::Settings | Call::Step(Ask::Settings) => request::configurations(),
+            Call::Calendar => self.calendar_request(now)?,
             Call::Asset { at } => request::asset(&self.config.names.wanted.get(at)?.symbol),
             Call::Query { order, id, .. } if id.is_none() => self.by_own_id(order),
             Call::Query { id, .. } | Call::Look { id } | Call::Step(Ask::Order { id }) => request::order(id),
@@ -416,7 +424,12 @@ impl AlpacaGateway {
                 }
                 Call::Query { .. } => self.on_query(call, answer, recv_ns),
                 Call::Look { .. } => self.on_look(answer, recv_ns),
-                Call::Terms | Call::Asset { .. } | Call::Worth { .. } | Call::Step(_) => {
+                Call::Terms
+                | Call::Settings
+                | Call::Calendar
+                | Call::Asset { .. }
+                | Call::Worth { .. }
+                | Call::Step(_) => {
                     self.on_question(call, answer, recv_ns, now);
                 }
             }
@@ -449,6 +462,16 @@ impl AlpacaGateway {
                 self.ask_after = now + REFUSED_NS;
                 format!("{error}; is the key one of this host? paper and live have keys of their own")
             }
+            // A refusal for good, where what is asked for can be done without.
+            Answer::Refused(error) if is_for_good(&error) => match call {
+                Call::Settings => return self.without_settings(&error.to_string()),
+                Call::Step(Ask::Settings) => {
+                    self.without_settings(&error.to_string());
+                    return self.step(Reconcile::on_settings);
+                }
+                Call::Calendar => return self.without_calendar(now),
+                _ => error.to_string(),
+            },
             Answer::Refused(error) => error.to_string(),
             Answer::None(why) => why,
         };
@@ -462,15 +485,13 @@ impl AlpacaGateway {
         match call {
             Call::Terms => {
                 let account = account::account(body)?;
-                if let Err(why) = account.can_trade() {
-                    tracing::error!(venue = %self.config.name, why, "the venue will refuse orders");
-                }
-                self.terms = Some(assets::Terms {
-                    venue: self.config.names.venue,
-                    shorting: account.shorting_enabled && account.multiplier >= 2,
-                    crypto_fee_ppm: self.config.crypto_fee_ppm,
-                });
+                self.judge(&account);
             }
+            Call::Settings => {
+                let settings = account::configuration(body)?;
+                self.on_settings(settings);
+            }
+            Call::Calendar => self.on_calendar(body, recv_ns)?,
             Call::Asset { at } => self.on_asset(at, body)?,
             Call::Worth { asked_ns } => {
                 let account = account::account(body)?;
@@ -487,38 +508,13 @@ impl AlpacaGateway {
         Ok(())
     }
 
-    fn on_asset(&mut self, at: usize, body: &[u8]) -> Result<(), DecodeError> {
-        let asset = assets::asset(body)?;
-        let (Some(wanted), Some(terms)) = (self.config.names.wanted.get(at), self.terms) else { return Ok(()) };
-        if at != self.instruments.len() {
-            return Ok(());
-        }
-        let instrument = match asset.instrument(wanted, terms) {
-            Ok(instrument) => instrument,
-            Err(refusal) => {
-                tracing::error!(symbol = %wanted.symbol, %refusal, "the symbol cannot be traded");
-                crate::domain::Instrument {
-                    id: wanted.id,
-                    venue: terms.venue,
-                    symbol: crate::domain::Text::new(&wanted.symbol),
-                    px_scale: crate::venues::alpaca::PX_SCALE,
-                    qty_scale: crate::venues::alpaca::QTY_SCALE,
-                    ..Default::default()
-                }
-            }
-        };
-        self.instruments.push(instrument);
-        self.reports.say(Body::Instrument(instrument));
-        self.info_ns = self.clock.now();
-        Ok(())
-    }
-
     fn on_step(&mut self, ask: Ask, body: &[u8], recv_ns: Nanos) -> Result<(), DecodeError> {
         match ask {
             Ask::Clock => {
                 self.offset_ns = account::clock(body)?.now_ns - recv_ns;
                 let offset = self.offset_ns;
                 self.tell_clock();
+                self.move_calendar(recv_ns);
                 self.step(|reconcile| reconcile.on_clock(offset));
             }
             Ask::Open { .. } | Ask::Closed { .. } => {
@@ -567,6 +563,11 @@ impl AlpacaGateway {
                 self.on_account(&account, recv_ns);
                 self.step(Reconcile::on_account);
             }
+            Ask::Settings => {
+                let settings = account::configuration(body)?;
+                self.on_settings(settings);
+                self.step(Reconcile::on_settings);
+            }
         }
         Ok(())
     }
@@ -593,4 +594,9 @@ impl AlpacaGateway {
             tracing::info!(venue = %self.config.name, "reconciled, ready for orders");
         }
     }
+}
+
+/// Whether asking again would be refused again.
+fn is_for_good(error: &ApiError) -> bool {
+    !matches!(error.class, ErrorClass::UnknownOutcome | ErrorClass::RateLimited)
 }

@@ -4,15 +4,17 @@
 //! unknown; none is ever sent again.
 
 use super::GatewayError;
-use super::desk::{Desk, Heard};
+use super::desk::{Desk, Heard, said_of};
 use super::inflight::Request;
 use crate::core::effect::CancelOrder;
 use crate::core::event::{Body, Input};
 use crate::domain::{
     ExecType, InstrumentId, ListKind, NewOrder, OrderId, Qty, ReplaceMode, RequestId, Side, TestOutcome, Tested, Text,
 };
+use crate::gateway::reports::Said;
 use crate::net::ws::WebSocket;
 use crate::venues::binance::DecodeError;
+use crate::venues::binance::errors::classify;
 use crate::venues::binance::limits::Cost;
 use crate::venues::binance::orders::{Half, Replaced};
 use crate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, PlaceError, RequestBuilder, RequestKind, RequestTag};
@@ -137,7 +139,7 @@ impl Desk {
 
     fn refused(&mut self, order: &CancelOrder, error: &GatewayError) {
         let (side, exec) = (Side::default(), ExecType::CancelRejected);
-        self.report(order.order, order.instrument, side, exec, 0, &error.to_string(), 0);
+        self.report(order.order, order.instrument, side, exec, Said::own(&error.to_string()), 0);
     }
 
     /// When it was encoded and written.
@@ -246,7 +248,14 @@ impl Desk {
                 if let Some(request) = request {
                     let [old, _] = request.others;
                     let exec = ExecType::CancelRejected;
-                    self.report(old, request.instrument, request.side, exec, code, text.as_str(), recv_ns);
+                    self.report(
+                        old,
+                        request.instrument,
+                        request.side,
+                        exec,
+                        Said { code, text: text.as_str(), ..Said::default() },
+                        recv_ns,
+                    );
                 }
             }
             Half::NotAttempted => {}
@@ -261,11 +270,13 @@ impl Desk {
                 self.on_report(report, recv_ns);
             }
             Half::Failed { code, text } if request.is_some() => {
-                self.report(tag.order(), instrument, side, ExecType::Rejected, code, text.as_str(), recv_ns);
+                let text = text.as_str();
+                let said = Said { code, text, reject: classify(400, code, text).reject_reason(text) };
+                self.report(tag.order(), instrument, side, ExecType::Rejected, said, recv_ns);
             }
             Half::NotAttempted if request.is_some() => {
-                let text = "not attempted: the other could not be cancelled";
-                self.report(tag.order(), instrument, side, ExecType::Rejected, 0, text, recv_ns);
+                let said = Said::own("not attempted: the other could not be cancelled");
+                self.report(tag.order(), instrument, side, ExecType::Rejected, said, recv_ns);
             }
             _ => {}
         }
@@ -281,7 +292,7 @@ impl Desk {
             (ExecType::Unknown, ExecType::Unknown)
         };
         let (instrument, side) = (request.instrument, request.side);
-        self.report(request.tag.order(), instrument, side, new, error.code, error.text, recv_ns);
-        self.report(request.others[0], instrument, side, old, error.code, error.text, recv_ns);
+        self.report(request.tag.order(), instrument, side, new, said_of(error, new), recv_ns);
+        self.report(request.others[0], instrument, side, old, said_of(error, old), recv_ns);
     }
 }

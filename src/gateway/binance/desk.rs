@@ -8,11 +8,11 @@ use crate::core::command::Scope;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
 use crate::domain::{
-    Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, Side, TestOutcome, Text,
-    VenueId, VenueOrderId,
+    Balance, ExecReport, ExecType, InstrumentId, MAX_ASSETS, Nanos, NewOrder, OrderId, RejectReason, Side, TestOutcome,
+    Text, VenueId, VenueOrderId,
 };
 use crate::gateway::known::KnownOrders;
-use crate::gateway::reports::Reports;
+use crate::gateway::reports::{Reports, Said};
 use crate::net::ws::{SendError, WebSocket};
 use crate::telemetry::clock::Clock;
 use crate::venues::binance::DecodeError;
@@ -44,6 +44,13 @@ pub enum Heard {
     GoesDown,
     /// The link is of no more use.
     Over(String),
+}
+
+/// A refusal in a report. What leaves the outcome open is nobody's reject.
+pub(super) fn said_of<'a>(error: &ApiError<'a>, exec: ExecType) -> Said<'a> {
+    let rejected = exec == ExecType::Rejected;
+    let reject = if rejected { error.class.reject_reason(error.text) } else { RejectReason::Other };
+    Said { code: error.code, text: error.text, reject }
 }
 
 /// Whether the outcome of an order hangs on the answer.
@@ -229,8 +236,7 @@ impl Desk {
                 cancel.instrument,
                 Side::default(),
                 ExecType::CancelRejected,
-                0,
-                &error.to_string(),
+                Said::own(&error.to_string()),
                 0,
             );
         }
@@ -360,7 +366,7 @@ impl Desk {
         match request.tag.kind {
             kind if is_about_orders(kind) => {
                 for order in request.orders() {
-                    self.report(order, request.instrument, request.side, ExecType::Unknown, 0, why, 0);
+                    self.report(order, request.instrument, request.side, ExecType::Unknown, Said::own(why), 0);
                 }
             }
             RequestKind::Test => self.tested(request.tag.value, TestOutcome::NoAnswer, 0, why, 0),
@@ -377,8 +383,7 @@ impl Desk {
         instrument: InstrumentId,
         side: Side,
         exec: ExecType,
-        code: i64,
-        text: &str,
+        said: Said<'_>,
         recv_ns: Nanos,
     ) {
         let report = ExecReport {
@@ -387,8 +392,9 @@ impl Desk {
             order,
             exec,
             side,
-            code: code as i32,
-            text: Text::new(text),
+            reject: said.reject,
+            code: said.code as i32,
+            text: Text::new(said.text),
             ts_event_ns: recv_ns,
             ..ExecReport::default()
         };
@@ -568,7 +574,7 @@ impl Desk {
             }
         };
         for order in request.orders() {
-            self.report(order, request.instrument, request.side, done, error.code, error.text, recv_ns);
+            self.report(order, request.instrument, request.side, done, said_of(error, done), recv_ns);
         }
         Heard::Nothing
     }

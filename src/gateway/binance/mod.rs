@@ -178,6 +178,8 @@ pub struct Gateway {
     info_all: bool,
     instruments: Vec<Instrument>,
     taker_fee_ppm: u32,
+    /// The core was told that the venue takes no orders from the account.
+    barred: bool,
     /// REST requests without an answer; at most one of each kind.
     calls_out: Vec<(u64, Call)>,
     next_call: u64,
@@ -251,6 +253,7 @@ impl Gateway {
             info_all: false,
             instruments: Vec::new(),
             taker_fee_ppm: config.taker_fee_ppm,
+            barred: false,
             calls_out: Vec::with_capacity(4),
             next_call: 0,
             backfills: Vec::new(),

@@ -9,7 +9,7 @@ use super::renewal::By;
 use super::{Gateway, GatewayError};
 use crate::core::effect::EffectOf;
 use crate::core::event::{Body, Input};
-use crate::domain::{InstrumentId, Nanos, OrderId, VenueState};
+use crate::domain::{InstrumentId, Nanos, OrderId, Text, VenueState};
 use crate::net::RestResponse;
 use crate::net::ws::{WsError, WsState};
 use crate::venues::binance::DecodeError;
@@ -539,8 +539,11 @@ impl Gateway {
                 for balance in account.balances {
                     self.desk.on_balance(balance, now, now);
                 }
-                if !account.can_trade {
-                    tracing::error!(venue = %self.name, "the account may not trade: the venue will refuse orders");
+                if std::mem::replace(&mut self.barred, !account.can_trade) == account.can_trade {
+                    let why = if account.can_trade { "" } else { "the account may not trade (canTrade is false)" };
+                    tracing::warn!(venue = %self.name, can_trade = account.can_trade, "what the account may do has changed");
+                    let (venue, text) = (self.desk.venue, Text::new(why));
+                    self.desk.reports.say(Body::Barred { venue, text });
                 }
                 if let Some(fee) = account.taker_fee_ppm.filter(|fee| *fee != self.taker_fee_ppm) {
                     self.taker_fee_ppm = fee;

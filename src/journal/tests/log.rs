@@ -411,12 +411,12 @@ fn the_format_is_the_golden_one() {
         let hex: Vec<String> = line.iter().map(|b| format!("{b:02x}")).collect();
         shown += &format!("{:04x}  {}\n", i * 16, hex.join(" "));
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/journal/golden/format_2.hex");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/journal/golden/format_3.hex");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &shown).unwrap();
     }
     let golden = std::fs::read_to_string(path).unwrap();
-    assert_eq!(FORMAT_VERSION, 2, "a new version gets a golden file of its own");
+    assert_eq!(FORMAT_VERSION, 3, "a new version gets a golden file of its own");
     assert!(
         shown == golden,
         "the bytes of the journal have changed: journals that exist would be misread. A change of layout needs a new \

@@ -322,8 +322,9 @@ fn report() -> impl Strategy<Value = ExecReport> {
     let numbers = (px(), qty(), qty(), qty(), px());
     let exec = prop::sample::select(ExecType::ALL.to_vec());
     let liquidity = prop_oneof![Just(Liquidity::None), Just(Liquidity::Maker), Just(Liquidity::Taker)];
-    (ids, numbers, exec, liquidity, any::<(i64, u16, i32, i64)>(), text()).prop_map(
-        |(id, p, exec, liquidity, n, text)| ExecReport {
+    let reject = prop::sample::select(RejectReason::ALL.to_vec());
+    (ids, numbers, exec, (liquidity, reject), any::<(i64, u16, i32, i64)>(), text()).prop_map(
+        |(id, p, exec, (liquidity, reject), n, text)| ExecReport {
             venue: id.0,
             instrument: id.1,
             order: id.2,
@@ -339,6 +340,7 @@ fn report() -> impl Strategy<Value = ExecReport> {
             fee: n.0,
             fee_asset: AssetId(n.1),
             liquidity,
+            reject,
             code: n.2,
             text,
             ts_event_ns: n.3,
@@ -716,10 +718,17 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         (venue_id(), text()).prop_map(|(venue, name)| Body::Venue { venue, name }),
         (any::<u16>(), text()).prop_map(|(asset, name)| Body::Asset { asset: AssetId(asset), name }),
         margin().prop_map(Body::Margin),
-        (instrument_id(), any::<bool>()).prop_map(|(instrument, halted)| Body::InstrumentStatus {
+        (instrument_id(), any::<bool>(), text()).prop_map(|(instrument, halted, text)| Body::InstrumentStatus {
             instrument,
             status: if halted { InstrumentStatus::Halted } else { InstrumentStatus::Trading },
+            text,
         }),
+        (instrument_id(), px(), px()).prop_map(|(instrument, lower, upper)| Body::PriceBand {
+            instrument,
+            lower,
+            upper
+        }),
+        (venue_id(), text()).prop_map(|(venue, text)| Body::Barred { venue, text }),
         instrument().prop_map(Body::Instrument),
         (instrument_id(), px(), qty(), px(), qty(), any::<(u64, i64)>()).prop_map(|(instrument, b, bq, a, aq, n)| {
             Body::Quote(Quote {
@@ -820,7 +829,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
     prop_oneof![
         (scope(), trading_state()).prop_map(|(scope, state)| D::TradingNotActive { state, scope }),
         Just(D::UnknownInstrument),
-        Just(D::InstrumentNotTrading),
+        text().prop_map(|why| D::InstrumentNotTrading { why }),
         Just(D::VenueNotReady),
         any::<(u64, u64)>().prop_map(|(age_ms, age_max_ms)| D::QuoteStale { age_ms, age_max_ms }),
         (dec(), dec(), dec(), dec()).prop_map(|(qty, min, max, step)| D::LotSize { qty, min, max, step }),

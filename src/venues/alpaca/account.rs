@@ -25,6 +25,8 @@ pub struct Account {
     /// 1, 2 or 4.
     pub multiplier: u8,
     pub shorting_enabled: bool,
+    /// `crypto_status` is `ACTIVE`, or is not told.
+    pub crypto_active: bool,
     pub blocked: bool,
     /// The `suspend_trade` setting.
     pub suspended: bool,
@@ -34,11 +36,11 @@ impl Account {
     /// Orders may be sent; or a sentence that says why not.
     pub fn can_trade(&self) -> Result<(), String> {
         if self.status != "ACTIVE" {
-            Err(format!("the account's status is {:?}, and only ACTIVE trades", self.status))
+            Err(format!("the account is {}, not ACTIVE", self.status))
         } else if self.blocked {
-            Err("the account is blocked: speak to the venue".to_owned())
+            Err("the account is blocked by the venue".to_owned())
         } else if self.suspended {
-            Err("the account's owner has switched trading off (suspend_trade)".to_owned())
+            Err("suspend_trade is set in the account's settings".to_owned())
         } else {
             Ok(())
         }
@@ -51,7 +53,7 @@ fn money(value: Value, name: &'static str) -> Result<Usd, DecodeError> {
 }
 
 pub fn account(body: &[u8]) -> Result<Account, DecodeError> {
-    let mut account = Account { multiplier: 1, ..Account::default() };
+    let mut account = Account { multiplier: 1, crypto_active: true, ..Account::default() };
     let mut seen = [false; 3];
     json::body(body, |json| {
         json.map(|json, name| {
@@ -62,6 +64,7 @@ pub fn account(body: &[u8]) -> Result<Account, DecodeError> {
             match name {
                 "account_number" => account.number = unescaped(value.text("account_number")?),
                 "status" => account.status = unescaped(value.text("status")?),
+                "crypto_status" => account.crypto_active = value.text("crypto_status")? == "ACTIVE",
                 "cash" => (account.cash, seen[0]) = (money(value, "cash")?, true),
                 "equity" => (account.equity, seen[1]) = (money(value, "equity")?, true),
                 "buying_power" => (account.buying_power, seen[2]) = (money(value, "buying_power")?, true),
@@ -99,7 +102,7 @@ pub struct Configuration {
 }
 
 pub fn configuration(body: &[u8]) -> Result<Configuration, DecodeError> {
-    let mut found = Configuration::default();
+    let mut found = Configuration { fractional_trading: true, ..Configuration::default() };
     json::body(body, |json| {
         json.map(|json, name| {
             let value = json.value()?;

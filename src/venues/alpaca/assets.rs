@@ -107,6 +107,10 @@ pub struct Terms {
     pub venue: VenueId,
     /// The account may short, and is on margin.
     pub shorting: bool,
+    /// Its owner lets it trade fractions of a share.
+    pub fractions: bool,
+    /// It is let trade crypto.
+    pub crypto: bool,
     /// Commission of a taker of crypto, parts per million. Equities have none.
     pub crypto_fee_ppm: u32,
 }
@@ -132,7 +136,12 @@ impl Asset {
             let configured = format!("{} in {}", wanted.base_name, wanted.quote_name);
             return Err(Refusal::Assets { configured, venue: format!("{} in {}", named.0, named.1) });
         }
-        let status = if self.active && self.tradable { InstrumentStatus::Trading } else { InstrumentStatus::Halted };
+        let let_trade = class == AssetClass::Equity || terms.crypto;
+        let status = if self.active && self.tradable && let_trade {
+            InstrumentStatus::Trading
+        } else {
+            InstrumentStatus::Halted
+        };
         let plain = Instrument {
             id: wanted.id,
             venue: terms.venue,
@@ -150,7 +159,8 @@ impl Asset {
         };
         Ok(match class {
             AssetClass::Equity => {
-                let lot = if self.fractionable { Qty(1) } else { ONE_SHARE };
+                let fractionable = self.fractionable && terms.fractions;
+                let lot = if fractionable { Qty(1) } else { ONE_SHARE };
                 Instrument {
                     // Two decimals from a dollar up, four below it (§8.4).
                     tick: Price(10_000_000),
@@ -159,7 +169,7 @@ impl Asset {
                     lot,
                     qty_min: lot,
                     market_lot: lot,
-                    notional_min: if self.fractionable { Usd::ONE } else { Usd::ZERO },
+                    notional_min: if fractionable { Usd::ONE } else { Usd::ZERO },
                     notional_min_applies_to_market: true,
                     borrow: if terms.shorting { self.borrow } else { Borrow::NotShortable },
                     funding: if self.marginable { Funding::BuyingPower } else { Funding::CashPower },

@@ -5,6 +5,7 @@
 
 use super::json::{self, Source, unescaped};
 use super::value::Value;
+use crate::domain::RejectReason;
 
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +27,10 @@ pub enum ErrorClass {
     WrongState,
     /// Not executed: a rule of the instrument, the session or the order class.
     Rule,
+    /// Not executed: the asset is halted, inactive, not tradable, or not listed.
+    NotTradable,
+    /// Not executed: no such order is taken at this hour.
+    MarketClosed,
     BuyingPower,
     /// Not enough shares or coins, or open orders hold them.
     Quantity,
@@ -36,8 +41,10 @@ pub enum ErrorClass {
     MinCost,
     /// The account's owner has switched trading off.
     Suspended,
-    /// The account is blocked, restricted or inactive, or may not do this.
+    /// The account is blocked, restricted or inactive.
     Account,
+    /// The account may not do this, for a cause that the answer does not name.
+    Forbidden,
     /// A replacement that changes nothing.
     Unchanged,
 }
@@ -46,6 +53,21 @@ impl ErrorClass {
     /// Whether a request that was answered so certainly had no effect.
     pub fn is_not_executed(self) -> bool {
         !matches!(self, ErrorClass::UnknownOutcome | ErrorClass::Duplicate)
+    }
+
+    /// Whose doing it is that a new order was turned away. What leaves the outcome open is no reject, and has none.
+    pub fn reject_reason(self) -> RejectReason {
+        use {ErrorClass as E, RejectReason as R};
+        match self {
+            E::UnknownOutcome | E::Duplicate | E::Forbidden => R::Other,
+            E::RateLimited => R::RateLimited,
+            E::Auth | E::Suspended | E::Account => R::Access,
+            // An order names its asset alone: what is not found is that.
+            E::NotTradable | E::NotFound => R::NotTradable,
+            E::MarketClosed => R::MarketClosed,
+            E::Malformed | E::WrongState | E::Rule | E::WashTrade | E::MinCost | E::Unchanged => R::OrderInvalid,
+            E::BuyingPower | E::Quantity | E::Short => R::Funds,
+        }
     }
 }
 
@@ -126,11 +148,16 @@ fn classify(status: u16, code: i64, members: Members, text: &str) -> ErrorClass 
         403 if says("not changed") => E::Unchanged,
         403 if says("insufficient qty") || says("insufficient balance") => E::Quantity,
         403 if says("buying power") => E::BuyingPower,
+        403 if says("fractionable") => E::Rule,
+        403 | 422 if says("halted") || says("is not active") || says("is not tradable") => E::NotTradable,
+        403 if says("account") && (says("blocked") || says("restricted") || says("inactive")) => E::Account,
         403 if code == 0 => E::Auth,
-        403 => E::Account,
+        403 => E::Forbidden,
         _ if code == 40_010_001 && says("client_order_id") && says("unique") => E::Duplicate,
         422 if says("is already in") || says("order pending") || says("unable to replace") => E::WrongState,
         422 if says("sold short") => E::Short,
+        422 if says("asset") && says("not found") => E::NotTradable,
+        422 if says("not accepted at this time") || says("market is closed") => E::MarketClosed,
         400 | 405 | 415 => E::Malformed,
         422 if code == 40_010_001 => E::Malformed,
         422 => E::Rule,
@@ -158,7 +185,7 @@ mod tests {
             (403, body(40_310_000, ",\"available\":\"0\",\"held_for_orders\":\"1\""), E::Quantity),
             (403, body(40_310_000, ",\"existing_order_id\":\"x\",\"reject_reason\":\"y\""), E::WashTrade),
             (422, body(42_210_000, ",\"existing_order_id\":\"x\""), E::WashTrade),
-            (403, body(40_310_000, ""), E::Account),
+            (403, body(40_310_000, ""), E::Forbidden),
             (422, body(42_210_000, ""), E::Rule),
             (422, body(40_010_001, ""), E::Malformed),
             (400, body(40_010_000, ""), E::Malformed),
@@ -187,6 +214,47 @@ mod tests {
         }
         let shown = refusal(422, b"{\"code\":42210000,\"message\":\"order is already in \\\"filled\\\" state\"}");
         assert_eq!(shown.to_string(), "order is already in \"filled\" state (HTTP 422, code 42210000)");
+    }
+
+    /// Another venue may have what this one cannot take, and not what is wrong with the order or the purse.
+    #[test]
+    fn a_reject_is_the_venues_or_the_orders_by_its_class() {
+        use RejectReason as R;
+        let body = |code: i64, text: &str| format!("{{\"code\":{code},\"message\":\"{text}\"}}");
+        for (status, code, text, want) in [
+            (429, 42_910_000, "rate limit exceeded", R::RateLimited),
+            (401, 40_110_000, "request is not authorized", R::Access),
+            (403, 0, "forbidden.", R::Access),
+            (403, 40_310_000, "new orders are rejected by user request", R::Access),
+            (403, 40_310_000, "account is blocked from trading", R::Access),
+            (403, 40_310_000, "account is restricted to liquidation", R::Access),
+            (403, 40_310_000, "something else that is not allowed", R::Other),
+            (403, 40_310_100, "trade denied due to pattern day trading protection", R::Other),
+            (422, 40_010_001, "asset NKLA is not active", R::NotTradable),
+            (422, 40_010_001, "asset NKLA is not tradable", R::NotTradable),
+            (422, 40_010_001, "asset \\\"NKLA\\\" not found", R::NotTradable),
+            (404, 40_410_000, "asset not found for NKLA", R::NotTradable),
+            (422, 42_210_000, "trading in NKLA is halted", R::NotTradable),
+            (422, 42_210_000, "cls orders are not accepted at this time", R::MarketClosed),
+            (422, 42_210_000, "market is closed", R::MarketClosed),
+            (422, 42_210_000, "extended hours order must be DAY or GTC limit orders", R::OrderInvalid),
+            (422, 42_210_000, "invalid limit_price 290.123. sub-penny increment does not fulfill", R::OrderInvalid),
+            (403, 40_310_000, "asset \\\"BRK.A\\\" is not fractionable", R::OrderInvalid),
+            (403, 40_310_000, "cost basis must be >= minimal amount of order 1", R::OrderInvalid),
+            (403, 40_310_000, "insufficient buying power", R::Funds),
+            (403, 40_310_000, "insufficient qty available for order (requested: 2, available: 1)", R::Funds),
+            (403, 40_310_000, "account is not allowed to short", R::Funds),
+            (422, 42_210_000, "asset \\\"NKLA\\\" cannot be sold short", R::Funds),
+            (400, 40_010_000, "failed to decode request body", R::OrderInvalid),
+            (422, 40_010_001, "client_order_id must be unique", R::Other),
+            (500, 50_010_000, "internal server error occurred", R::Other),
+            (504, 0, "", R::Other),
+        ] {
+            let error = refusal(status, body(code, text).as_bytes());
+            assert_eq!(error.class.reject_reason(), want, "{status} {code} {text}: {:?}", error.class);
+            let open = !error.class.is_not_executed();
+            assert!(!(open && want.is_of_the_venue()), "what may have happened moves nothing on: {text}");
+        }
     }
 
     /// Only what leaves the outcome open may be asked about; all else is a definite no.

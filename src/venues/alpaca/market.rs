@@ -70,7 +70,7 @@ pub enum Market {
     /// A minute bar corrected by late trades, and the bar of the day so far.
     UpdatedBar(Bar),
     DailyBar(Bar),
-    /// Whether the instrument trades now; `None` for a status that says nothing of it.
+    /// Whether the instrument trades now; `None` for a status that says nothing of it. With the market's words.
     Status {
         instrument: InstrumentId,
         status: Option<InstrumentStatus>,
@@ -98,6 +98,8 @@ struct Members<'a> {
     taker: &'a str,
     code: [Option<Value<'a>>; 2],
     text: &'a str,
+    /// Of a status: why it is so.
+    reason: &'a str,
     tape: &'a str,
     up: Option<Value<'a>>,
     down: Option<Value<'a>>,
@@ -245,7 +247,11 @@ impl MarketDecoder {
                 let (instrument, _) = self.instrument(m.symbol)?;
                 let code = m.code[0].ok_or(DecodeError::MissingField("sc"))?.text("sc")?;
                 let status = trading(m.tape, code);
-                Market::Status { instrument, status, text: unescaped(m.text) }
+                let text = match m.reason {
+                    "" => unescaped(m.text),
+                    reason => format!("{}: {}", unescaped(m.text), unescaped(reason)),
+                };
+                Market::Status { instrument, status, text }
             }
             "l" => {
                 let (instrument, _) = self.instrument(m.symbol)?;
@@ -353,6 +359,7 @@ fn members<'a, S: Source<'a>>(source: &mut S) -> Result<Members<'a>, DecodeError
             "sc" => m.code[0] = Some(value),
             "code" => m.code[1] = Some(value),
             "sm" => m.text = value.text_or_unset("sm")?,
+            "rm" => m.reason = value.text_or_unset("rm")?,
             "msg" => m.text = value.text_or_unset("msg")?,
             "z" => m.tape = value.text_or_unset("z")?,
             "u" => m.up = Some(value),

@@ -1,5 +1,7 @@
 //! The venue's error codes, and what each means for an order (§13.1).
 
+use crate::domain::RejectReason;
+
 /// What an error answer means. Match on the code; texts vary (§13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -19,6 +21,8 @@ pub enum ErrorClass {
     Malformed,
     /// Not executed: a filter of the symbol. Refresh exchangeInfo.
     Filter,
+    /// Not executed: no such symbol, or none that trades now.
+    NotTradable,
     /// The engine refused a new order; the text says why.
     OrderRejected,
     /// The engine refused a cancel: most often the order is final already. Ask for it.
@@ -55,7 +59,46 @@ impl ErrorClass {
 
     /// Whether it judges the order itself, and not the moment, the key or the connection that it came by.
     pub fn is_about_the_order(self) -> bool {
-        matches!(self, ErrorClass::Malformed | ErrorClass::Filter | ErrorClass::OrderRejected)
+        matches!(self, ErrorClass::Malformed | ErrorClass::Filter | ErrorClass::NotTradable | ErrorClass::OrderRejected)
+    }
+
+    /// Whose doing it is that a new order was turned away: by the class, and where the engine refused by its words.
+    /// What leaves the outcome open is no reject, and has none.
+    pub fn reject_reason(self, text: &str) -> RejectReason {
+        use {ErrorClass as E, RejectReason as R};
+        match self {
+            E::RateLimited | E::Banned | E::Firewall => R::RateLimited,
+            E::Clock | E::Auth => R::Access,
+            E::NotTradable => R::NotTradable,
+            E::Malformed | E::Filter => R::OrderInvalid,
+            E::OrderRejected => engine_reason(text),
+            _ => R::Other,
+        }
+    }
+}
+
+/// Of a new order that the matching engine refused, by its words (§13.3): they are all that it gives. The words of the
+/// private stream (`r` of an execution report) are in capitals.
+pub fn engine_reason(text: &str) -> RejectReason {
+    use RejectReason as R;
+    match text.trim_end_matches('.') {
+        "Market is closed" | "MARKET_CLOSED" => R::MarketClosed,
+        "This symbol is not permitted for this account" | "This symbol is restricted for this account" => {
+            R::NotTradable
+        }
+        "UNKNOWN_INSTRUMENT" => R::NotTradable,
+        "This action is disabled on this account"
+        | "This account may not place or cancel orders"
+        | "Rest API trading is not enabled"
+        | "WebSocket API trading is not enabled"
+        | "ACCOUNT_INACTIVE"
+        | "UNKNOWN_ACCOUNT" => R::Access,
+        "Account has insufficient balance for requested action" | "INSUFFICIENT_BALANCES" | "INSUFFICIENT_BALANCE" => {
+            R::Funds
+        }
+        "" | "NONE" => R::Other,
+        // Everything else that it says is about the order's type, terms and prices.
+        _ => R::OrderInvalid,
     }
 }
 
@@ -73,7 +116,8 @@ pub fn classify(status: u16, code: i64, text: &str) -> ErrorClass {
         -1021 => Clock,
         -1002 | -1022 | -2014 | -2015 => Auth,
         -1013 if text.starts_with("Filter failure") => Filter,
-        -2010 | -1010 | -2016 => OrderRejected,
+        -1121 | -2016 => NotTradable,
+        -2010 | -1010 => OrderRejected,
         -2011 => CancelRejected,
         -2038 => AmendRejected,
         -2021 => ReplaceHalfDone,
@@ -113,6 +157,8 @@ mod tests {
             (429, -1003, "Too much request weight used; current limit is 6000", RateLimited),
             (429, -1015, "Too many new orders; current limit is 100 orders per 10 SECOND.", RateLimited),
             (418, -1003, "Way too much request weight used; IP banned until 1659146400000.", Banned),
+            (400, -1121, "Invalid symbol.", NotTradable),
+            (400, -2016, "No trading window could be found for the symbol.", NotTradable),
             (0, -1003, "Way too much request weight used; IP banned until 1659146400000.", Banned),
             (500, -1007, "Timeout waiting for response from backend server.", UnknownOutcome),
             (400, -1006, "An unexpected response was received from the message bus.", UnknownOutcome),
@@ -129,6 +175,50 @@ mod tests {
         }
         assert!(!UnknownOutcome.is_not_executed() && !Overloaded.is_not_executed());
         assert!(OrderRejected.is_not_executed() && Clock.is_not_executed());
+    }
+
+    /// Another venue may have what this one cannot take, and not what is wrong with the order or the purse.
+    #[test]
+    fn a_reject_is_the_venues_or_the_orders_by_its_class_and_words() {
+        use RejectReason as R;
+        for (status, code, text, want) in [
+            (400, -2010, "Market is closed.", R::MarketClosed),
+            (400, -2010, "This symbol is restricted for this account.", R::NotTradable),
+            (400, -2010, "This action is disabled on this account.", R::Access),
+            (400, -2010, "WebSocket API trading is not enabled.", R::Access),
+            (400, -2010, "Account has insufficient balance for requested action.", R::Funds),
+            (400, -2010, "Duplicate order sent.", R::OrderInvalid),
+            (400, -2010, "Order would immediately match and take.", R::OrderInvalid),
+            (400, -2010, "", R::Other),
+            (400, -1013, "Filter failure: LOT_SIZE", R::OrderInvalid),
+            (400, -1111, "Parameter 'price' has too much precision.", R::OrderInvalid),
+            (400, -1121, "Invalid symbol.", R::NotTradable),
+            (400, -2016, "No trading window could be found for the symbol.", R::NotTradable),
+            (400, -1021, "Timestamp for this request is outside of the recvWindow.", R::Access),
+            (401, -2015, "Invalid API-key, IP, or permissions for action.", R::Access),
+            (429, -1015, "Too many new orders.", R::RateLimited),
+            (418, -1003, "banned", R::RateLimited),
+            (403, 0, "", R::RateLimited),
+            (503, -1008, "Server is currently overloaded with other requests.", R::Other),
+            (500, -1007, "Timeout waiting for response from backend server.", R::Other),
+            (400, -9999, "something new", R::Other),
+        ] {
+            let class = classify(status, code, text);
+            assert_eq!(class.reject_reason(text), want, "{status} {code} {text}: {class:?}");
+            let open = !class.is_not_executed();
+            assert!(!(open && want.is_of_the_venue()), "what may have happened moves nothing on: {text}");
+        }
+    }
+
+    /// Of what the venue documents that its engine says, so little is the venue's own.
+    #[test]
+    fn of_the_engines_words_seven_are_the_venues_and_the_rest_the_orders() {
+        let Some(text) = fixture("errors.json") else { return };
+        let file: Value = serde_json::from_slice(&text).unwrap();
+        let messages = file["engine_reject_messages"]["messages"].as_array().unwrap();
+        let of = |text: &&Value| engine_reason(text.as_str().unwrap()).is_of_the_venue();
+        assert_eq!(messages.iter().filter(of).count(), 7);
+        assert!(messages.len() > 40);
     }
 
     #[test]

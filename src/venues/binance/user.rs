@@ -2,10 +2,13 @@
 
 use super::account::{AccountDecoder, Names};
 use super::decode::{DecodeError, nanos};
+use super::errors::engine_reason;
 use super::json;
 use super::orders::side;
 use super::scan::Scan;
-use crate::domain::{AssetId, Balance, ExecId, ExecReport, ExecType, Liquidity, Nanos, Price, Qty, Text, VenueOrderId};
+use crate::domain::{
+    AssetId, Balance, ExecId, ExecReport, ExecType, Liquidity, Nanos, Price, Qty, RejectReason, Text, VenueOrderId,
+};
 use simd_json::prelude::*;
 use simd_json::tape::Object;
 
@@ -168,6 +171,7 @@ impl Report<'_> {
                 (true, true) => Liquidity::Maker,
                 (true, false) => Liquidity::Taker,
             },
+            reject: if exec == ExecType::Rejected { engine_reason(text) } else { RejectReason::Other },
             code: 0,
             text: Text::new(text),
             ts_event_ns: nanos(self.time).ok_or(DecodeError::BadNumber("T"))?,

@@ -59,6 +59,7 @@ fn a_fill_says_what_was_traded_and_what_it_cost() {
         order_px: Price(112_522_000_000),
         fee: 525,
         fee_asset: AssetId(1),
+        reject: RejectReason::Other,
         liquidity: Liquidity::Maker,
         code: 0,
         text: Text::default(),
