@@ -15,7 +15,7 @@ use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
 use crate::runtime::wait::Wait;
 use crate::sim::alpaca::AlpacaSim;
 use crate::sim::binance::{BinanceSim, LimitsConfig, SimAccount, SimConfig};
-use crate::sim::{MarketSource, Speed, SyntheticConfig};
+use crate::sim::{MarketSource, SimInstrument, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use crate::telemetry::log::LogSettings;
 use clap::{Args, Subcommand};
@@ -72,6 +72,10 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
     balance: Vec<(String, String)>,
+    /// A pair that Binance's made-up market lists besides its own, such as ADA/USDT=0.75, or XADA:ADA/USDT=0.75 under
+    /// another symbol; may be given several times.
+    #[arg(long, value_name = "[SYMBOL:]BASE/QUOTE=PRICE", value_parser = pair, conflicts_with = "recording")]
+    pair: Vec<SimInstrument>,
     /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
@@ -107,6 +111,40 @@ fn balance(text: &str) -> Result<(String, String), String> {
     let (asset, amount) = text.split_once('=').ok_or("must be ASSET=AMOUNT, such as USDT=100000")?;
     crate::domain::decimal::parse(amount.as_bytes(), 8).map_err(|cause| format!("{amount:?} is {cause}"))?;
     Ok((asset.to_owned(), amount.to_owned()))
+}
+
+/// It moves as Bitcoin does, at its own price.
+fn pair(text: &str) -> Result<SimInstrument, String> {
+    const WANTED: &str = "must be BASE/QUOTE=PRICE, such as ADA/USDT=0.75";
+    let (symbol, rest) = text.split_once(':').map_or((None, text), |(symbol, rest)| (Some(symbol), rest));
+    let ((base, quote), price) = rest
+        .split_once('=')
+        .and_then(|(pair, price)| Some((pair.split_once('/')?, price)))
+        .ok_or_else(|| WANTED.to_owned())?;
+    let is_asset = |name: &str| {
+        (1..=10).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+    };
+    if !is_asset(base) || !is_asset(quote) || !symbol.is_none_or(is_asset) {
+        return Err(format!("{WANTED}: symbols and assets are written in A-Z and 0-9"));
+    }
+    let like = SimInstrument::btcusdt();
+    let px = crate::domain::decimal::parse(price.as_bytes(), 8).map_err(|cause| format!("{price:?} is {cause}"))?;
+    if px <= 0 || px >= like.px_max {
+        return Err(format!("{price} is no price between 0 and 1000000"));
+    }
+    // The model goes no lower than a thousand ticks.
+    let tick = if px < 1_000 * like.tick { (px / 1_000).max(1) } else { like.tick };
+    let touch_qty = (i128::from(like.px_start) * i128::from(like.touch_qty) / i128::from(px)) as i64;
+    Ok(SimInstrument {
+        symbol: symbol.map_or_else(|| format!("{base}{quote}"), str::to_owned),
+        base: base.to_owned(),
+        quote: quote.to_owned(),
+        tick,
+        px_min: tick,
+        px_start: px - px % tick,
+        touch_qty: touch_qty.clamp(like.lot, like.qty_max),
+        ..like
+    })
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
@@ -208,7 +246,14 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         None => vec![one_account(arguments)?],
     };
     let market = if arguments.recording.is_empty() {
-        MarketSource::Synthetic(SyntheticConfig::default())
+        let mut market = SyntheticConfig::default();
+        for pair in &arguments.pair {
+            if market.instruments.iter().any(|listed| listed.symbol == pair.symbol) {
+                return Err(format!("--pair: {} is listed already", pair.symbol).into());
+            }
+            market.instruments.push(pair.clone());
+        }
+        MarketSource::Synthetic(market)
     } else {
         let speed = match arguments.speed {
             SpeedArgument::Times(times) => Speed::Times(times),
@@ -226,4 +271,24 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, accounts, market)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_says_what_it_is_and_what_it_costs() {
+        let listed = pair("AAPL/USD=230.5").unwrap();
+        assert_eq!((&*listed.symbol, &*listed.base, &*listed.quote), ("AAPLUSD", "AAPL", "USD"));
+        assert_eq!((listed.px_start, listed.tick), (23_050_000_000, 1_000_000));
+        assert_eq!(pair("AAPL:AAPL/USD=230").unwrap().symbol, "AAPL");
+        let small = pair("ADA/USDT=0.75").unwrap();
+        assert_eq!((small.px_start, small.tick), (75_000_000, 75_000));
+        for wrong in
+            [":AAPL/USD=1", "AAPL", "AAPL=1", "AAPL/USD", "aapl/USD=1", "AAPL/USD=0", "AAPL/USD=x", "AAPL/USD=1000000"]
+        {
+            assert!(pair(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -69,6 +69,7 @@ use market::Market;
 use rest::After;
 use state::StateLog;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use streams::Streams;
 use venue::Venue;
 
@@ -332,6 +333,12 @@ impl BinanceSim {
                     None => tracing::error!(symbol, "is not listed"),
                 }
             }
+            control::Order::Ledger { asset, change, account } => {
+                if !self.desk.venue.change_ledger(account.as_deref(), &asset, change) {
+                    tracing::error!(asset, "no such account has so much of it");
+                }
+            }
+            control::Order::Hang(ms) => self.hub.faults.hang(Duration::from_millis(ms.into())),
             control::Order::Report(event) => self.hub.tell_all(&event),
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
@@ -531,6 +538,7 @@ impl Agent for BinanceSim {
 
     fn do_work(&mut self, now: Nanos) -> usize {
         self.hub.now = now;
+        self.hub.faults.stand_still();
         let controlled = self.serve_control(now);
         if self.hub.faults.take_disconnect_all() {
             self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.reset());
