@@ -143,3 +143,44 @@ fn changed_alpaca_answers_and_updates_are_refused_or_hold_sound_numbers() {
 fn changed_alpaca_market_frames_are_refused_or_hold_sound_numbers() {
     run("alpaca_market", bodies::ALPACA_MARKET_SEEDS, Bodies::alpaca_market);
 }
+
+#[test]
+fn changed_compound_answers_are_refused_or_hold_sound_numbers() {
+    run("compound", bodies::COMPOUND_SEEDS, Bodies::compound);
+}
+
+#[test]
+fn changed_handshakes_and_frames_say_what_a_plain_reader_reads_however_they_are_cut() {
+    run("link", bodies::LINK_SEEDS, Bodies::link);
+}
+
+#[test]
+fn changed_http_answers_say_the_same_however_they_are_cut() {
+    run("http", bodies::HTTP_SEEDS, Bodies::http);
+}
+
+#[test]
+fn changed_calls_of_the_simulated_binance_get_its_own_answers() {
+    run("sim_call", bodies::CALL_SEEDS, Bodies::sim_call);
+}
+
+#[test]
+fn changed_texts_to_the_simulated_binance_get_its_own_answers() {
+    run("sim_text", bodies::TEXT_SEEDS, Bodies::sim_text);
+}
+
+#[test]
+fn changed_bytes_at_a_simulated_venues_port_do_it_no_harm() {
+    run("sim_port", bodies::PORT_SEEDS, Bodies::sim_port);
+}
+
+#[test]
+fn changed_calls_of_the_simulated_alpaca_get_its_own_answers() {
+    run("sim_alpaca", bodies::ALPACA_CALL_SEEDS, Bodies::sim_alpaca);
+}
+
+#[test]
+fn changed_frames_of_a_live_market_do_the_venue_on_it_no_harm() {
+    run("sim_live", bodies::MARKET_SEEDS, Bodies::sim_live);
+    run("sim_live", bodies::EXCHANGE_INFO_SEEDS, Bodies::sim_live);
+}
