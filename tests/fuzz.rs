@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Mutations of one target.
 const RUNS: u64 = 50_000;
+/// As above where one takes a millisecond.
+const SLOW_RUNS: u64 = 10_000;
 
 /// Pieces that tend to hurt: numbers at the edge, escapes, broken UTF-8, structure.
 const PIECES: &[&[u8]] = &[
@@ -84,13 +86,18 @@ fn mutate(text: &mut Vec<u8>, rng: &mut fastrand::Rng) {
 }
 
 fn run<S: AsRef<[u8]>>(name: &str, seeds: &[S], body: fn(&mut Bodies, &[u8])) {
+    run_usually(name, seeds, body, RUNS);
+}
+
+/// As `run`, with so many mutations where nothing else is asked for.
+fn run_usually<S: AsRef<[u8]>>(name: &str, seeds: &[S], body: fn(&mut Bodies, &[u8]), usual: u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let mut rng = fastrand::Rng::with_seed(number("FUZZ_SEED").unwrap_or(1));
     let mut bodies = Bodies::new();
     for seed in seeds {
         body(&mut bodies, seed.as_ref());
     }
-    for at in 0..number("FUZZ_RUNS").unwrap_or(RUNS) {
+    for at in 0..number("FUZZ_RUNS").unwrap_or(usual) {
         let mut text = seeds[rng.usize(..seeds.len())].as_ref().to_vec();
         mutate(&mut text, &mut rng);
         if catch_unwind(AssertUnwindSafe(|| body(&mut bodies, &text))).is_err() {
@@ -176,7 +183,7 @@ fn changed_bytes_at_a_simulated_venues_port_do_it_no_harm() {
 
 #[test]
 fn changed_calls_of_the_simulated_alpaca_get_its_own_answers() {
-    run("sim_alpaca", bodies::ALPACA_CALL_SEEDS, Bodies::sim_alpaca);
+    run_usually("sim_alpaca", bodies::ALPACA_CALL_SEEDS, Bodies::sim_alpaca, SLOW_RUNS);
 }
 
 #[test]

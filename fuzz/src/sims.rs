@@ -34,6 +34,10 @@ pub const CALL_SEEDS: &[&str] = &[
     "POST /api/v3/order?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&pegPriceType=PRIMARY_PEG&pegOffsetType=PRICE_LEVEL&pegOffsetValue=3",
     "POST /api/v3/order/test?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=FOK&quantity=1&price=97000&computeCommissionRates=true",
     "POST /api/v3/sor/order?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.5&price=98000",
+    "POST /api/v3/sor/order/test?symbol=BTCUSDC&side=SELL&type=MARKET&quantity=0.5&computeCommissionRates=true",
+    "GET /api/v3/executionRules?symbols=%5B%22BTCUSDT%22%5D",
+    "GET /api/v3/referencePrice?symbol=BTCUSDT",
+    "GET /api/v3/referencePrice/calculation?symbol=ETHUSDT",
     "POST /api/v3/orderList/oco?symbol=BTCUSDT&side=SELL&quantity=0.001&aboveType=LIMIT_MAKER&abovePrice=140000&belowType=STOP_LOSS_LIMIT&belowStopPrice=90000&belowPrice=89000&belowTimeInForce=GTC",
     "POST /api/v3/order/oco?symbol=BTCUSDT&side=SELL&quantity=0.001&price=140000&stopPrice=90000&stopLimitPrice=89000&stopLimitTimeInForce=GTC",
     "POST /api/v3/orderList/otoco?symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workingPrice=99000&workingQuantity=0.001&workingTimeInForce=GTC&pendingSide=SELL&pendingQuantity=0.001&pendingAboveType=LIMIT_MAKER&pendingAbovePrice=140000&pendingBelowType=STOP_LOSS&pendingBelowStopPrice=90000",
@@ -212,9 +216,16 @@ fn account() -> SimAccount {
 }
 
 fn binance() -> House<BinanceSim> {
-    let instruments = vec![still(SimInstrument::btcusdt()), still(SimInstrument::ethusdt())];
+    let one = 100_000_000;
+    let ruled = SimInstrument {
+        price_range: Some([(one + one / 100, one - one / 100); 2]),
+        reference_seconds: 10,
+        ..still(SimInstrument::btcusdt())
+    };
+    let instruments = vec![ruled, still(SimInstrument::ethusdt()), still(SimInstrument::btcusdc())];
     let market = MarketSource::Synthetic(SyntheticConfig { instruments, ..SyntheticConfig::default() });
-    let config = SimConfig { connections_max: 1_000, ..SimConfig::new(ADDR, vec![account()], market) };
+    let sors = vec![["BTCUSDT", "BTCUSDC"].map(str::to_owned).to_vec()];
+    let config = SimConfig { connections_max: 1_000, sors, ..SimConfig::new(ADDR, vec![account()], market) };
     let (pipes, clock) = (Pipes::default(), Clock::virtual_at(START));
     let sim = BinanceSim::new(config, Box::new(pipes.clone()), clock.clone()).expect("a plain venue starts");
     House { sim, pipes, clock, sockets: [None, None], used: 0 }
@@ -227,11 +238,14 @@ fn alpaca() -> House<AlpacaSim> {
         cash: "100000".to_owned(),
         multiplier: 2,
     };
-    let config = AlpacaConfig {
+    let mut config = AlpacaConfig {
         requests_per_minute: 1_000_000,
         connections_max: 1_000,
         ..AlpacaConfig::new(ADDR, vec![account])
     };
+    for asset in &mut config.assets {
+        asset.market = still(asset.market.clone());
+    }
     let (pipes, clock) = (Pipes::default(), Clock::virtual_at(START));
     let sim = AlpacaSim::new(config, Box::new(pipes.clone()), clock.clone()).expect("a plain venue starts");
     House { sim, pipes, clock, sockets: [None, None], used: 0 }

@@ -127,11 +127,20 @@ fn offered(rig: &mut Rig, key: &str) -> (Value, String, String) {
     (maker, px, through)
 }
 
+/// Of every asset, what there is: with the accounts, taken as fees, and with the market or the venue between two books.
+fn all_there_is(rig: &Rig) -> Vec<i128> {
+    let venue = &rig.sim.desk.venue;
+    let with_accounts =
+        |at: usize| venue.accounts.iter().map(|a| a.balances[at].free + a.balances[at].locked).sum::<i128>();
+    (0..venue.assets.len()).map(|at| with_accounts(at) + venue.fees_taken[at] + venue.market_gained[at]).collect()
+}
+
 #[test]
 fn between_two_accounts_each_pays_and_gets_in_its_own_quote() {
     let mut rig = Rig::new(routed(-100));
     let (maker, px, qty) = offered(&mut rig, OTHER_KEY);
     let (before, other) = (held(&rig, KEY, "USDT"), held(&rig, OTHER_KEY, "USDC"));
+    let all = all_there_is(&rig);
     let (_, taker) = rig.signed("POST", "/api/v3/sor/order", &format!("{LIMIT}&quantity={qty}&price={px}"));
     assert_eq!(taker["status"], "FILLED", "{taker}");
     assert_eq!(before - held(&rig, KEY, "USDT"), i128::from(amount(&taker["cummulativeQuoteQty"])));
@@ -140,6 +149,7 @@ fn between_two_accounts_each_pays_and_gets_in_its_own_quote() {
     let worth = i128::from(amount(&last["price"])) / 100;
     let got = held(&rig, OTHER_KEY, "USDC") - other;
     assert_eq!(got, worth - worth / 1_000, "what the maker got less its fee");
+    assert_eq!(all_there_is(&rig), all, "nothing comes of nothing");
     let (_, trades) = rig.signed_by(OTHER_KEY, "GET", "/api/v3/myTrades", "symbol=BTCUSDC");
     assert_eq!((&trades[0]["orderId"], &trades[0]["isMaker"]), (&maker["orderId"], &true.into()));
 }
