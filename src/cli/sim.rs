@@ -15,6 +15,7 @@ use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
 use crate::runtime::wait::Wait;
 use crate::sim::alpaca::AlpacaSim;
 use crate::sim::binance::{BinanceSim, LimitsConfig, SimAccount, SimConfig};
+use crate::sim::decimal::ONE;
 use crate::sim::{MarketSource, SimInstrument, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use crate::telemetry::log::LogSettings;
@@ -82,6 +83,12 @@ pub(super) struct SimArguments {
     /// Hold Binance's accounts to the limits of requests and orders that the venue has, and not to far looser ones.
     #[arg(long)]
     live_limits: bool,
+    /// List BTCUSDC beside BTCUSDT, and let orders of the one be routed to the other's book (smart order routing).
+    #[arg(long, conflicts_with = "recording")]
+    sor: bool,
+    /// Give symbols a reference price, and let takers trade no farther from it than this share, such as 0.05.
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "recording")]
+    price_range: Option<i64>,
     /// Serve listen keys too, which the venue has retired, for clients that know nothing newer.
     #[arg(long)]
     listen_key: bool,
@@ -145,6 +152,12 @@ fn pair(text: &str) -> Result<SimInstrument, String> {
         touch_qty: touch_qty.clamp(like.lot, like.qty_max),
         ..like
     })
+}
+
+/// A share between 0 and 1, in 10^-8.
+fn share(text: &str) -> Result<i64, String> {
+    let share = crate::domain::decimal::parse(text.as_bytes(), 8).map_err(|cause| format!("{text:?} is {cause}"))?;
+    if (1..ONE).contains(&share) { Ok(share) } else { Err("must be above 0 and below 1".to_owned()) }
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
@@ -213,6 +226,8 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Whose orders `--sor` routes to each other.
+const ROUTED: [&str; 2] = ["BTCUSDT", "BTCUSDC"];
 /// What clients are to believe, in the folder that was named.
 const CA_FILE: &str = "ca.pem";
 
@@ -239,6 +254,30 @@ fn one_account(arguments: &SimArguments) -> Result<SimAccount, String> {
     Ok(SimAccount::new(&key, &secret, arguments.balance.clone()))
 }
 
+/// How many seconds' prices a reference price is the mean of.
+const REFERENCE_SECONDS: u32 = 10;
+
+/// What the made up market lists.
+fn instruments(arguments: &SimArguments) -> Result<Vec<SimInstrument>, String> {
+    let mut instruments = SimInstrument::defaults();
+    if arguments.sor {
+        instruments.push(SimInstrument::btcusdc());
+    }
+    for pair in &arguments.pair {
+        if instruments.iter().any(|listed| listed.symbol == pair.symbol) {
+            return Err(format!("--pair: {} is listed already", pair.symbol));
+        }
+        instruments.push(pair.clone());
+    }
+    if let Some(share) = arguments.price_range {
+        for instrument in &mut instruments {
+            instrument.price_range = Some([(ONE + share, ONE - share); 2]);
+            instrument.reference_seconds = REFERENCE_SECONDS;
+        }
+    }
+    Ok(instruments)
+}
+
 /// The simulated Binance as asked for.
 fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn Error>> {
     let accounts = match &arguments.accounts {
@@ -246,14 +285,7 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         None => vec![one_account(arguments)?],
     };
     let market = if arguments.recording.is_empty() {
-        let mut market = SyntheticConfig::default();
-        for pair in &arguments.pair {
-            if market.instruments.iter().any(|listed| listed.symbol == pair.symbol) {
-                return Err(format!("--pair: {} is listed already", pair.symbol).into());
-            }
-            market.instruments.push(pair.clone());
-        }
-        MarketSource::Synthetic(market)
+        MarketSource::Synthetic(SyntheticConfig { instruments: instruments(arguments)?, ..SyntheticConfig::default() })
     } else {
         let speed = match arguments.speed {
             SpeedArgument::Times(times) => Speed::Times(times),
@@ -266,6 +298,7 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
         listen_keys: arguments.listen_key,
+        sors: if arguments.sor { vec![ROUTED.map(str::to_owned).to_vec()] } else { Vec::new() },
         limits: if arguments.live_limits { LimitsConfig::live() } else { LimitsConfig::default() },
         tls: arguments.tls.as_deref().map(|dir| write_ca(dir, address)).transpose()?,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,

@@ -1,7 +1,8 @@
 //! Binance Spot, simulated: REST, market streams, WebSocket API and user data on one port (`reference/binance-spot.md`).
 //!
 //! `venue` keeps symbols, accounts and orders; `place` and `matching` change them; `api` is the table of calls that
-//! `rest` and `wsapi` are two front ends of; `streams` and `user` write what goes out, `hub` sends it; `market` joins
+//! `rest` and `wsapi` are two front ends of; `pegs`, `sor` and `reference` are prices from the book, routing to other
+//! books and the prices that takers are held to; `streams` and `user` write what goes out, `hub` sends it; `market` joins
 //! the market models, `live` a real market; `state` survives a kill.
 
 mod account;
@@ -23,12 +24,15 @@ mod market_calls;
 mod matching;
 mod orders;
 mod params;
+mod pegs;
 mod place;
+mod reference;
 mod replace;
 mod rest;
 mod routes;
 mod sbe;
 mod signing;
+mod sor;
 mod state;
 mod statistics;
 mod streams;
@@ -143,6 +147,7 @@ impl BinanceSim {
         if venue.symbols.is_empty() {
             return Err(SimError::NoInstruments);
         }
+        venue.open_sors(&config.sors)?;
         for account in &config.accounts {
             config::open_account(&mut venue, account, config.fees)?;
         }
