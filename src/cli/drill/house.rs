@@ -71,8 +71,14 @@ fn again() -> io::Result<Command> {
     Ok(command)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no connection going out is given meanwhile: those come from higher ones.
 pub fn free_port() -> io::Result<u16> {
+    for _ in 0..100 {
+        let port = fastrand::u16(15_000..30_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
