@@ -18,6 +18,7 @@ mod events;
 mod explain;
 mod fallback;
 mod faults;
+mod hung;
 mod keys;
 mod kill9;
 mod lifecycle;
