@@ -28,6 +28,7 @@ mod panics;
 mod protect;
 mod recordings;
 mod renewal;
+mod repeats;
 mod rotation;
 mod rotation_kinds;
 mod rusty_vault;
