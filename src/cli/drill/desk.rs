@@ -289,6 +289,19 @@ impl<'a> Desk<'a> {
         self.control(&self.said["alpaca"]["control_url"], path, body)
     }
 
+    /// A setting of the account at Alpaca, changed by its owner.
+    pub fn alpaca_setting(&self, body: &Value) -> Told<()> {
+        let (alpaca, text) = (&self.said["alpaca"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
+        let (url, account) = (text(&alpaca["rest_url"]) + "/v2/account/configurations", &alpaca["accounts"][0]);
+        let answer = plain()
+            .patch(&url)
+            .header("APCA-API-KEY-ID", text(&account["api_key"]))
+            .header("APCA-API-SECRET-KEY", text(&account["secret"]))
+            .send(body.to_string())
+            .map_err(|error| format!("{url}: {error}"))?;
+        if answer.status() == 200 { Ok(()) } else { Err(format!("{url} {body}: HTTP {}", answer.status())) }
+    }
+
     fn control(&self, url: &Value, path: &str, body: &Value) -> Told<()> {
         let url = format!("{}{path}", url.as_str().unwrap_or_default());
         let answer = plain().post(&url).send(body.to_string()).map_err(|error| format!("{url}: {error}"))?;

@@ -130,7 +130,7 @@ impl Oracle {
                 let at = usize::from(*source == CalendarSource::Venue);
                 self.books.entry(instrument.0).or_default().sessions[at] = Some(*calendar);
             }
-            Body::InstrumentStatus { instrument, status } => {
+            Body::InstrumentStatus { instrument, status, .. } => {
                 self.books.entry(instrument.0).or_default().paused = *status != InstrumentStatus::Trading;
             }
             Body::Allow { strategy, allowed } => {

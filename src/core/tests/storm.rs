@@ -429,7 +429,8 @@ impl Storm {
             }
             998 => {
                 let all = [InstrumentStatus::Trading, InstrumentStatus::Trading, InstrumentStatus::Halted];
-                Body::InstrumentStatus { instrument: self.dice.pick(&IDS), status: self.dice.pick(&all) }
+                let (instrument, status) = (self.dice.pick(&IDS), self.dice.pick(&all));
+                Body::InstrumentStatus { instrument, status, text: Text::default() }
             }
             996 if self.dice.one_in(10) => {
                 self.now += 86_400 * SECOND;

@@ -7,8 +7,8 @@ use super::session::Phase;
 use crate::core::effect::{CancelOrder, QueryOrder};
 use crate::core::event::{Body, Input};
 use crate::domain::{
-    AssetId, Balance, ExecReport, ExecType, InstrumentId, Margin, Nanos, NewOrder, OrderId, Qty, Round, Side, Text,
-    Usd, VenueOrderId, num,
+    AssetId, Balance, ExecReport, ExecType, InstrumentId, Nanos, NewOrder, OrderId, Qty, Round, Side, Text,
+    VenueOrderId, num,
 };
 use crate::gateway::reports::Said;
 use crate::venues::alpaca::account::Position;

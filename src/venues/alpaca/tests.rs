@@ -278,7 +278,8 @@ mod instruments {
     use crate::domain::{Borrow, Feature, Funding, InstrumentStatus, TimeInForce, VenueId};
     use crate::venues::alpaca::assets::{Asset, Refusal, Terms, asset, assets};
 
-    const TERMS: Terms = Terms { venue: VenueId(0), shorting: true, crypto_fee_ppm: 2_500 };
+    const TERMS: Terms =
+        Terms { venue: VenueId(0), shorting: true, fractions: true, crypto: true, crypto_fee_ppm: 2_500 };
 
     #[test]
     fn a_share_has_two_ticks_and_may_be_sold_short_where_account_and_asset_let_it() {

@@ -12,6 +12,19 @@ pub(super) fn setup() -> Setup {
     Setup { base: Base::Loose, venues, config, key: KeyIn::Environment }
 }
 
+pub(super) fn setup_barred() -> Setup {
+    Setup { config: "[risk]\nreconcile_interval_ms = 10_000\n".to_owned(), ..setup() }
+}
+
+/// The account's owner switches its trading off at the venue.
+pub(super) fn play_barred(desk: &mut Desk) -> Told<()> {
+    desk.alpaca_setting(&json!({ "suspend_trade": true }))?;
+    desk.alert(AlarmKind::AccountBarred, "suspend_trade is set in the account's settings at the venue");
+    let buy = json!({ "symbol": "AAPL", "side": "buy", "type": "market", "quantity": 1 });
+    desk.deny_as("INSTRUMENT_NOT_TRADING", "buy 1 AAPL, from an account whose trading is suspended", &buy);
+    Ok(())
+}
+
 pub(super) fn play(desk: &mut Desk) -> Told<()> {
     let order =
         |side: &str, quantity: u32| json!({ "symbol": "AAPL", "side": side, "type": "market", "quantity": quantity });

@@ -39,6 +39,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "heartbeat", setup: stop::setup_heartbeat, play: stop::play_heartbeat },
     Scene { name: "strategies", setup: strategies::setup, play: strategies::play },
     Scene { name: "equities", setup: equities::setup, play: equities::play },
+    Scene { name: "barred", setup: equities::setup_barred, play: equities::play_barred },
     Scene { name: "sums", setup: sums::setup, play: sums::play },
     Scene { name: "sizing", setup: sizing::setup, play: sizing::play },
     Scene { name: "watchdog", setup: watchdog::setup, play: watchdog::play },
