@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Mutations of one target.
 const RUNS: u64 = 50_000;
+/// As above where one takes a millisecond.
+const SLOW_RUNS: u64 = 10_000;
 
 /// Pieces that tend to hurt: numbers at the edge, escapes, broken UTF-8, structure.
 const PIECES: &[&[u8]] = &[
@@ -84,13 +86,18 @@ fn mutate(text: &mut Vec<u8>, rng: &mut fastrand::Rng) {
 }
 
 fn run<S: AsRef<[u8]>>(name: &str, seeds: &[S], body: fn(&mut Bodies, &[u8])) {
+    run_usually(name, seeds, body, RUNS);
+}
+
+/// As `run`, with so many mutations where nothing else is asked for.
+fn run_usually<S: AsRef<[u8]>>(name: &str, seeds: &[S], body: fn(&mut Bodies, &[u8]), usual: u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let mut rng = fastrand::Rng::with_seed(number("FUZZ_SEED").unwrap_or(1));
     let mut bodies = Bodies::new();
     for seed in seeds {
         body(&mut bodies, seed.as_ref());
     }
-    for at in 0..number("FUZZ_RUNS").unwrap_or(RUNS) {
+    for at in 0..number("FUZZ_RUNS").unwrap_or(usual) {
         let mut text = seeds[rng.usize(..seeds.len())].as_ref().to_vec();
         mutate(&mut text, &mut rng);
         if catch_unwind(AssertUnwindSafe(|| body(&mut bodies, &text))).is_err() {
@@ -142,4 +149,45 @@ fn changed_alpaca_answers_and_updates_are_refused_or_hold_sound_numbers() {
 #[test]
 fn changed_alpaca_market_frames_are_refused_or_hold_sound_numbers() {
     run("alpaca_market", bodies::ALPACA_MARKET_SEEDS, Bodies::alpaca_market);
+}
+
+#[test]
+fn changed_compound_answers_are_refused_or_hold_sound_numbers() {
+    run("compound", bodies::COMPOUND_SEEDS, Bodies::compound);
+}
+
+#[test]
+fn changed_handshakes_and_frames_say_what_a_plain_reader_reads_however_they_are_cut() {
+    run("link", bodies::LINK_SEEDS, Bodies::link);
+}
+
+#[test]
+fn changed_http_answers_say_the_same_however_they_are_cut() {
+    run("http", bodies::HTTP_SEEDS, Bodies::http);
+}
+
+#[test]
+fn changed_calls_of_the_simulated_binance_get_its_own_answers() {
+    run("sim_call", bodies::CALL_SEEDS, Bodies::sim_call);
+}
+
+#[test]
+fn changed_texts_to_the_simulated_binance_get_its_own_answers() {
+    run("sim_text", bodies::TEXT_SEEDS, Bodies::sim_text);
+}
+
+#[test]
+fn changed_bytes_at_a_simulated_venues_port_do_it_no_harm() {
+    run("sim_port", bodies::PORT_SEEDS, Bodies::sim_port);
+}
+
+#[test]
+fn changed_calls_of_the_simulated_alpaca_get_its_own_answers() {
+    run_usually("sim_alpaca", bodies::ALPACA_CALL_SEEDS, Bodies::sim_alpaca, SLOW_RUNS);
+}
+
+#[test]
+fn changed_frames_of_a_live_market_do_the_venue_on_it_no_harm() {
+    run("sim_live", bodies::MARKET_SEEDS, Bodies::sim_live);
+    run("sim_live", bodies::EXCHANGE_INFO_SEEDS, Bodies::sim_live);
 }

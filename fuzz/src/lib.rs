@@ -3,9 +3,14 @@
 //! A body panics where the decoder panics, or where it took bytes that serde_json, which shares nothing with it,
 //! reads as another number or not as JSON at all.
 
+mod links;
+mod pipes;
 mod seeds;
+mod sims;
 
+pub use links::{HTTP_SEEDS, LINK_SEEDS};
 pub use seeds::{MARKET_SEEDS, USER_SEEDS, WS_API_SEEDS};
+pub use sims::{ALPACA_CALL_SEEDS, CALL_SEEDS, PORT_SEEDS, TEXT_SEEDS};
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -13,17 +18,28 @@ use serde::de::IgnoredAny;
 use tollgate::domain::{AssetId, Instrument, InstrumentId, Side, Text, VenueId, decimal};
 use tollgate::venues::alpaca::market::{Market as AlpacaMarket, MarketDecoder as AlpacaDecoder};
 use tollgate::venues::alpaca::updates::Frame;
-use tollgate::venues::alpaca::{Names as AlpacaNames, Wanted as AlpacaWanted, account, errors, orders, updates};
+use tollgate::venues::alpaca::{
+    Names as AlpacaNames, Wanted as AlpacaWanted, account, assets, errors, orders, updates,
+};
 use tollgate::venues::assets::AssetTable;
 use tollgate::venues::binance::account::{AccountDecoder, Names, rest_error, server_time};
 use tollgate::venues::binance::exchange_info::{self, InstrumentContext, Wanted};
 use tollgate::venues::binance::limits::header_count;
+use tollgate::venues::binance::orders::Half;
 use tollgate::venues::binance::reference::{average_price, reference_price};
 use tollgate::venues::binance::response::{self, Answer};
 use tollgate::venues::binance::sbe::{SbeDecoder, SbeMarket};
 use tollgate::venues::binance::snapshot::{Snapshot, SnapshotDecoder};
 use tollgate::venues::binance::user::UserEvent;
 use tollgate::venues::binance::{Market, MarketDecoder, SymbolTable};
+
+/// Results of lists, cancel-replaces and amendments.
+pub const COMPOUND_SEEDS: &[&str] = &[
+    r#"{"orderListId":1,"contingencyType":"OCO","listStatusType":"EXEC_STARTED","listOrderStatus":"EXECUTING","listClientOrderId":"tl000000070000000000000040","transactionTime":1710485608839,"symbol":"BTCUSDT","orders":[{"symbol":"BTCUSDT","orderId":10,"clientOrderId":"tg000000070000000000000040"}],"orderReports":[{"symbol":"BTCUSDT","orderId":10,"orderListId":1,"clientOrderId":"tg000000070000000000000040","transactTime":1710485608839,"price":"1.00000000","origQty":"5.00000000","executedQty":"0.00000000","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.00000000","status":"NEW","timeInForce":"GTC","type":"STOP_LOSS_LIMIT","side":"SELL","stopPrice":"1.00000000","workingTime":-1,"icebergQty":"1.00000000","selfTradePreventionMode":"NONE"},{"symbol":"BTCUSDT","orderId":11,"orderListId":1,"clientOrderId":"tg000000070000000000000041","transactTime":1710485608839,"price":"3.00000000","origQty":"5.00000000","executedQty":"0.50000000","cummulativeQuoteQty":"0.00000000","status":"EXPIRED","timeInForce":"GTC","type":"LIMIT_MAKER","side":"SELL","workingTime":1710485608839,"preventedQuantity":"0.10000000","expiryReason":"OCO_TRIGGER"}]}"#,
+    r#"{"cancelResult":"SUCCESS","newOrderResult":"FAILURE","cancelResponse":{"symbol":"BTCUSDT","origClientOrderId":"tg000000070000000000000040","orderId":3,"orderListId":-1,"clientOrderId":"tx000000070000000000000040","transactTime":1684804350068,"price":"0.006123","origQty":"10000.000000","executedQty":"0.000000","origQuoteOrderQty":"0.000000","cummulativeQuoteQty":"0.000000","status":"CANCELED","timeInForce":"GTC","type":"LIMIT_MAKER","side":"SELL","selfTradePreventionMode":"NONE"},"newOrderResponse":{"code":-2010,"msg":"Order would immediately match and take."}}"#,
+    r#"{"cancelResult":"FAILURE","newOrderResult":"NOT_ATTEMPTED","cancelResponse":{"code":-2011,"msg":"Unknown order sent."},"newOrderResponse":null}"#,
+    r#"{"transactTime":1741926410255,"executionId":75,"amendedOrder":{"symbol":"ETHUSDT","orderId":33,"orderListId":-1,"origClientOrderId":"5xrgbMyg6z36NzBn2pbT8H","clientOrderId":"tg000000070000000000000040","price":"6.00000000","qty":"5.00000000","executedQty":"0.00000000","preventedQty":"0.00000000","quoteOrderQty":"0.00000000","cumulativeQuoteQty":"0.00000000","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"SELL","workingTime":1741926410242,"selfTradePreventionMode":"NONE"}}"#,
+];
 
 /// Bodies of exchangeInfo.
 pub const EXCHANGE_INFO_SEEDS: &[&str] = &[
@@ -72,6 +88,9 @@ pub const ALPACA_SEEDS: &[&str] = &[
     r#"[{"date":"2026-11-27","open":"09:30","close":"13:00","session_open":"0400","session_close":"1700"}]"#,
     r#"[{"id":"497f6eca-6276-4993-bfeb-53cbbbba6f08","status":404,"body":{"code":40410000,"message":"order not found"}}]"#,
     r#"{"code":40310000,"message":"insufficient buying power","buying_power":"1000","cost_basis":"1500"}"#,
+    r#"{"dtbp_check":"entry","trade_confirm_email":"all","suspend_trade":false,"no_shorting":false,"fractional_trading":true,"max_margin_multiplier":"4"}"#,
+    r#"{"timestamp":[1580826600,1580827500],"equity":[27423.73,27408.19],"profit_loss":[11.8,-3.74],"profit_loss_pct":[0.0004,-0.0001],"base_value":27411.93,"timeframe":"15Min"}"#,
+    r#"[{"id":"904837e3-3b76-47ec-b432-046db621571b","class":"us_equity","exchange":"NASDAQ","symbol":"AAPL","name":"Apple Inc.","status":"active","tradable":true,"marginable":true,"shortable":true,"easy_to_borrow":true,"fractionable":true},{"id":"x","class":"crypto","exchange":"CRYPTO","symbol":"BTC/USD","status":"active","tradable":true,"min_order_size":"0.0001","min_trade_increment":"0.000000001","price_increment":"0.01"}]"#,
 ];
 
 /// Frames of Alpaca's market data, in both encodings.
@@ -93,6 +112,7 @@ pub struct Bodies {
     assets: AssetTable,
     wanted: [Wanted; 2],
     alpaca: AlpacaDecoder,
+    sims: sims::Sims,
 }
 
 fn alpaca_names() -> AlpacaNames {
@@ -141,6 +161,62 @@ impl Bodies {
             assets,
             wanted: [0, 1].map(|i| Wanted { id: InstrumentId(i as u16), symbol: wanted[i].clone() }),
             alpaca: AlpacaDecoder::new(alpaca_names()),
+            sims: sims::Sims::default(),
+        }
+    }
+
+    /// A server's answer to a WebSocket's handshake, and the frames behind it.
+    pub fn link(&mut self, bytes: &[u8]) {
+        links::link(bytes);
+    }
+
+    /// A whole HTTP answer.
+    pub fn http(&mut self, bytes: &[u8]) {
+        links::http(bytes);
+    }
+
+    /// A call of the simulated Binance's REST API.
+    pub fn sim_call(&mut self, text: &[u8]) {
+        self.sims.call(text);
+    }
+
+    /// A text to the simulated Binance's WebSocket API or its market streams.
+    pub fn sim_text(&mut self, text: &[u8]) {
+        self.sims.text(text);
+    }
+
+    /// Whatever comes to a simulated venue's port.
+    pub fn sim_port(&mut self, bytes: &[u8]) {
+        self.sims.port(bytes);
+    }
+
+    /// A call of the simulated Alpaca, or a text to one of its streams.
+    pub fn sim_alpaca(&mut self, text: &[u8]) {
+        self.sims.alpaca(text);
+    }
+
+    /// What a real market brings to the simulated venue that stands on it.
+    pub fn sim_live(&mut self, frame: &[u8]) {
+        self.sims.live(frame);
+    }
+
+    /// The answer to a list, a cancel-replace or an amendment.
+    pub fn compound(&mut self, body: &[u8]) {
+        if let Ok(legs) = self.account.list(body) {
+            is_json(body);
+            assert!(legs.iter().all(|leg| leg.order_qty.0 >= 0 && leg.cum_qty.0 >= 0 && leg.order_px.0 >= 0));
+        }
+        if let Ok(both) = self.account.replaced(body) {
+            is_json(body);
+            for half in [both.cancel, both.new] {
+                if let Half::Done(report) = half {
+                    assert!(report.order_qty.0 >= 0 && report.cum_qty.0 >= 0 && report.order_px.0 >= 0);
+                }
+            }
+        }
+        if let Ok(report) = self.account.amended(body) {
+            is_json(body);
+            assert!(report.cum_qty.0 >= 0 && report.ts_event_ns >= 0);
         }
     }
 
@@ -160,6 +236,9 @@ impl Bodies {
         taken |= orders::order(text, names).is_ok() | orders::orders(text, names).is_ok() | orders::bulk(text).is_ok();
         taken |= account::account(text).is_ok() | account::positions(text, names).is_ok();
         taken |= account::clock(text).is_ok() | account::calendar(text).is_ok();
+        taken |= account::one_position(text, names).is_ok() | account::one_session(text).is_ok();
+        taken |= account::configuration(text).is_ok() | account::portfolio_history(text).is_ok();
+        taken |= assets::asset(text).is_ok() | assets::assets(text).is_ok();
         if let Ok(page) = account::activities(text, names) {
             assert!(page.fills.iter().all(|fill| fill.last_qty.0 >= 0 && fill.last_px.0 >= 0));
             taken = true;
@@ -290,20 +369,22 @@ impl Bodies {
                 let Some(plain) = data::<QuoteJson>(frame) else { return };
                 let got = [quote.bid_px.0, quote.bid_qty.0, quote.ask_px.0, quote.ask_qty.0];
                 assert_eq!(got, [plain.b, plain.bid_qty, plain.a, plain.ask_qty].map(fixed));
-                assert_eq!((symbol(quote.instrument), quote.update_id), (plain.s.as_str(), plain.u));
+                assert_eq!(quote.update_id, plain.u);
+                same_symbol(quote.instrument, &plain.s);
             }
             Market::Trade(trade) => {
                 let Some(plain) = data::<TradeJson>(frame) else { return };
                 let id = if plain.e == "trade" { plain.t } else { plain.a };
                 assert_eq!([trade.px.0, trade.qty.0], [fixed(plain.p), fixed(plain.q)]);
-                assert_eq!((symbol(trade.instrument), Some(trade.trade_id.lo)), (plain.s.as_str(), id));
+                assert_eq!(Some(trade.trade_id.lo), id);
+                same_symbol(trade.instrument, &plain.s);
                 assert_eq!(trade.aggressor == Side::Sell, plain.m);
             }
             Market::Depth => {
                 let Some(plain) = data::<DepthJson>(frame) else { return };
                 let depth = self.market.depth();
                 assert_eq!((depth.first_id, depth.last_id), (plain.first, plain.u));
-                assert_eq!(symbol(depth.instrument), plain.s);
+                same_symbol(depth.instrument, &plain.s);
                 same_levels(&plain.b, &depth.bids);
                 same_levels(&plain.a, &depth.asks);
             }
@@ -400,8 +481,11 @@ fn fixed(text: impl AsRef<str>) -> i64 {
     decimal::from_decimal(value, 8).expect("a decimal that was taken fits")
 }
 
-fn symbol(id: InstrumentId) -> &'static str {
-    SYMBOLS[id.index()]
+/// A symbol is taken in either spelling that the venue has for it, the payloads' and the streams'.
+#[track_caller]
+fn same_symbol(id: InstrumentId, text: &str) {
+    let symbol = SYMBOLS[id.index()];
+    assert!(text == symbol || text == symbol.to_lowercase(), "{text} was read as {symbol}");
 }
 
 #[track_caller]

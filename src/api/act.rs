@@ -7,7 +7,6 @@ use super::app::{App, Call, unanswered};
 use super::auth::role_to_act;
 use super::fields::{FieldFault, Fields, cut};
 use super::keys;
-use super::once;
 use super::order_fields::{Wish, read_order, read_wish};
 use super::replies::{DenialReply, OrderReply, PositionReply, RouteReply, SizingReply, VenueVerdict, is_settled, usd};
 use super::risk_config;
@@ -15,6 +14,7 @@ use super::stop::{self, StopReply};
 use super::test_connections;
 use super::transition;
 use super::view::{Outcome, View};
+use crate::core::ORDERS_PER_EVENT;
 use crate::core::command::{Action, Ask, PlaceOrder, Scope, TradingState};
 use crate::core::effect::Reply;
 use crate::core::orders::Order;
@@ -105,7 +105,7 @@ async fn place(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         Wish::List(list) => (list.first, Action::PlaceList(list)),
     };
     let deadline = app.deadline();
-    let request = once::send(app, app.once.as_ref(), action, &why)?;
+    let request = app.send(action, &why)?;
     let decided = |outcome: &Outcome| outcome.denial.is_some() || !outcome.orders.is_empty();
     let Some(outcome) = outcome(app, deadline, request, decided).await else { return pending(unanswered(request)) };
     if let Some(reason) = outcome.denial {
@@ -451,6 +451,7 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
         (Reach::Stop, _) => Action::EmergencyStop { flatten },
     };
     let deadline = app.deadline();
+    let repeats = app.repeated()?.is_some();
     let request = app.send(action, &why)?;
     let Some(answered) = outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await else {
         return pending(unanswered(request));
@@ -465,10 +466,13 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
         ));
     }
     let within = |id: InstrumentId| only.is_none_or(|only| only == id);
-    // Orders that strategies make meanwhile are not what was asked for.
+    // Orders that strategies make meanwhile, and have made since, are not what was asked for.
     let meant: Vec<OrderId> = {
         let view = app.view.lock();
-        view.core().orders().live().filter(|order| within(order.instrument)).map(|order| order.id).collect()
+        let last = view.asked().seq_of(request).unwrap_or(u64::MAX);
+        let before = |order: &&Order| order.id.0 / ORDERS_PER_EVENT <= last;
+        let live = view.core().orders().live().filter(|order| within(order.instrument));
+        live.filter(before).map(|order| order.id).collect()
     };
     let positions = matches!(scope, Reach::Instrument | Reach::All) || flatten;
     let over = |view: &View| {
@@ -478,7 +482,9 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
         let closing = core.portfolio().defined().filter(|inst| within(inst.def.id)).any(|inst| closes(&inst));
         // A stop that flattens halts only when it is flat; and a stop is over when every venue has said so.
         let halted = || core.trading() == TradingState::Halted && stop::is_confirmed(view);
-        let stopped = scope != Reach::Stop || halted();
+        // One that is asked for again may have been lifted meanwhile.
+        let lifted = || repeats && !core.stop().is_set();
+        let stopped = scope != Reach::Stop || halted() || lifted();
         stopped && !open && !(positions && closing)
     };
     let complete = app.until(deadline, |view| over(view).then_some(())).await.is_some();

@@ -6,7 +6,8 @@ use super::events::{History, Kind, OpenHistory, passing};
 use super::guard::Home;
 use super::keys::KeyDesk;
 use super::metrics::Gauges;
-use super::once::{Keys, Once};
+use super::once::{self, Keys, Once};
+use super::recall::Recall;
 use super::tail::SharedView;
 use super::test_connections::TestDesk;
 use super::transition::SharedJudge;
@@ -77,6 +78,8 @@ pub struct App {
     pulse: Mutex<Pulse>,
     history: Option<OpenHistory>,
     keys_sent: Mutex<Keys>,
+    /// What the gate found of orders that are no longer remembered.
+    pub recall: Recall,
 }
 
 /// How many listen.
@@ -151,6 +154,7 @@ impl App {
             pulse: Mutex::default(),
             history: None,
             keys_sent: Mutex::default(),
+            recall: Recall::default(),
         }
     }
 
@@ -165,6 +169,10 @@ impl App {
             Some(open) => open(seq),
             None => Err("there is no journal to read old events from".to_owned()),
         }
+    }
+
+    pub fn open_history(&self) -> Option<OpenHistory> {
+        self.history.clone()
     }
 
     pub fn events_moved(&self) -> watch::Receiver<()> {
@@ -384,13 +392,24 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The request's key, where it has one that means something to its action.
+    pub fn once(&self) -> Option<&Once> {
+        self.once.as_ref().filter(|_| self.asked.get().is_some_and(|action| once::heeds(action)))
+    }
+
+    /// The request that this one repeats: it was sent before with the same key, and is not sent again.
+    pub fn repeated(&self) -> Result<Option<RequestId>, Failure> {
+        once::repeated(self)
+    }
+
+    /// Sends a command, once a key.
     pub fn send(&self, action: Action, why: &str) -> Result<RequestId, Failure> {
-        self.command(self.caller.who, self.caller.from, action, why)
+        once::send(self, self.caller.who, action, why)
     }
 
     /// The same in the name of a person who gave it.
     pub fn send_as(&self, who: &str, action: Action, why: &str) -> Result<RequestId, Failure> {
-        self.command(Text::new(who), self.caller.from, action, why)
+        once::send(self, Text::new(who), action, why)
     }
 }
 

@@ -63,6 +63,11 @@ impl Asked {
         found.map(|asking| (asking.request, asking.seq))
     }
 
+    /// Where a request's last command stands.
+    pub fn seq_of(&self, request: RequestId) -> Option<u64> {
+        self.commands.iter().rev().find(|asking| asking.request == request).map(|asking| asking.seq)
+    }
+
     /// The limits that a decision at `seq` was held against; `None` where that was longer ago than is remembered.
     pub fn limits_at(&self, seq: u64) -> Option<&Limits> {
         let before = self.limits.partition_point(|(at, _)| *at < seq);

@@ -3,6 +3,7 @@
 //!
 //! An order's id holds the journal's sequence of the event that made it, so the decision is read again from there,
 //! whichever run made it; what became of the order is read on from it, a batch at a time, so that others get their turn.
+//! What the rules found is remembered of the last orders; of older ones it is replayed (`recall`).
 
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
@@ -21,6 +22,7 @@ use crate::core::routing::Routed;
 use crate::domain::{ExecType, Nanos, NewOrder, OrderId, RequestId, Text};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Records between two turns of others.
 const BATCH: usize = 500;
@@ -58,7 +60,8 @@ pub(super) async fn explain(call: &Call<'_>, query: Query) -> Answer {
     let mut journal = call.history(seq).map_err(unreadable)?;
     let record = journal.next().map_err(unreadable)?.filter(|record| record.event.seq == seq);
     let Some(decision) = record.and_then(|record| Decision::of(record, named)) else { return Err(unknown()) };
-    let Some(order) = &decision.order else { return ok(decision.told(call, &Rest::default())) };
+    let found = Found::of(call, &decision).await;
+    let Some(order) = &decision.order else { return ok(decision.told(call, &Rest::default(), &found)) };
     let mut rest = Rest::default();
     rest.effects(order.order, &decision.past.effects);
     let mut read = 0;
@@ -80,7 +83,7 @@ pub(super) async fn explain(call: &Call<'_>, query: Query) -> Answer {
         tokio::task::yield_now().await;
     }
     rest.cut_off = read >= RECORDS_MAX && !rest.over();
-    ok(decision.told(call, &rest))
+    ok(decision.told(call, &rest, &found))
 }
 
 fn name(view: &View, text: &str) -> Option<Named> {
@@ -172,7 +175,7 @@ impl Decision {
         Some(Decision { request: asked.filter(|request| request.0 != 0), order, broken, validated, denied, past })
     }
 
-    fn told(&self, app: &App, rest: &Rest) -> Value {
+    fn told(&self, app: &App, rest: &Rest, found: &Found) -> Value {
         let view = app.view.lock();
         let event = &self.past.event;
         let command = command(&self.past);
@@ -193,7 +196,9 @@ impl Decision {
                 "why": command.why.as_str(),
             })),
             "order": order.as_ref().map_or_else(|| self.not_sent(&view), |order| json!(OrderReply::new(&view, order))),
-            "rules": self.rules(&view),
+            "rules": self.rules(&view, found),
+            "rules_from": found.from(),
+            "rules_message": found.message(),
             "route": self.order.as_ref().map(|order| json!({
                 "exchange": venue_name(&view, order.venue),
                 "symbol": Names::of(&view, order.instrument).symbol,
@@ -273,8 +278,11 @@ impl Decision {
     }
 
     /// Which of its record's orders this was, as the gate weighed them.
-    fn weighed<'a>(&self, view: &'a View) -> Option<&'a Weighed> {
-        let all = view.weighed(self.past.event.seq);
+    fn weighed<'a>(&self, view: &'a View, found: &'a Found) -> Option<&'a Weighed> {
+        let all = match found {
+            Found::Recalled(all) => all,
+            _ => view.weighed(self.past.event.seq),
+        };
         match (&self.order, self.denied) {
             (Some(order), _) => all.iter().rfind(|weighed| weighed.passed && weighed.id == order.order),
             (None, Some(EffectOf::Denied { strategy, instrument, side, qty, px, .. })) => all.iter().rfind(|weighed| {
@@ -287,9 +295,9 @@ impl Decision {
     }
 
     /// Every rule, in rank.
-    fn rules(&self, view: &View) -> Vec<Value> {
+    fn rules(&self, view: &View, found: &Found) -> Vec<Value> {
         let limits = view.asked().limits_at(self.past.event.seq);
-        let known = Known { view, limits, weighed: self.weighed(view) };
+        let known = Known { view, limits, weighed: self.weighed(view, found) };
         let decided = self.order.is_some() || self.validated || !self.broken.is_empty();
         let each = RULES.iter().enumerate().map(|(rank, code)| {
             if let Some(reason) = self.broken.iter().find(|reason| reason.rank() == rank) {
@@ -347,6 +355,44 @@ impl Decision {
             json!({ "stage": stage, "at": (at != 0).then(|| time(at)), "after_ns": after })
         });
         each.collect()
+    }
+}
+
+/// Where it is known from what the rules found.
+enum Found {
+    /// The view remembers it; also where nothing was weighed.
+    Memory,
+    Recalled(Arc<[Weighed]>),
+    /// It cannot be had, and why.
+    Not(String),
+}
+
+impl Found {
+    async fn of(call: &Call<'_>, decision: &Decision) -> Found {
+        let seq = decision.past.event.seq;
+        let was_weighed = decision.order.is_some() || decision.validated || !decision.broken.is_empty();
+        if !was_weighed || !call.view.lock().weighed(seq).is_empty() {
+            return Found::Memory;
+        }
+        match call.recall.recall(call, seq).await {
+            Ok(weighed) => Found::Recalled(weighed),
+            Err(why) => Found::Not(format!("what the rules found is longer ago than is remembered: {why}")),
+        }
+    }
+
+    fn from(&self) -> &'static str {
+        match self {
+            Found::Memory => "memory",
+            Found::Recalled(_) => "replay",
+            Found::Not(_) => "not_known",
+        }
+    }
+
+    fn message(&self) -> Option<&str> {
+        match self {
+            Found::Not(why) => Some(why),
+            _ => None,
+        }
     }
 }
 

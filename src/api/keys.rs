@@ -6,8 +6,9 @@
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::Call;
 use super::fields::Fields;
+use super::once::{self, Outside};
 use crate::credentials::{Credential, CredentialId, Environment, Secret, sources::MAIN};
-use crate::domain::Text;
+use crate::domain::{RequestId, Text};
 use axum::http::StatusCode;
 use crossbeam::channel::{Sender, TrySendError};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ pub struct KeyAsk {
     pub work: KeyWork,
     pub who: Text<24>,
     pub from: Text<40>,
+    /// The id that what came of it is journaled under; 0 for none.
+    pub request: RequestId,
     pub answer: oneshot::Sender<Result<Value, KeyRefused>>,
 }
 
@@ -47,7 +50,14 @@ pub(super) async fn store(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let spare = fields.flag("spare");
     fields.finish().map_err(Failure::fields)?;
     let (Some(id), Some(credential)) = (id, credential) else { return Err(Failure::field("apiKey", "is missing")) };
-    ask(app, KeyWork::Store { id, credential, passphrase, spare }).await
+    let ends_in = credential.api_key.last_four();
+    match begin(app)? {
+        Outside::New(request) => ask(app, KeyWork::Store { id, credential, passphrase, spare }, request).await,
+        Outside::Repeated(request) => match done(app, request).await? {
+            true => stored(app, &id.to_string(), &ends_in).await,
+            false => unfinished(),
+        },
+    }
 }
 
 pub(super) async fn rotate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
@@ -60,25 +70,89 @@ pub(super) async fn rotate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     }
     fields.finish().map_err(Failure::fields)?;
     let Some(id) = id else { return Err(Failure::field("exchange", "is missing")) };
-    ask(app, KeyWork::Rotate { id, credential, passphrase }).await
+    match begin(app)? {
+        Outside::New(request) => ask(app, KeyWork::Rotate { id, credential, passphrase }, request).await,
+        Outside::Repeated(request) => match done(app, request).await? {
+            true => ok(json!({ "credential": id.to_string(), "rotated": true })),
+            false => unfinished(),
+        },
+    }
+}
+
+/// When a key that was stored is used.
+pub fn takes_effect(stage: &str, used: bool) -> &'static str {
+    match stage {
+        "spare" => "when a rotation takes it",
+        _ if used => "at the next start; rotate-credentials exchanges a key while the engine trades",
+        _ => "where a venue's credential names it",
+    }
+}
+
+/// Journals the request's key, once there is somebody to do it.
+fn begin(app: &Call<'_>) -> Result<Outside, Failure> {
+    if app.keys.as_ref().is_some_and(Sender::is_full) {
+        return Err(busy());
+    }
+    once::begin_outside(app)
+}
+
+/// Whether what the first request with this key asked for was done; false where the time to answer came first.
+async fn done(app: &Call<'_>, request: RequestId) -> Result<bool, Failure> {
+    let told = app.until(app.deadline(), |view| view.keys().get(request).and_then(|keyed| keyed.done)).await;
+    if told == Some(false) {
+        let why = "it was refused when this Idempotency-Key came first: the journal and the log say why; ask with a new \
+                   key to try it again";
+        return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "KEY_REFUSED", why));
+    }
+    Ok(told.is_some())
+}
+
+/// The first one's answer, out of what is kept now.
+async fn stored(app: &Call<'_>, id: &str, ends_in: &str) -> Answer {
+    let told = ask(app, KeyWork::Status, RequestId(0)).await?.data;
+    let kept = told["credentials"].as_array().into_iter().flatten();
+    let kept: Vec<&Value> = kept.filter(|entry| entry["credential"] == id).collect();
+    let found = kept.iter().find(|entry| entry["key_ends_in"] == ends_in);
+    let Some(entry) = found else {
+        let message = format!("{id} was stored when this Idempotency-Key came first, and has been exchanged since");
+        return Err(Failure::new(StatusCode::CONFLICT, "IDEMPOTENCY_SUPERSEDED", message));
+    };
+    let used = kept.iter().any(|entry| entry["used_by"].as_array().is_some_and(|venues| !venues.is_empty()));
+    ok(json!({
+        "credential": id,
+        "version": entry["version"],
+        "stage": entry["stage"],
+        "key_ends_in": ends_in,
+        "takes_effect": takes_effect(entry["stage"].as_str().unwrap_or_default(), used),
+    }))
+}
+
+fn unfinished() -> Answer {
+    pending(json!({
+        "settled": false,
+        "message": "it goes on: credentials-status and the journal tell what comes of it",
+    }))
+}
+
+fn busy() -> Failure {
+    let message = "keys are being changed: nothing was done, try again";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "KEYS_BUSY", message)
 }
 
 pub(super) async fn status(app: &Call<'_>) -> Answer {
-    ask(app, KeyWork::Status).await
+    ask(app, KeyWork::Status, RequestId(0)).await
 }
 
-async fn ask(app: &Call<'_>, work: KeyWork) -> Answer {
+async fn ask(app: &Call<'_>, work: KeyWork, request: RequestId) -> Answer {
     let unavailable = |code, message: &str| Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
     let Some(desk) = &app.keys else {
         return unavailable("NO_CREDENTIALS", "the configuration has no [credentials] section: no key is kept here");
     };
     let (answer, answered) = oneshot::channel();
-    let asked = KeyAsk { work, who: app.caller.who, from: app.caller.from, answer };
+    let asked = KeyAsk { work, who: app.caller.who, from: app.caller.from, request, answer };
     match desk.try_send(asked) {
         Ok(()) => {}
-        Err(TrySendError::Full(_)) => {
-            return unavailable("KEYS_BUSY", "keys are being changed: nothing was done, try again");
-        }
+        Err(TrySendError::Full(_)) => return Err(busy()),
         Err(TrySendError::Disconnected(_)) => {
             return unavailable("KEYS_GONE", "the keeper of keys has ended: the log says why");
         }
@@ -87,10 +161,7 @@ async fn ask(app: &Call<'_>, work: KeyWork) -> Answer {
         Ok(Ok(Ok(told))) => ok(told),
         Ok(Ok(Err(KeyRefused(why)))) => Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "KEY_REFUSED", why)),
         Ok(Err(_)) => unavailable("KEYS_GONE", "the keeper of keys has ended: the log says why"),
-        Err(_) => pending(json!({
-            "settled": false,
-            "message": "it goes on: credentials-status and the journal tell what comes of it",
-        })),
+        Err(_) => unfinished(),
     }
 }
 

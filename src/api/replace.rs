@@ -44,7 +44,8 @@ pub(super) async fn replace(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let Some(old) = order else {
         return Err(Failure::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", format!("there is no order {text}")));
     };
-    if old.status.is_closed() {
+    let repeated = app.repeated()?;
+    if old.status.is_closed() && repeated.is_none() {
         let message = format!("order {text} is {} and cannot be replaced", old.status);
         return Err(Failure::new(StatusCode::CONFLICT, "ORDER_CLOSED", message));
     }
@@ -53,7 +54,16 @@ pub(super) async fn replace(app: &Call<'_>, fields: Fields<'_>) -> Answer {
         let view = app.view.lock();
         view.core().portfolio().get(old.instrument).is_some_and(|inst| inst.def.can.has(Feature::Amend))
     };
-    if only_qty && can_amend && !qty.is_zero() && qty < old.qty {
+    // One that is asked for again was decided on the order as it stood then: where that made no other, it was amended.
+    let amended = repeated.is_some_and(|request| {
+        let view = app.view.lock();
+        view.request(request).is_some_and(|outcome| outcome.orders.is_empty() && outcome.reply.is_some())
+    });
+    let replaced = repeated.is_some_and(|request| {
+        let view = app.view.lock();
+        view.request(request).is_some_and(|outcome| !outcome.orders.is_empty())
+    });
+    if only_qty && can_amend && !qty.is_zero() && !replaced && (amended || qty < old.qty) {
         return amend(app, &old, qty, &why).await;
     }
     let mut new = PlaceOrder {

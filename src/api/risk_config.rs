@@ -194,7 +194,13 @@ pub(super) async fn update(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     app.ready()?;
     // One after the other: each is checked against what the one before it left.
     let _turn = app.limits_turn.lock().await;
-    let old = *app.view.lock().core().limits();
+    // One that is asked for again is told of against the limits that it changed.
+    let repeated = app.repeated()?;
+    let old = {
+        let view = app.view.lock();
+        let then = repeated.and_then(|request| view.asked().limits_at(view.asked().seq_of(request)?));
+        *then.unwrap_or_else(|| view.core().limits())
+    };
     let mut new = old;
     let (mut asked, mut changed) = (0, Map::new());
     for limit in LIMITS {

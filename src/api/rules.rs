@@ -4,30 +4,8 @@ use super::replies::{DenialReply, Names, usd};
 use super::view::View;
 use crate::core::config::Limits;
 use crate::core::portfolio::Inst;
-use crate::core::risk::{DenyReason, Weighed};
+use crate::core::risk::{DenyReason, Weighed, stops_growth};
 use crate::domain::{Dec, InstrumentStatus, Nanos, Round};
-
-/// What an order that only reduces a position is not asked.
-const GROWTH: [&str; 18] = [
-    "NOT_LIVE",
-    "ORDER_NOTIONAL_ABOVE_MAX",
-    "PRICE_JUMPED",
-    "DUPLICATE_ORDER",
-    "ORDER_RATE_ABOVE_MAX",
-    "ORDERS_PER_DAY_ABOVE_MAX",
-    "ORDER_TO_TRADE_ABOVE_MAX",
-    "OPEN_ORDERS_ABOVE_MAX",
-    "ACCOUNT_BELOW_MIN",
-    "POSITION_NOTIONAL_ABOVE_MAX",
-    "LEVERAGE_ABOVE_MAX",
-    "GROSS_EXPOSURE_ABOVE_MAX",
-    "NET_EXPOSURE_ABOVE_MAX",
-    "ASSET_EXPOSURE_ABOVE_MAX",
-    "CORRELATED_EXPOSURE_ABOVE_MAX",
-    "RISK_SCORE_ABOVE_MAX",
-    "DAILY_LOSS_REACHED",
-    "STAGE_CAP_REACHED",
-];
 
 /// What is known of a decision: the limits of then, and what the rules found.
 pub(super) struct Known<'a> {
@@ -40,7 +18,7 @@ pub(super) struct Known<'a> {
 impl Known<'_> {
     /// Why a rule has no value, where it was not asked.
     pub fn not_asked(&self, code: &str) -> Option<&'static str> {
-        let spared = self.weighed.is_some_and(|weighed| weighed.reduces) && GROWTH.contains(&code);
+        let spared = self.weighed.is_some_and(|weighed| weighed.reduces) && stops_growth(code);
         spared.then_some("not asked of an order that only reduces a position")
     }
 

@@ -41,6 +41,8 @@ pub(super) const EVENTS_WS: &str = "/api/trading/enhanced-execution/events/ws";
 /// Between two looks at the journal: short while somebody waits for an answer, as tokio's timer goes.
 const LOOK_AWAITED: Duration = Duration::from_millis(1);
 const LOOK_IDLE: Duration = Duration::from_millis(5);
+/// Connections that the kernel holds until they are taken; it may allow fewer (net.core.somaxconn).
+const BACKLOG: i32 = 4_096;
 /// Connections that are still open when the server stops get so long to end.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
@@ -57,9 +59,15 @@ pub enum ListenError {
     },
 }
 
-/// Takes the port, before anything else starts: a second engine then ends with a sentence.
+/// Takes the port, before anything else starts: a second engine then ends with a sentence. A burst of
+/// connections is held by the kernel until they are taken, and waits for no second attempt of its clients.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        // It listens already, with the standard library's 128: this only makes room for more.
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
     listener.map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => ListenError::Taken(address),
         _ => ListenError::Other { address, source },

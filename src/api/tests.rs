@@ -3,6 +3,7 @@
 mod alerts;
 mod listening;
 mod lists;
+mod repeats;
 
 use super::app::Call;
 use super::*;
@@ -287,7 +288,7 @@ impl Rig {
         let (access, home, _dir) = paper(address);
         let mut app =
             App::new(info, Entrance { access, home }, None, view.clone(), tx, Counters::default(), clock.clone());
-        app.set_history(Box::new(move |seq| Ok(Box::new(Again(records.clone(), seq as usize - 1)))));
+        app.set_history(Arc::new(move |seq| Ok(Box::new(Again(records.clone(), seq as usize - 1)))));
         let app = Arc::new(app);
         let stop = Arc::new(AtomicBool::new(false));
         let tail = Tail::new(engine, view.clone(), None);
@@ -471,6 +472,22 @@ fn what_only_reduces_is_not_asked_what_exists_to_stop_growth() {
     assert_eq!(spared["message"], "not asked of an order that only reduces a position");
     assert_eq!(rule("BALANCE_TOO_LOW")["value"], "0.001 BTC");
     assert_eq!(rule("NOT_REDUCING")["value"], "reduces");
+}
+
+#[test]
+fn what_the_rules_found_of_an_old_order_is_replayed() {
+    let rig = Rig::start(Venue::Acks).opened();
+    let id = |answer: (u16, Value)| answer.1["data"]["order_id"].as_str().unwrap().to_owned();
+    let (order, later) = (id(rig.post(LIMIT)), id(rig.post(&LIMIT.replace("0.01", "0.02"))));
+    let explain = |id: &str| rig.get(&format!("explain&id={id}")).1["data"].clone();
+    let (before, other) = (explain(&order), explain(&later));
+    assert_eq!((&before["rules_from"], &before["rules_message"]), (&"memory".into(), &Value::Null));
+    rig.view.lock().forget_weighed();
+    let after = explain(&order);
+    assert_eq!((&after["rules_from"], &after["rules_message"]), (&"replay".into(), &Value::Null), "{after}");
+    assert_eq!(after["rules"], before["rules"]);
+    assert_ne!(other["rules"], before["rules"], "each order has its own");
+    assert_eq!(explain(&later)["rules"], other["rules"]);
 }
 
 #[test]

@@ -123,6 +123,8 @@ pub struct View {
     alarms: VecDeque<Alarm>,
     alarms_total: u64,
     requests: BTreeMap<RequestId, Outcome>,
+    /// Those that have a key: remembered as long as it is.
+    keyed: BTreeMap<RequestId, Outcome>,
     words: BTreeMap<OrderId, (i32, Text<48>)>,
     performance: Performance,
     run_start: RunStart,
@@ -158,6 +160,7 @@ impl View {
             alarms: VecDeque::with_capacity(NOTES_MAX),
             alarms_total: 0,
             requests: BTreeMap::new(),
+            keyed: BTreeMap::new(),
             words: BTreeMap::new(),
             performance: Performance::default(),
             run_start: RunStart::default(),
@@ -183,7 +186,11 @@ impl View {
         }
         match &event.body {
             Body::Start { .. } => self.on_start(event),
-            Body::Command(command) => self.keys.on_command(command),
+            Body::Command(command) => {
+                if let Some(forgotten) = self.keys.on_command(command, event.ts_ns) {
+                    self.keyed.remove(&forgotten);
+                }
+            }
             Body::Tested(tested) => {
                 if let Some(outcome) = self.outcome(tested.request) {
                     outcome.tested = Some(*tested);
@@ -245,6 +252,12 @@ impl View {
         self.weighed.get(at).filter(|(known, _)| *known == seq).map_or(&[], |(_, weighed)| weighed)
     }
 
+    /// As it is once so many orders came since.
+    #[cfg(test)]
+    pub(super) fn forget_weighed(&mut self) {
+        self.weighed.clear();
+    }
+
     pub(super) fn events(&self) -> &Ring {
         &self.events
     }
@@ -260,8 +273,7 @@ impl View {
         // Latency, equity and requests are those of a run, but for requests that may be sent again in another.
         self.stages = Stages::default();
         self.ways = Ways::default();
-        let keys = &self.keys;
-        self.requests.retain(|request, _| keys.holds(*request));
+        self.requests.clear();
         self.alarms_total = 0;
         self.performance.equity_start = None;
         self.performance.drawdown_max = Usd::ZERO;
@@ -349,6 +361,9 @@ impl View {
     fn outcome(&mut self, request: RequestId) -> Option<&mut Outcome> {
         if request.0 == 0 {
             return None;
+        }
+        if self.keys.holds(request) {
+            return Some(self.keyed.entry(request).or_default());
         }
         if self.requests.len() >= REQUESTS_MAX && !self.requests.contains_key(&request) {
             self.requests.pop_first();
@@ -442,7 +457,7 @@ impl View {
 
     /// What became of a request of this run; `None` while the journal knows nothing of it.
     pub fn request(&self, request: RequestId) -> Option<&Outcome> {
-        self.requests.get(&request)
+        self.requests.get(&request).or_else(|| self.keyed.get(&request))
     }
 
     /// The venue's code and words on an order, where it had any.

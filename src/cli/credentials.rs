@@ -10,7 +10,7 @@ use crate::credentials::{
     Access, Credential, CredentialError, CredentialId, Environment, KdfCost, KeyWrapper, MasterKeys, Material, Secret,
     Stage, Store, Which, sources,
 };
-use crate::runtime::keys::{self, PASSPHRASE_SUFFIX};
+use crate::runtime::keys::{self, PASSPHRASE_SUFFIX, WEBHOOK, is_venue_key};
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -37,13 +37,17 @@ pub(super) struct CredentialsArguments {
 
 #[derive(Args)]
 struct Named {
-    /// The kind of venue: binance.
-    #[arg(long)]
-    venue: String,
+    /// The kind of venue: binance or alpaca.
+    #[arg(long, required_unless_present = "webhook")]
+    venue: Option<String>,
+    /// A webhook's secret, token or address, and not a venue's key: the first line of standard input. `secret_credential`,
+    /// `token_credential` or `url_credential` in [[webhooks]] says its name.
+    #[arg(long, conflicts_with = "venue", requires = "name")]
+    webhook: bool,
     /// testnet (or paper), or live: one is never used for the other.
     #[arg(long)]
     environment: Environment,
-    /// What the venue's `credential` in the configuration says.
+    /// What the venue's `credential`, or the webhook's key, in the configuration says.
     #[arg(long, default_value = sources::MAIN)]
     name: String,
 }
@@ -58,13 +62,13 @@ enum Cmd {
         #[command(flatten)]
         named: Named,
         /// Keep the passphrase of this key's encrypted PEM, and not the key: the first line of standard input.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "webhook")]
         passphrase: bool,
         /// Write it to the Vault that the VAULT_ variables name, and not to the store.
         #[arg(long)]
         vault: bool,
         /// Keep it beside the one in use, for the rotation that is scheduled.
-        #[arg(long, conflicts_with = "vault")]
+        #[arg(long, conflicts_with_all = ["vault", "webhook"])]
         spare: bool,
     },
     /// Exchange the key in use for a new one, given as for `store`. An engine that runs verifies it at the venue and goes
@@ -125,27 +129,32 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
     match command {
         Cmd::Init => with_transit(|wrapper| init(keys, path, wrapper)),
         Cmd::Store { named, passphrase, vault: true, .. } => {
-            store_in_vault(&named.or_passphrase(*passphrase)?, *passphrase)
+            store_in_vault(&named.or_passphrase(*passphrase)?, named.what(*passphrase))
         }
         Cmd::Store { named, passphrase, vault: false, spare } => {
             let id = named.or_passphrase(*passphrase)?;
             // Before anything is asked for that could not be kept.
             let mut store = open(Access::Write)?;
-            let credential = read_either(*passphrase)?;
+            let what = named.what(*passphrase);
+            let credential = read_credential_of(what)?;
             let stage = if *spare { Stage::Spare } else { Stage::InUse };
             let version = store.put_as(&id, stage, &credential, now_s())?;
-            if *passphrase {
+            if what == What::Webhook {
+                return Ok(format!("{id} is kept as version {version}: the next start of the engine uses it"));
+            }
+            if what == What::Passphrase {
                 return Ok(format!("{id} is kept as version {version}"));
             }
             Ok(format!("{id} is kept as version {version}, its key ends in {:?}", credential.api_key.last_four()))
         }
+        Cmd::Rotate { named, .. } if named.webhook => Err(CredentialError::NotRotated(named.id()?)),
         Cmd::Rotate { named, passphrase } => {
             let id = named.id()?;
             let mut store = open(Access::Write)?;
             if *passphrase {
                 let passphrase = match variable(PASSPHRASE_OF_KEY_VARIABLE) {
                     Some(given) => Credential::new(Secret::copy(b"passphrase"), given)?,
-                    None => read_either(true)?,
+                    None => read_credential_of(What::Passphrase)?,
                 };
                 store.put_as(&named.or_passphrase(true)?, Stage::Next, &passphrase, now_s())?;
             }
@@ -177,7 +186,22 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
 
 impl Named {
     fn id(&self) -> Result<CredentialId, CredentialError> {
-        CredentialId::new(&self.venue, self.environment, &self.name)
+        CredentialId::new(self.place(), self.environment, &self.name)
+    }
+
+    fn place(&self) -> &str {
+        match &self.venue {
+            Some(venue) if !self.webhook => venue,
+            _ => WEBHOOK,
+        }
+    }
+
+    fn what(&self, passphrase: bool) -> What {
+        match (self.webhook, passphrase) {
+            (true, _) => What::Webhook,
+            (false, true) => What::Passphrase,
+            (false, false) => What::Key,
+        }
     }
 
     /// The key, or the passphrase that belongs to it.
@@ -185,16 +209,29 @@ impl Named {
         if !passphrase {
             return self.id();
         }
-        CredentialId::new(&self.venue, self.environment, &format!("{}{PASSPHRASE_SUFFIX}", self.name))
+        CredentialId::new(self.place(), self.environment, &format!("{}{PASSPHRASE_SUFFIX}", self.name))
     }
 }
 
-fn store_in_vault(id: &CredentialId, passphrase: bool) -> Result<String, CredentialError> {
+/// What is kept as a credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A venue's key with its secret.
+    Key,
+    /// What opens such a key.
+    Passphrase,
+    Webhook,
+}
+
+fn store_in_vault(id: &CredentialId, what: What) -> Result<String, CredentialError> {
     let mut vault = crate::runtime::vault::find(|name| std::env::var(name).ok())?.ok_or(CredentialError::NoVault)?;
-    let credential = read_either(passphrase)?;
+    let credential = read_credential_of(what)?;
     let written = vault.write(id, &credential);
     vault.close();
     let version = written?.map_or(String::new(), |version| format!(" as version {version}"));
+    if what != What::Key {
+        return Ok(format!("{id} is in Vault{version}"));
+    }
     Ok(format!("{id} is in Vault{version}, its key ends in {:?}", credential.api_key.last_four()))
 }
 
@@ -246,7 +283,9 @@ fn list(store: &Store) -> Result<String, CredentialError> {
         let stored = jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
         let id = info.id.to_string();
         let stage = info.stage.as_str();
-        format!("{id:<32} version {:<4} {stage:<7} stored {stored}  key ends in {:?}", info.version, info.last_four)
+        // What is no key has only a word in the place of one.
+        let key = if is_venue_key(&info.id) { format!("  key ends in {:?}", info.last_four) } else { String::new() };
+        format!("{id:<32} version {:<4} {stage:<7} stored {stored}{key}", info.version)
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
@@ -300,20 +339,23 @@ fn read_credential() -> Result<Credential, CredentialError> {
     Credential::new(Secret::copy(trim(key)), Secret::copy(trim(secret)))
 }
 
-/// A passphrase is kept as the secret of a credential whose key is the word for it.
-fn read_either(passphrase: bool) -> Result<Credential, CredentialError> {
-    if !passphrase {
-        return read_credential();
-    }
+/// A passphrase, and a webhook's secret, are kept as the secret of a credential whose key is the word for it.
+fn read_credential_of(what: What) -> Result<Credential, CredentialError> {
+    let (word, prompt) = match what {
+        What::Key => return read_credential(),
+        What::Passphrase => ("passphrase", "passphrase: "),
+        What::Webhook => (WEBHOOK, "secret: "),
+    };
     let text = if std::io::stdin().is_terminal() {
         let _quiet = Quiet::begin();
-        ask("passphrase: ")?
+        ask(prompt)?
     } else {
         line()?
     };
-    // Spaces may belong to it, the line's end does not.
+    // Spaces may belong to a passphrase, the line's end does not.
     let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(text.len());
-    Credential::new(Secret::copy(b"passphrase"), Secret::copy(&text[..end]))
+    let text = if what == What::Webhook { trim(&text[..end]) } else { &text[..end] };
+    Credential::new(Secret::copy(word.as_bytes()), Secret::copy(text))
 }
 
 fn read_passphrase() -> Result<Material, CredentialError> {

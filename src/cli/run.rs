@@ -6,6 +6,7 @@ use crate::config::{Colour, Config, Log};
 use crate::runtime::engine::Engine;
 use crate::runtime::signals::Signals;
 use crate::runtime::supervise;
+use crate::runtime::thread::keep_off;
 use crate::telemetry::log::LogSettings;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,6 +18,9 @@ pub(super) fn run(path: &Path, json: Option<bool>) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    // Before any thread is started: each inherits it.
+    let pinned: Vec<usize> = config.threads.iter().filter_map(|thread| thread.core).collect();
+    let spared = if pinned.is_empty() { Ok(true) } else { keep_off(&pinned) };
     // Its last lines are written when this ends.
     let _log = match crate::telemetry::log::init(&settings(&config.log, json)) {
         Ok(log) => log,
@@ -25,6 +29,13 @@ pub(super) fn run(path: &Path, json: Option<bool>) -> ExitCode {
             return ExitCode::from(UNUSABLE);
         }
     };
+    match spared {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("threads are pinned to every core of this machine: all others take time from them"),
+        Err(error) => {
+            tracing::warn!("threads that are not pinned cannot be kept off the cores of those that are: {error}")
+        }
+    }
     // Before anything trades: a signal during the start stops in order too.
     let signals = match Signals::listen() {
         Ok(signals) => signals,

@@ -15,7 +15,8 @@ use crate::runtime::thread::{ThreadEnd, ThreadPlan, spawn};
 use crate::runtime::wait::Wait;
 use crate::sim::alpaca::AlpacaSim;
 use crate::sim::binance::{BinanceSim, LimitsConfig, SimAccount, SimConfig};
-use crate::sim::{MarketSource, Speed, SyntheticConfig};
+use crate::sim::decimal::ONE;
+use crate::sim::{MarketSource, SimInstrument, Speed, SyntheticConfig};
 use crate::telemetry::Clock;
 use crate::telemetry::log::LogSettings;
 use clap::{Args, Subcommand};
@@ -72,12 +73,22 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = balance,
           default_values = ["USDT=100000", "BTC=1", "ETH=10", "SOL=100"])]
     balance: Vec<(String, String)>,
+    /// A pair that Binance's made-up market lists besides its own, such as ADA/USDT=0.75, or XADA:ADA/USDT=0.75 under
+    /// another symbol; may be given several times.
+    #[arg(long, value_name = "[SYMBOL:]BASE/QUOTE=PRICE", value_parser = pair, conflicts_with = "recording")]
+    pair: Vec<SimInstrument>,
     /// Listen here for orders to make things go wrong, which `tollgate sim fault` sends.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
     /// Hold Binance's accounts to the limits of requests and orders that the venue has, and not to far looser ones.
     #[arg(long)]
     live_limits: bool,
+    /// List BTCUSDC beside BTCUSDT, and let orders of the one be routed to the other's book (smart order routing).
+    #[arg(long, conflicts_with = "recording")]
+    sor: bool,
+    /// Give symbols a reference price, and let takers trade no farther from it than this share, such as 0.05.
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "recording")]
+    price_range: Option<i64>,
     /// Serve listen keys too, which the venue has retired, for clients that know nothing newer.
     #[arg(long)]
     listen_key: bool,
@@ -107,6 +118,46 @@ fn balance(text: &str) -> Result<(String, String), String> {
     let (asset, amount) = text.split_once('=').ok_or("must be ASSET=AMOUNT, such as USDT=100000")?;
     crate::domain::decimal::parse(amount.as_bytes(), 8).map_err(|cause| format!("{amount:?} is {cause}"))?;
     Ok((asset.to_owned(), amount.to_owned()))
+}
+
+/// It moves as Bitcoin does, at its own price.
+fn pair(text: &str) -> Result<SimInstrument, String> {
+    const WANTED: &str = "must be BASE/QUOTE=PRICE, such as ADA/USDT=0.75";
+    let (symbol, rest) = text.split_once(':').map_or((None, text), |(symbol, rest)| (Some(symbol), rest));
+    let ((base, quote), price) = rest
+        .split_once('=')
+        .and_then(|(pair, price)| Some((pair.split_once('/')?, price)))
+        .ok_or_else(|| WANTED.to_owned())?;
+    let is_asset = |name: &str| {
+        (1..=10).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+    };
+    if !is_asset(base) || !is_asset(quote) || !symbol.is_none_or(is_asset) {
+        return Err(format!("{WANTED}: symbols and assets are written in A-Z and 0-9"));
+    }
+    let like = SimInstrument::btcusdt();
+    let px = crate::domain::decimal::parse(price.as_bytes(), 8).map_err(|cause| format!("{price:?} is {cause}"))?;
+    if px <= 0 || px >= like.px_max {
+        return Err(format!("{price} is no price between 0 and 1000000"));
+    }
+    // The model goes no lower than a thousand ticks.
+    let tick = if px < 1_000 * like.tick { (px / 1_000).max(1) } else { like.tick };
+    let touch_qty = (i128::from(like.px_start) * i128::from(like.touch_qty) / i128::from(px)) as i64;
+    Ok(SimInstrument {
+        symbol: symbol.map_or_else(|| format!("{base}{quote}"), str::to_owned),
+        base: base.to_owned(),
+        quote: quote.to_owned(),
+        tick,
+        px_min: tick,
+        px_start: px - px % tick,
+        touch_qty: touch_qty.clamp(like.lot, like.qty_max),
+        ..like
+    })
+}
+
+/// A share between 0 and 1, in 10^-8.
+fn share(text: &str) -> Result<i64, String> {
+    let share = crate::domain::decimal::parse(text.as_bytes(), 8).map_err(|cause| format!("{text:?} is {cause}"))?;
+    if (1..ONE).contains(&share) { Ok(share) } else { Err("must be above 0 and below 1".to_owned()) }
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> ExitCode {
@@ -175,6 +226,8 @@ fn serve(arguments: &SimArguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Whose orders `--sor` routes to each other.
+const ROUTED: [&str; 2] = ["BTCUSDT", "BTCUSDC"];
 /// What clients are to believe, in the folder that was named.
 const CA_FILE: &str = "ca.pem";
 
@@ -201,6 +254,30 @@ fn one_account(arguments: &SimArguments) -> Result<SimAccount, String> {
     Ok(SimAccount::new(&key, &secret, arguments.balance.clone()))
 }
 
+/// How many seconds' prices a reference price is the mean of.
+const REFERENCE_SECONDS: u32 = 10;
+
+/// What the made up market lists.
+fn instruments(arguments: &SimArguments) -> Result<Vec<SimInstrument>, String> {
+    let mut instruments = SimInstrument::defaults();
+    if arguments.sor {
+        instruments.push(SimInstrument::btcusdc());
+    }
+    for pair in &arguments.pair {
+        if instruments.iter().any(|listed| listed.symbol == pair.symbol) {
+            return Err(format!("--pair: {} is listed already", pair.symbol));
+        }
+        instruments.push(pair.clone());
+    }
+    if let Some(share) = arguments.price_range {
+        for instrument in &mut instruments {
+            instrument.price_range = Some([(ONE + share, ONE - share); 2]);
+            instrument.reference_seconds = REFERENCE_SECONDS;
+        }
+    }
+    Ok(instruments)
+}
+
 /// The simulated Binance as asked for.
 fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn Error>> {
     let accounts = match &arguments.accounts {
@@ -208,7 +285,7 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         None => vec![one_account(arguments)?],
     };
     let market = if arguments.recording.is_empty() {
-        MarketSource::Synthetic(SyntheticConfig::default())
+        MarketSource::Synthetic(SyntheticConfig { instruments: instruments(arguments)?, ..SyntheticConfig::default() })
     } else {
         let speed = match arguments.speed {
             SpeedArgument::Times(times) => Speed::Times(times),
@@ -221,9 +298,30 @@ fn binance(arguments: &SimArguments, address: &str) -> Result<SimConfig, Box<dyn
         state_file: arguments.state.clone(),
         control: arguments.control.clone(),
         listen_keys: arguments.listen_key,
+        sors: if arguments.sor { vec![ROUTED.map(str::to_owned).to_vec()] } else { Vec::new() },
         limits: if arguments.live_limits { LimitsConfig::live() } else { LimitsConfig::default() },
         tls: arguments.tls.as_deref().map(|dir| write_ca(dir, address)).transpose()?,
         connection_lifetime_ns: i64::from(arguments.lifetime) * 1_000_000_000,
         ..SimConfig::new(address, accounts, market)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_says_what_it_is_and_what_it_costs() {
+        let listed = pair("AAPL/USD=230.5").unwrap();
+        assert_eq!((&*listed.symbol, &*listed.base, &*listed.quote), ("AAPLUSD", "AAPL", "USD"));
+        assert_eq!((listed.px_start, listed.tick), (23_050_000_000, 1_000_000));
+        assert_eq!(pair("AAPL:AAPL/USD=230").unwrap().symbol, "AAPL");
+        let small = pair("ADA/USDT=0.75").unwrap();
+        assert_eq!((small.px_start, small.tick), (75_000_000, 75_000));
+        for wrong in
+            [":AAPL/USD=1", "AAPL", "AAPL=1", "AAPL/USD", "aapl/USD=1", "AAPL/USD=0", "AAPL/USD=x", "AAPL/USD=1000000"]
+        {
+            assert!(pair(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -32,6 +32,12 @@ fn webhooks(config: &Config, doc: &Doc) {
         if !hook.name.is_empty() && config.webhooks[..i].iter().any(|other| other.name == hook.name) {
             doc.fault(&format!("webhooks[{i}].name"), format!("{:?} is used twice", hook.name));
         }
+        if let (Some(name), None) = (hook.kept().next(), &config.credentials)
+            && doc.sound(&["credentials"])
+        {
+            let key = format!("webhooks[{i}].name");
+            doc.fault(&key, format!("the credential {name:?} is kept in a store: that needs a [credentials] section"));
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub use venues::{
     Credentials, DataForm, Environment, Instrument, SecretError, SecretSource, Sim, SimAlpaca, SimSource, Speed,
     Stream, Venue, VenueKind,
 };
-pub use webhooks::{LeastSeverity, Webhook, WebhookAddress, WebhookKind, fit};
+pub use webhooks::{HookSecret, LeastSeverity, Webhook, WebhookAddress, WebhookKind, fit};
 
 use reader::{Doc, Section};
 use std::path::Path;

@@ -450,6 +450,8 @@ pub enum SimSource {
 pub struct Sim {
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where faults are injected while it runs; `None`: nowhere.
+    pub control: Option<SocketAddr>,
     pub seed: u64,
     pub source: SimSource,
     /// Asset and opening balance in units of 10^-8, in the order of the assets.
@@ -488,7 +490,7 @@ impl SimAlpaca {
         let cash = s.decimal_above_zero("cash_usd", 8, 10_000_000_000);
         let live_cash = s.has("live_cash_usd").then(|| s.decimal_above_zero("live_cash_usd", 8, 10_000_000_000));
         let sim = SimAlpaca {
-            listen: loopback(&s),
+            listen: loopback(&s, "listen"),
             cash,
             live_cash: live_cash.unwrap_or(cash),
             always_open: open,
@@ -499,12 +501,12 @@ impl SimAlpaca {
     }
 }
 
-/// `listen`, on this machine alone.
-fn loopback(s: &Section) -> SocketAddr {
-    let listen = s.text("listen");
+/// An address on this machine alone.
+fn loopback(s: &Section, key: &'static str) -> SocketAddr {
+    let listen = s.text(key);
     let address = listen.parse::<SocketAddr>();
     if !listen.is_empty() && !address.as_ref().is_ok_and(|address| address.ip().is_loopback()) {
-        s.fault("listen", format!("{listen:?} must be a loopback address and port such as \"127.0.0.1:0\""));
+        s.fault(key, format!("{listen:?} must be a loopback address and port such as \"127.0.0.1:0\""));
     }
     address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
@@ -513,7 +515,8 @@ impl Sim {
     /// `None` where it is not enabled; its keys are checked all the same.
     pub(super) fn read(s: Section) -> Option<Sim> {
         let enabled = s.flag("enabled");
-        let listen = loopback(&s);
+        let listen = loopback(&s, "listen");
+        let control = s.has("control").then(|| loopback(&s, "control"));
         #[derive(Clone, Copy, PartialEq, Eq)]
         enum Word {
             Synthetic,
@@ -558,6 +561,7 @@ impl Sim {
         let live_balances = s.section_opt("live_balances").map(|s| s.decimals(8, 10_000_000_000));
         let sim = Sim {
             listen,
+            control,
             seed: s.whole("seed", 0..=i64::MAX as u64),
             source,
             live_balances: live_balances.unwrap_or_else(|| balances.clone()),

@@ -40,12 +40,21 @@ pub enum LeastSeverity {
     Emergency,
 }
 
+/// Where one of a webhook's secrets is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookSecret {
+    /// In the environment or a file.
+    Given(SecretSource),
+    /// Under this name in the encrypted store, or in Vault: `webhook/ENVIRONMENT/NAME`.
+    Kept(String),
+}
+
 /// Whereto.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookAddress {
     Plain(String),
     /// Who knows it may send: Slack's and Discord's are such.
-    Secret(SecretSource),
+    Secret(HookSecret),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +64,9 @@ pub struct Webhook {
     pub kind: WebhookKind,
     pub address: WebhookAddress,
     /// What the body is signed with.
-    pub secret: Option<SecretSource>,
+    pub secret: Option<HookSecret>,
     /// Telegram's bot token, PagerDuty's routing key.
-    pub token: Option<SecretSource>,
+    pub token: Option<HookSecret>,
     /// Telegram's chat.
     pub chat_id: Option<String>,
     pub least: LeastSeverity,
@@ -143,7 +152,7 @@ impl Webhook {
         ];
         let with_token = matches!(kind, WebhookKind::Telegram | WebhookKind::PagerDuty);
         if !with_token {
-            for key in ["token_env", "token_file"] {
+            for key in TOKEN {
                 s.forbid(key, "means nothing unless kind = \"telegram\" or \"pagerduty\"");
             }
         }
@@ -151,13 +160,13 @@ impl Webhook {
             s.forbid("chat_id", "means nothing unless kind = \"telegram\"");
         }
         let kinds = if s.has("kinds") { s.words("kinds", &ALERT_KINDS.map(|kind| (kind, kind))) } else { Vec::new() };
-        let signed = kind == WebhookKind::Json || s.has("secret_env") || s.has("secret_file");
+        let signed = kind == WebhookKind::Json || SECRET.iter().any(|key| s.has(key));
         let hook = Webhook {
             name: s.text("name"),
             kind,
             address: address(&s, kind),
-            secret: signed.then(|| SecretSource::at(&s, "secret_env", "secret_file")),
-            token: with_token.then(|| SecretSource::at(&s, "token_env", "token_file")),
+            secret: signed.then(|| HookSecret::at(&s, SECRET)),
+            token: with_token.then(|| HookSecret::at(&s, TOKEN)),
             chat_id: (kind == WebhookKind::Telegram).then(|| s.text("chat_id")),
             least: s.word("min_severity", &levels).unwrap_or(LeastSeverity::Warning),
             kinds,
@@ -180,6 +189,49 @@ impl Webhook {
     }
 }
 
+/// The keys that say where a secret is: a variable, a file, a credential.
+const SECRET: [&str; 3] = ["secret_env", "secret_file", "secret_credential"];
+const TOKEN: [&str; 3] = ["token_env", "token_file", "token_credential"];
+const URL: [&str; 3] = ["url_env", "url_file", "url_credential"];
+
+impl HookSecret {
+    fn at(s: &Section, [env, file, credential]: [&'static str; 3]) -> HookSecret {
+        let Some(name) = s.text_opt(credential) else {
+            if !s.has(env) && !s.has(file) {
+                s.fault(env, format!("is missing: give it, {file} or {credential}"));
+                return HookSecret::Given(SecretSource::Env(String::new()));
+            }
+            return HookSecret::Given(SecretSource::at(s, env, file));
+        };
+        for key in [env, file] {
+            s.forbid(key, &format!("give it or {credential}, not both"));
+        }
+        if !is_credential_name(&name) {
+            s.fault(credential, format!("{name:?} must be 1 to 32 of a-z, 0-9 and -"));
+        }
+        HookSecret::Kept(name)
+    }
+}
+
+/// As the credential store has it.
+fn is_credential_name(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+}
+
+impl Webhook {
+    /// The credentials that it needs.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        let address = match &self.address {
+            WebhookAddress::Secret(secret) => Some(secret),
+            WebhookAddress::Plain(_) => None,
+        };
+        address.into_iter().chain(&self.secret).chain(&self.token).filter_map(|secret| match secret {
+            HookSecret::Kept(name) => Some(name.as_str()),
+            HookSecret::Given(_) => None,
+        })
+    }
+}
+
 fn address(s: &Section, kind: WebhookKind) -> WebhookAddress {
     let plain = |url: String| {
         if let Err(why) = fit(&url) {
@@ -187,21 +239,21 @@ fn address(s: &Section, kind: WebhookKind) -> WebhookAddress {
         }
         WebhookAddress::Plain(url.trim_end_matches('/').to_owned())
     };
-    let secret = || WebhookAddress::Secret(SecretSource::at(s, "url_env", "url_file"));
+    let secret = || WebhookAddress::Secret(HookSecret::at(s, URL));
     match kind {
         WebhookKind::Json if s.has("url") => {
-            for key in ["url_env", "url_file"] {
+            for key in URL {
                 s.forbid(key, "give it or url, not both");
             }
             plain(s.text("url"))
         }
         WebhookKind::Json => secret(),
         WebhookKind::Slack | WebhookKind::Discord => {
-            s.forbid("url", "who knows this address may send: give url_env or url_file");
+            s.forbid("url", "who knows this address may send: give url_env, url_file or url_credential");
             secret()
         }
         WebhookKind::Telegram | WebhookKind::PagerDuty => {
-            for key in ["url_env", "url_file"] {
+            for key in URL {
                 s.forbid(key, "the address is no secret here: give url, or nothing for the public one");
             }
             let public = if kind == WebhookKind::Telegram { TELEGRAM } else { PAGERDUTY };
@@ -246,7 +298,8 @@ mod tests {
 
     #[test]
     fn every_kind_says_where_its_secrets_are_and_none_has_one() {
-        let env = |name: &str| SecretSource::Env(name.to_owned());
+        let env = |name: &str| HookSecret::Given(SecretSource::Env(name.to_owned()));
+        let kept = |name: &str| HookSecret::Kept(name.to_owned());
         let plain = |url: &str| WebhookAddress::Plain(url.to_owned());
         for (lines, address, secret, token) in [
             (
@@ -265,10 +318,17 @@ mod tests {
             ("kind = \"slack\"\nurl_env = \"U\"\n", WebhookAddress::Secret(env("U")), false, false),
             (
                 "kind = \"discord\"\nurl_file = \"u\"\n",
-                WebhookAddress::Secret(SecretSource::File("u".into())),
+                WebhookAddress::Secret(HookSecret::Given(SecretSource::File("u".into()))),
                 false,
                 false,
             ),
+            (
+                "kind = \"slack\"\nurl_credential = \"slack-url\"\nsecret_credential = \"s\"\n",
+                WebhookAddress::Secret(kept("slack-url")),
+                true,
+                false,
+            ),
+            ("kind = \"pagerduty\"\ntoken_credential = \"t\"\n", plain(PAGERDUTY), false, true),
             ("kind = \"telegram\"\ntoken_env = \"T\"\nchat_id = \"-1\"\n", plain(TELEGRAM), false, true),
             ("kind = \"pagerduty\"\ntoken_env = \"T\"\n", plain(PAGERDUTY), false, true),
             (
@@ -304,11 +364,19 @@ mod tests {
             ),
             (
                 "kind = \"json\"\nurl = \"https://a.example\"\n".to_owned(),
-                "webhooks[0].secret_env: is missing: give it or secret_file\n",
+                "webhooks[0].secret_env: is missing: give it, secret_file or secret_credential\n",
             ),
             (
                 "kind = \"slack\"\nurl = \"https://hooks.slack.com/services/x\"\nurl_env = \"U\"\n".to_owned(),
-                "webhooks[0].url: who knows this address may send: give url_env or url_file\n",
+                "webhooks[0].url: who knows this address may send: give url_env, url_file or url_credential\n",
+            ),
+            (
+                "kind = \"slack\"\nurl_env = \"U\"\nurl_credential = \"u\"\n".to_owned(),
+                "webhooks[0].url_env: give it or url_credential, not both\n",
+            ),
+            (
+                "kind = \"slack\"\nurl_credential = \"A/b\"\n".to_owned(),
+                "webhooks[0].url_credential: \"A/b\" must be 1 to 32 of a-z, 0-9 and -\n",
             ),
             (
                 "kind = \"discord\"\nurl_env = \"U\"\nkinds = [\"DAYLY_LOSS\"]\n".to_owned(),

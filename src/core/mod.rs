@@ -40,6 +40,7 @@ mod venue;
 mod window;
 
 use account::{Account, Purse};
+use alarm::AlarmKind;
 use alerts::Alerts;
 use book::Book;
 use command::{PlaceOrder, Protect, Scope, TradingState};
@@ -52,7 +53,7 @@ use losses::Losses;
 use orders::{Order, Orders, open_counts};
 use portfolio::Portfolio;
 use protect::Protections;
-use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Verdict, Weighed, Witness};
+use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Unevaluable, Verdict, Weighed, Witness};
 use routing::Routes;
 use standing::Road;
 use stop::Stop;
@@ -446,6 +447,12 @@ impl Core {
     /// An order is denied, and counted as such.
     fn deny(&mut self, order: &PlaceOrder, source: Source, reason: DenyReason, out: &mut Outbox) {
         self.counters.denied[reason.rank()] += 1;
+        // Exits are held back by it too: an operator must know, once.
+        if reason == DenyReason::CannotEvaluate(Unevaluable::OrderTableFull)
+            && !self.alerts.stands(AlarmKind::TableFull, Scope::Account)
+        {
+            self.alarm(AlarmKind::TableFull, InstrumentId::UNKNOWN, OrderId::FOREIGN, out);
+        }
         out.push(EffectOf::Denied {
             request: source.request,
             strategy: source.strategy,

@@ -60,6 +60,10 @@ pub enum CredentialError {
     Random(String),
     #[error("there is no credential {0}")]
     NotFound(CredentialId),
+    #[error(
+        "{0} is a webhook's and is not exchanged while the engine runs: `store` it anew, and start the engine again"
+    )]
+    NotRotated(CredentialId),
     #[error("there is no credential {id}: it is not in {}{}{variables}", if *vault { "Vault, not in " } else { "" }, store.display())]
     Nowhere { id: CredentialId, vault: bool, store: PathBuf, variables: String },
     #[error(

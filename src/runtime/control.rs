@@ -145,7 +145,7 @@ impl Control {
             .with_webhooks(webhooks)
             .with_gauges(gauges);
         let dir = journal_dir.to_owned();
-        app.set_history(Box::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
+        app.set_history(Arc::new(move |seq| Ok(Box::new(JournalHistory::open(&dir, seq)?))));
         let app = Arc::new(app);
         let tail = Tail::new(records, view.clone(), hlog);
         let stop = Arc::new(AtomicBool::new(false));

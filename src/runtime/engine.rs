@@ -10,6 +10,7 @@ use super::rescue::Rescue;
 use super::sequencer::{CoreAgent, CoreLinks, CoreShared};
 use super::settings::journal_config;
 use super::simulated;
+use super::stop_mark::StopMark;
 use super::store::StoreThread;
 use super::thread::{Thread, ThreadEnd, ThreadError, ThreadPlan, spawn};
 use super::transition::{self, LiveVenue, TransitionParts, TransitionThread};
@@ -21,13 +22,13 @@ use crate::config::{self, Config};
 use crate::core::Core;
 use crate::core::alarm::AlarmKind;
 use crate::core::alerts::{Act, AlertRules};
-use crate::core::command::Scope;
+use crate::core::command::{Action, Command, Scope};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
 use crate::core::stop::StopRules;
-use crate::domain::{Nanos, Qty, StrategyId, Text, VenueId, decimal};
+use crate::domain::{Nanos, Qty, RequestId, StrategyId, Text, VenueId, decimal};
 use crate::journal::{Journal, JournalError, ReplayError, Tail, restore};
 use crate::net::link::{Tx, Wake, link};
 use crate::net::tcp::{Reactor, TcpNetwork};
@@ -96,6 +97,9 @@ pub struct Engine {
     pub keeper: Option<KeeperThread>,
     /// `None` where none is configured.
     pub webhooks: Option<WebhookThreads>,
+    pub stop_mark: StopMark,
+    /// The start found the watchdog's mark: by this event of the journal the stop is set.
+    pub marked_seq: Option<u64>,
 }
 
 /// Threads that stop together.
@@ -280,6 +284,8 @@ impl Engine {
         let tick = config.engine.tick_interval_ns;
         let mut agent = CoreAgent::new(core, journal, clock.clone(), links, tick, restored.last_ts_ns, shared.clone());
         begin_run(&mut agent, config, &names, epoch, run);
+        let stop_mark = StopMark::new(&config.engine.data_dir);
+        let marked_seq = stop_mark.found().map(|why| come_back_stopped(&mut agent, config, &why));
         threads.add(config, "core", Box::new(agent));
 
         // Requests that wait for the keeper of keys: people make them, one by one.
@@ -364,6 +370,8 @@ impl Engine {
             transition,
             keeper,
             webhooks,
+            stop_mark,
+            marked_seq,
         })
     }
 
@@ -502,6 +510,22 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
             agent.take(Body::Strategy(StrategyConfig { id, instrument: instrument.id, kind }));
         }
     }
+}
+
+/// The last run ended because its core hung: the stop that it could not journal is the first thing of this one. One that
+/// a person has not taken back yet stays as it is. Returns the event by which it is set.
+fn come_back_stopped(agent: &mut CoreAgent<Journal>, config: &Config, why: &str) -> u64 {
+    tracing::error!(record = "alert", "the watchdog ended the last run: {why}; nothing trades until a person resumes");
+    if !agent.core().stop().is_set() {
+        agent.take(Body::Command(Command {
+            request: RequestId(0),
+            who: Text::new("watchdog"),
+            from: Text::default(),
+            why: Text::new(why),
+            action: Action::EmergencyStop { flatten: config.emergency.flatten },
+        }));
+    }
+    agent.core().seq()
 }
 
 fn route_policy(policy: config::RoutePolicy) -> RoutePolicy {

@@ -12,6 +12,9 @@ use zeroize::{Zeroize, Zeroizing};
 /// What the name of a credential has behind it where its secret is the passphrase of the other's key.
 pub const PASSPHRASE_SUFFIX: &str = "-passphrase";
 
+/// What stands in a credential's id in the place of the venue, where it is a webhook's secret.
+pub const WEBHOOK: &str = "webhook";
+
 /// Where a venue's key came from, and the key as it is kept, by which a newer one is known.
 pub struct Origin {
     pub id: CredentialId,
@@ -158,6 +161,25 @@ fn named<'a>(config: &'a Config, venue: &Venue, name: &str) -> Result<(&'a Crede
     };
     let id = CredentialId::new(venue.kind.as_str(), environment, name);
     id.map(|id| (files, id)).map_err(|error| error.to_string())
+}
+
+/// One of a webhook's secrets: the credential `webhook/ENVIRONMENT/NAME`, from Vault or the store. The error is a
+/// sentence without the secret.
+pub fn webhook_secret(config: &Config, name: &str) -> Result<Secret, String> {
+    // The configuration has been checked where a webhook names a credential.
+    let files = config.credentials.as_ref().ok_or("there is no [credentials] section")?;
+    let id = CredentialId::new(WEBHOOK, environment(config), name).map_err(|error| error.to_string())?;
+    let found = look_up(files, &id).map_err(|error| {
+        let environment = id.environment();
+        format!("{error} (`tollgate credentials store --webhook --environment {environment} --name {name}` keeps it)")
+    })?;
+    tracing::info!("webhooks: {id} from {}", found.source);
+    Ok(found.credential.secret)
+}
+
+/// Whether it is a venue's key, which is exchanged while orders go on, and not what belongs to one or to a webhook.
+pub fn is_venue_key(id: &CredentialId) -> bool {
+    !is_passphrase(id) && id.venue() != WEBHOOK
 }
 
 fn look_up(files: &CredentialFiles, id: &CredentialId) -> Result<Found, CredentialError> {

@@ -20,6 +20,7 @@ pub mod sequencer;
 mod settings;
 pub mod signals;
 pub mod simulated;
+mod stop_mark;
 mod store;
 pub mod supervise;
 pub mod thread;

@@ -47,6 +47,7 @@ pub fn start(
         limits,
         order_latency_ns: sim.order_latency_ns,
         report_latency_ns: sim.report_latency_ns,
+        control: sim.control.map(|addr| addr.to_string()),
         state_file: sim.state_file.clone(),
         seed: sim.seed,
         // Parts per million of the received amount, in units of 10^-8.

@@ -48,17 +48,18 @@ const STALL_MAX: Duration = Duration::from_secs(5);
 pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     let mut service = ServiceManager::from_env();
     service.ready(&format!("trading on paper, control at {}", engine.control.url()));
-    let mut watch = Watch::new(config);
+    service.warn_if_hasty(config.emergency.watchdog_max_ns);
+    let mut watch = Watch::new(config, engine.marked_seq);
     let mut hours_at = 0;
     let mut performance_at = engine.clock.now() + config.log.performance_ns;
     let end = loop {
         let now = engine.clock.now();
         if let Ok(ThreadEnd::Panicked { name, message } | ThreadEnd::Failed { name, message }) = engine.ends.try_recv()
         {
-            break died(&mut engine, &format!("thread {name} died: {message}"));
+            break died(&mut engine, &format!("thread {name} died: {message}"), false);
         }
-        if let Some(cause) = watch.look(&engine, &mut service, now) {
-            break died(&mut engine, &cause);
+        if let Some(Fatal { cause, hung }) = watch.look(&engine, &mut service, now) {
+            break died(&mut engine, &cause, hung);
         }
         if hours_at <= now {
             hours_at = now + HOURS_NS;
@@ -103,6 +104,12 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     end
 }
 
+/// Why a run cannot go on; `hung`: the core could not be asked to stop, and must come back stopped.
+struct Fatal {
+    cause: String,
+    hung: bool,
+}
+
 /// Whether every thread still turns, the journal takes events, and nobody has left the stop file.
 struct Watch {
     next_ns: Nanos,
@@ -110,21 +117,27 @@ struct Watch {
     stalled_since: Option<Instant>,
     watchdog: Watchdog,
     stop_file: StopFile,
+    /// A stop that the core's queue had no room for yet.
+    owed: Option<(&'static str, String)>,
+    /// The watchdog's mark is there, and the stop that it stands for is set by this event.
+    marked_seq: Option<u64>,
 }
 
 impl Watch {
-    fn new(config: &Config) -> Watch {
+    fn new(config: &Config, marked_seq: Option<u64>) -> Watch {
         Watch {
             next_ns: 0,
             beats: Vec::new(),
             stalled_since: None,
             watchdog: Watchdog::new(config, WATCH_NS),
             stop_file: StopFile::new(config),
+            owed: None,
+            marked_seq,
         }
     }
 
     /// A cause to stop, where there is one.
-    fn look(&mut self, engine: &Engine, service: &mut ServiceManager, now: Nanos) -> Option<String> {
+    fn look(&mut self, engine: &Engine, service: &mut ServiceManager, now: Nanos) -> Option<Fatal> {
         if now < self.next_ns {
             return None;
         }
@@ -138,7 +151,8 @@ impl Watch {
                 Instant::now()
             });
             if since.elapsed() > STALL_MAX {
-                return Some("the journal has had no room for too long: is the disk full?".to_owned());
+                let cause = "the journal has had no room for too long: is the disk full?".to_owned();
+                return Some(Fatal { cause, hung: false });
             }
         } else {
             self.stalled_since = None;
@@ -151,35 +165,51 @@ impl Watch {
         self.beats = beats;
         let all = engine.trading.threads.iter().chain(&engine.service.threads);
         match self.watchdog.look(all.map(|thread| (thread.name.as_str(), thread.beats()))) {
-            Some(Found::CoreHangs(cause)) => return Some(cause),
+            Some(Found::CoreHangs(cause)) => return Some(Fatal { cause, hung: true }),
             Some(Found::Stop { who, why }) => {
-                emergency_stop(engine, who, &why);
+                self.stop(engine, who, why);
                 // What the gateway on that thread was to send may never leave it.
                 rescue(engine);
             }
             None => {}
         }
-        let stopped = engine.view.lock().core().stop().is_set();
+        let (seq, stopped) = {
+            let view = engine.view.lock();
+            (view.core().seq(), view.core().stop().is_set())
+        };
         if let Some(Found::Stop { who, why }) = self.stop_file.look(stopped) {
-            emergency_stop(engine, who, &why);
+            self.stop(engine, who, why);
+        }
+        if let Some((who, why)) = self.owed.take() {
+            self.ask_to_stop(engine, who, why);
+        }
+        if self.marked_seq.is_some_and(|marked| seq >= marked && !stopped) {
+            self.marked_seq = None;
+            engine.stop_mark.clear();
         }
         None
     }
-}
 
-/// Has the core stop everything, with positions closed where the configuration says so.
-fn emergency_stop(engine: &Engine, who: &str, why: &str) {
-    tracing::error!("emergency stop by the {who}: {why}");
-    let flatten = engine.view.lock().core().stop().rules.flatten;
-    let command = Command {
-        request: RequestId(0),
-        who: Text::new(who),
-        from: Text::default(),
-        why: Text::new(why),
-        action: Action::EmergencyStop { flatten },
-    };
-    if engine.commands.try_send(Input::new(Body::Command(command))).is_err() {
-        tracing::error!("the core takes no command now");
+    /// Has the core stop everything, with positions closed where the configuration says so.
+    fn stop(&mut self, engine: &Engine, who: &'static str, why: String) {
+        tracing::error!("emergency stop by the {who}: {why}");
+        self.ask_to_stop(engine, who, why);
+    }
+
+    /// One that finds no room is asked for again at the next look.
+    fn ask_to_stop(&mut self, engine: &Engine, who: &'static str, why: String) {
+        let flatten = engine.view.lock().core().stop().rules.flatten;
+        let command = Command {
+            request: RequestId(0),
+            who: Text::new(who),
+            from: Text::default(),
+            why: Text::new(&why),
+            action: Action::EmergencyStop { flatten },
+        };
+        if engine.commands.try_send(Input::new(Body::Command(command))).is_err() {
+            tracing::error!("the core takes no command now; it is asked again");
+            self.owed = Some((who, why));
+        }
     }
 }
 
@@ -251,12 +281,26 @@ fn catch_up(engine: &Engine) {
     }
 }
 
-/// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST.
-fn died(engine: &mut Engine, cause: &str) -> RunEnd {
+/// Time for the watchdog's mark to reach the disk before the orders are seen to, and after.
+const MARK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST. Where the core
+/// `hung`, the next start must be stopped, and cannot learn that from the journal.
+fn died(engine: &mut Engine, cause: &str, hung: bool) -> RunEnd {
     tracing::error!(record = "alert", "{cause}; open orders are cancelled over REST and the engine ends");
+    let marking = hung.then(|| engine.stop_mark.set(cause));
+    let mut marked = marking.as_ref().and_then(|marking| marking.wait(MARK_PATIENCE));
     engine.trading.stop(Duration::from_millis(500));
     catch_up(engine);
     rescue(engine);
     engine.service.stop(Duration::from_secs(1));
+    if let Some(marking) = marking {
+        marked = marked.or_else(|| marking.wait(MARK_PATIENCE));
+        match marked {
+            Some(Ok(())) => tracing::error!("the next start is stopped until a person resumes"),
+            Some(Err(why)) => tracing::error!("the next start may trade: the stop could not be marked: {why}"),
+            None => tracing::error!("the next start may trade: the disk takes no mark of the stop"),
+        }
+    }
     RunEnd::Died
 }

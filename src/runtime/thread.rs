@@ -5,10 +5,11 @@ use crate::agent::Agent;
 use crate::net::tcp::Reactor;
 use crate::telemetry::clock::Clock;
 use crossbeam::channel::Sender;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// Longest name of a thread that the system keeps and `top -H` shows.
@@ -76,6 +77,27 @@ impl Thread {
     }
 }
 
+/// The cores that the process may use: asked once, before `keep_off` takes some from a thread.
+fn available() -> &'static [usize] {
+    static CORES: OnceLock<Vec<usize>> = OnceLock::new();
+    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect())
+}
+
+/// Keeps the calling thread, and every thread that it starts from then on, off the cores that others are pinned to: the
+/// API, the log and the journal then take no time from the chain from quote to order. False where that would leave no
+/// core at all: then nothing changes. A thread that is pinned goes to its core all the same.
+pub fn keep_off(pinned: &[usize]) -> std::io::Result<bool> {
+    let mut left = CpuSet::new();
+    let spare = available().iter().filter(|core| !pinned.contains(core) && **core < CpuSet::MAX_CPU);
+    spare.for_each(|core| left.set(*core));
+    if left.count() == 0 {
+        return Ok(false);
+    }
+    // `None` is the calling thread.
+    sched_setaffinity(None, &left)?;
+    Ok(true)
+}
+
 /// Starts a thread. `reactor` is the one its agents' networks were made from. It ends after a turn that finds `stop`
 /// set; a parked one notices within its longest sleep, or at once when woken. The supervisor's channel must have room
 /// for one value a thread.
@@ -91,9 +113,9 @@ pub fn spawn(
         return Err(ThreadError::Name(name));
     }
     if let Some(core) = plan.core {
-        let available: Vec<usize> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect();
+        let available = available();
         if !available.contains(&core) {
-            return Err(ThreadError::NoSuchCore { name, core, available });
+            return Err(ThreadError::NoSuchCore { name, core, available: available.to_vec() });
         }
     }
     let beats = Arc::new(AtomicU64::new(0));
@@ -255,6 +277,29 @@ mod tests {
         let end = rig.ends.recv().unwrap();
         assert_eq!(end, ThreadEnd::Panicked { name: "unlucky".to_owned(), message: "thirteen".to_owned() });
         rig.thread.unwrap().join();
+    }
+
+    #[test]
+    fn who_is_not_pinned_keeps_off_the_cores_of_those_who_are() {
+        let cores = available();
+        let allowed = || core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect::<Vec<_>>();
+        let Some((first, rest)) = cores.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(keep_off(&[*first]).unwrap());
+                assert_eq!(allowed(), rest);
+                // What it starts keeps off too, and who is pinned there gets there.
+                assert_eq!(std::thread::spawn(allowed).join().unwrap(), rest);
+                let pinned = rig("pinned", Some(*first), Wait::Yield);
+                pinned.tx.try_send(1).unwrap();
+                assert_eq!(answer(&pinned).0, 1);
+                pinned.stop.store(true, Ordering::Relaxed);
+                pinned.thread.unwrap().join();
+                // Where nothing would be left, nothing changes.
+                assert!(!keep_off(cores).unwrap());
+                assert_eq!(allowed(), rest);
+            });
+        });
     }
 
     #[test]

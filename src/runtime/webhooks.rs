@@ -1,7 +1,8 @@
 //! The webhooks' threads: one that follows the journal, one a hook that sends.
 
+use super::keys;
 use super::names::Names;
-use crate::config::{self, Config, WebhookAddress, WebhookKind};
+use crate::config::{self, Config, HookSecret, WebhookAddress, WebhookKind};
 use crate::core::alarm::{AlarmKind, Severity};
 use crate::credentials::Secret;
 use crate::journal::ReadError;
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum WebhookError {
     #[error("webhook {name:?}: {cause}")]
     Secret { name: String, cause: config::SecretError },
+    #[error("webhook {name:?}: {cause}")]
+    Kept { name: String, cause: String },
     #[error("webhook {name:?}: its {what} {cause}")]
     Unfit { name: String, what: &'static str, cause: &'static str },
     #[error("webhook {name:?}: {cause}")]
@@ -84,7 +87,7 @@ impl WebhookThreads {
         });
         let (mut senders, mut outs) = (Vec::new(), Vec::new());
         for wanted in &config.webhooks {
-            let Hook { sender, out } = hook(wanted, &folder, place, &names, clock)?;
+            let Hook { sender, out } = hook(config, wanted, &folder, place, &names, clock)?;
             senders.push(sender);
             outs.push(out);
         }
@@ -144,6 +147,7 @@ fn follow(mut follower: Follower, stop: &AtomicBool) {
 }
 
 fn hook(
+    config: &Config,
     wanted: &config::Webhook,
     folder: &Path,
     place: &Place,
@@ -152,9 +156,14 @@ fn hook(
 ) -> Result<Hook, WebhookError> {
     let name = || wanted.name.clone();
     let unfit = |what, cause| WebhookError::Unfit { name: name(), what, cause };
-    let read = |source: &config::SecretSource| {
-        let text = source.read().map_err(|cause| WebhookError::Secret { name: name(), cause })?;
-        Ok::<Secret, WebhookError>(Secret::take(text.into_bytes()))
+    let read = |source: &HookSecret| match source {
+        HookSecret::Given(source) => {
+            let text = source.read().map_err(|cause| WebhookError::Secret { name: name(), cause })?;
+            Ok(Secret::take(text.into_bytes()))
+        }
+        HookSecret::Kept(kept) => {
+            keys::webhook_secret(config, kept).map_err(|cause| WebhookError::Kept { name: name(), cause })
+        }
     };
     let token = wanted.token.as_ref().map(read).transpose()?;
     let key = match &wanted.secret {

@@ -16,6 +16,8 @@
 //! | `POST /revoke_key` | `{"api_key": "..."}` | that key is known no more |
 //! | `POST /drop_after_bytes` | `{"n": n}` | cuts every open connection after so many more bytes |
 //! | `POST /price` | `{"symbol": "BTCUSDT", "price": 90000}`, with `"still": true` if wanted | the made-up market is at that price at its next step; still, it stays there |
+//! | `POST /ledger` | `{"asset": "USDT", "change": -1000}`, with `"account"` (a key of it) if wanted | of Binance: that account's free balance, or the first one's, changes by this, and nobody is told |
+//! | `POST /hang` | `{"ms": n}` | after its answer the venue stands still for that time, with the thread it runs on |
 //! | `POST /report` | `{"event": {...}}` | the private stream says this to every session, whatever the truth is |
 //!
 //! | switch | value | goes wrong |
@@ -44,7 +46,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// Without a request for this long a connection is closed.
 const IDLE_NS: Nanos = 60_000_000_000;
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 14] = [
     "/faults",
     "/clear",
     "/disconnect",
@@ -54,6 +56,8 @@ const PATHS: [&str; 12] = [
     "/rate_limit",
     "/drop_after_bytes",
     "/price",
+    "/ledger",
+    "/hang",
     "/report",
     "/key",
     "/revoke_key",
@@ -92,6 +96,14 @@ pub enum Order {
         px: i64,
         still: bool,
     },
+    /// What an account has of an asset changes, in 10^-8: of the key given, or the first.
+    Ledger {
+        asset: String,
+        change: i64,
+        account: Option<String>,
+    },
+    /// It stands still for so many milliseconds, and its thread with it.
+    Hang(u32),
     /// An event of the private stream that is not true.
     Report(Box<Value>),
 }
@@ -237,6 +249,25 @@ pub fn parse(request: &Request, faults: &Faults) -> Result<Order, (u16, String)>
             let still = members.get("still").map_or(Some(false), Value::as_bool);
             let still = still.ok_or_else(|| bad("\"still\" must be true or false".into()))?;
             Ok(Order::Price { symbol, px, still })
+        }
+        ("POST", "/ledger") => {
+            let members = members(&["asset", "change", "account"])?;
+            let text = |key: &str| members.get(key).and_then(Value::as_str).map(str::to_owned);
+            let asset = text("asset").ok_or_else(|| given("asset"))?;
+            let change = members.get("change").ok_or_else(|| given("change"))?;
+            let words = change.as_str().map_or_else(|| change.to_string(), str::to_owned);
+            let (sign, amount) = words.strip_prefix('-').map_or((1, words.as_str()), |amount| (-1, amount));
+            let change = super::decimal::parse(amount).ok().filter(|amount| *amount > 0).map(|amount| sign * amount);
+            let change = change.ok_or_else(|| bad(format!("\"change\" = {words} is no amount other than 0")))?;
+            Ok(Order::Ledger { asset, change, account: text("account") })
+        }
+        ("POST", "/hang") => {
+            let ms = one("ms")?;
+            // A minute: beyond it nothing is left to be seen.
+            if ms > 60_000 {
+                return Err(bad(format!("\"ms\" = {ms} is more than a minute")));
+            }
+            Ok(Order::Hang(ms))
         }
         ("POST", "/report") => {
             let mut members = members(&["event"])?;

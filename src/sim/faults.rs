@@ -1,6 +1,7 @@
 //! What goes wrong on purpose, from one seed, changeable while the venue runs.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// The switches. Probabilities are 0..=1 of each message or request; all are off at the start.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub struct Faults {
     pub depth_skip: f64,
     rng: fastrand::Rng,
     disconnect_all: bool,
+    /// Nothing turns for this long, once.
+    hang: Duration,
 }
 
 impl Faults {
@@ -66,6 +69,7 @@ impl Faults {
             depth_skip: 0.0,
             rng: fastrand::Rng::with_seed(seed),
             disconnect_all: false,
+            hang: Duration::ZERO,
         }
     }
 
@@ -168,6 +172,19 @@ impl Faults {
 
     pub(in crate::sim) fn take_disconnect_all(&mut self) -> bool {
         std::mem::take(&mut self.disconnect_all)
+    }
+
+    /// Stands still once, at the next turn, with the thread and whatever else turns on it.
+    pub fn hang(&mut self, time: Duration) {
+        self.hang = time;
+    }
+
+    /// What was asked of `hang`.
+    pub(in crate::sim) fn stand_still(&mut self) {
+        let time = std::mem::take(&mut self.hang);
+        if !time.is_zero() {
+            std::thread::sleep(time);
+        }
     }
 
     fn happens(&mut self, probability: f64) -> bool {

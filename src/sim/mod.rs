@@ -45,6 +45,8 @@ pub enum SimError {
     StateVersion { path: PathBuf, found: String },
     #[error("account {api_key:?}: {fault}")]
     Account { api_key: String, fault: String },
+    #[error("smart order routing cannot be offered: {0}")]
+    Routing(String),
     #[error("the market lists no instruments")]
     NoInstruments,
     #[error("a live market needs a source of its frames")]

@@ -18,6 +18,21 @@ impl ServiceManager {
         ServiceManager { beat_interval_ns, next_beat_ns: Nanos::MIN }
     }
 
+    /// The service manager must not end an engine that hangs before the engine's own watchdog has stopped it, or nobody
+    /// cancels what is open. It counts from the last sign of life, which may be half of its time ago.
+    pub fn warn_if_hasty(&self, watchdog_max_ns: Nanos) {
+        if let Some(interval) =
+            self.beat_interval_ns.filter(|interval| watchdog_max_ns > 0 && *interval <= watchdog_max_ns)
+        {
+            tracing::warn!(
+                "WatchdogSec={} ends an engine that hangs before emergency.watchdog_max_ms ({}) has stopped it and \
+                 cancelled its orders: let WatchdogSec be more than twice as long",
+                interval.saturating_mul(2) / 1_000_000_000,
+                watchdog_max_ns / 1_000_000
+            );
+        }
+    }
+
     /// The engine trades. `status` is one line for `systemctl status`.
     pub fn ready(&self, status: &str) {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);

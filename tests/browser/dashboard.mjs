@@ -77,17 +77,51 @@ await mine.locator("button").click();
 await mine.waitFor({ state: "detached", timeout: 30000 });
 holds("it is cancelled and gone");
 
+// By the keyboard alone: the fields come in the order that is read, and Enter sends.
 await page.selectOption("#ticket [name=type]", "market");
-await page.fill("#ticket [name=price]", "");
-await page.click("#ticket button[value=place-order]");
+assert.equal(await page.isVisible("#ticket [name=price]"), false, "a market order has no price");
+await page.focus("#ticket [name=quantity]");
+await page.keyboard.press("ControlOrMeta+A");
+await page.keyboard.type("0.001");
+await until("the verdict is shown before anything is sent", () => /^It would pass: [\d.]+ USD/.test(document.getElementById("verdict").textContent));
+await page.keyboard.press("Enter");
+await until("an order is placed by the keyboard", () => / is filled\.$/.test(document.getElementById("verdict").textContent));
 await page.locator("#trades tbody tr").first().waitFor({ timeout: 30000 });
 await page.locator("#positions tbody tr", { hasText: "BTCUSDT" }).waitFor({ timeout: 30000 });
 await page.locator("#by-venue tbody tr", { hasText: "binance" }).waitFor({ timeout: 30000 });
 holds("a fill is shown, and the position");
 
+const asked = [];
+page.on("request", (request) => request.method() === "POST" && asked.push(JSON.parse(request.postData() ?? "{}")));
 await page.fill("#ticket [name=quantity]", "5");
-await page.click("#ticket button[value=validate-order]");
-await until("a verdict is told in words", () => document.getElementById("said").textContent.includes("would be denied"));
+await page.click("#ticket button[value=place-order]");
+await until("a verdict is told in words", () => document.getElementById("verdict").textContent.includes("would be denied"));
+assert.deepEqual(asked.filter((body) => body.action === "place-order"), [], "what would be denied is not sent");
+holds("what would be denied is not sent");
+
+// Everything that an order has.
+await page.selectOption("#ticket [name=type]", "stop_limit");
+await page.selectOption("#ticket [name=side]", "buy");
+await page.fill("#ticket [name=quantity]", "0.001");
+await page.fill("#ticket [name=stop_price]", String(Math.floor(bid * 1.02)));
+await page.fill("#ticket [name=price]", String(Math.floor(bid * 1.021)));
+await page.selectOption("#ticket [name=time_in_force]", "gtc");
+await page.fill("#ticket [name=stop_loss]", "2%");
+await page.fill("#ticket [name=take_profit]", "off");
+await page.click("#ticket button[value=place-order]");
+await page.locator("#orders tr", { hasText: String(Math.floor(bid * 1.021)) }).waitFor({ timeout: 30000 });
+const sent = asked.findLast((body) => body.action === "place-order");
+assert.deepEqual(
+  { type: sent.type, time_in_force: sent.time_in_force, exchange: sent.exchange, loss: sent.stop_loss_percent, profit: sent.take_profit },
+  { type: "stop_limit", time_in_force: "gtc", exchange: "binance", loss: "2", profit: "off" });
+holds("a stop limit order with its exits is placed");
+await page.selectOption("#ticket [name=type]", "limit");
+await page.fill("#ticket [name=price]", String(Math.floor(bid * 0.98)));
+await page.fill("#ticket [name=stop_loss]", "2%");
+await page.check("#ticket [name=auto]");
+await until("the engine sizes an order", () => document.getElementById("verdict").textContent.includes("sized to"));
+await page.uncheck("#ticket [name=auto]");
+assert.deepEqual(await page.locator("#ticket [name=exchange] option").evaluateAll((all) => all.map((o) => o.value)), ["binance", "auto"]);
 
 await accessible("dark");
 await page.screenshot({ path: `${shots}/${kind}-dark.png`, fullPage: true });

@@ -321,6 +321,38 @@ fn who_comes_while_every_connection_is_busy_is_told_so_and_those_go_on() {
 }
 
 #[test]
+fn a_burst_of_a_thousand_connections_is_held_until_it_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let many = ("connections_max = 256", "connections_max = 1_500");
+    let mut daemon = Daemon::start(&config(dir.path(), port, &[MANY[0], PATIENT, many]), port, &[]);
+    daemon.ready();
+    let may = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: may.maximum, maximum: may.maximum }).unwrap();
+    assert!(may.maximum.is_none_or(|most| most >= 2_500), "this process may open too few files: {:?}", may.maximum);
+    // Nobody takes a connection now: each that is made is held by the kernel alone. One that it had no room for would
+    // be tried again every second, in vain.
+    daemon.process.signal("STOP");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let connect = |n| {
+        let made = TcpStream::connect_timeout(&address, std::time::Duration::from_secs(20));
+        made.unwrap_or_else(|error| panic!("connection {n} of the burst: {error}"))
+    };
+    let mut burst: Vec<TcpStream> = (0..1_000).map(connect).collect();
+    for stream in &mut burst {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    }
+    daemon.process.signal("CONT");
+    for (n, stream) in burst.into_iter().enumerate() {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap_or_else(|error| panic!("connection {n}: {error}"));
+        assert!(line.starts_with("HTTP/1.1 200"), "connection {n}: {line:?}");
+    }
+    assert_eq!(daemon.get("status").unwrap()["trading_state"], "active");
+}
+
+#[test]
 fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();

@@ -49,6 +49,16 @@ const ANSWERS: &[Story] = &[
         UNKNOWN,
     ),
     story(
+        "-1006 to an order that had no effect",
+        &[("/faults", r#"{"answer_unknown_before":0.3,"answer_unknown_code":-1006}"#)],
+        UNKNOWN,
+    ),
+    story(
+        "-1007 to an order that took effect",
+        &[("/faults", r#"{"answer_unknown_after":0.3,"answer_unknown_code":-1007}"#)],
+        UNKNOWN,
+    ),
+    story(
         "-1006 to an order that took effect",
         &[("/faults", r#"{"answer_unknown_after":0.3,"answer_unknown_code":-1006}"#)],
         UNKNOWN,

@@ -77,6 +77,8 @@ pub struct World {
     pub core: CoreAgent<Memory>,
     log: Memory,
     commands: Tx<Input>,
+    /// Of the last command: each is a request of its own.
+    request: u64,
     counters: Counters,
     /// When a dead or refusing link comes back.
     freeze_until: Nanos,
@@ -156,6 +158,7 @@ impl World {
             core,
             log,
             commands,
+            request: 0,
             counters,
             freeze_until: 0,
             refuse_until: 0,
@@ -249,8 +252,9 @@ impl World {
     }
 
     fn command(&mut self, action: Action) {
+        self.request += 1;
         let command = Command {
-            request: RequestId(1),
+            request: RequestId(self.request),
             who: Text::new("test"),
             from: Text::default(),
             why: Text::default(),

@@ -8,12 +8,13 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 
 /// Path, kind, content.
-const FILES: [(&str, &str, &[u8]); 8] = [
+const FILES: [(&str, &str, &[u8]); 9] = [
     ("/", "text/html; charset=utf-8", include_bytes!("assets/index.html")),
     ("/dashboard.css", "text/css; charset=utf-8", include_bytes!("assets/dashboard.css")),
     ("/dashboard.js", "text/javascript; charset=utf-8", include_bytes!("assets/dashboard.js")),
     ("/daemon.js", "text/javascript; charset=utf-8", include_bytes!("assets/daemon.js")),
     ("/panels.js", "text/javascript; charset=utf-8", include_bytes!("assets/panels.js")),
+    ("/ticket.js", "text/javascript; charset=utf-8", include_bytes!("assets/ticket.js")),
     ("/icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     ("/lightweight-charts.js", "text/javascript; charset=utf-8", include_bytes!("assets/lightweight-charts.js")),
     (

@@ -40,7 +40,7 @@ pub struct Past {
 }
 
 /// Opens the journal at a sequence.
-pub type OpenHistory = Box<dyn Fn(u64) -> Result<Box<dyn History>, String> + Send + Sync>;
+pub type OpenHistory = std::sync::Arc<dyn Fn(u64) -> Result<Box<dyn History>, String> + Send + Sync>;
 
 /// Where an event stands: the record's sequence, and its place among that record's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

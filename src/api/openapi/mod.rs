@@ -202,8 +202,9 @@ fn act(schemas: &mut Map<String, Value>) -> Value {
             "name": "Idempotency-Key",
             "in": "header",
             "required": false,
-            "description": "A repeated `place-order` with the same key acts once and gets the first one's answer.",
-            "schema": pattern("[!-~]{1,48}"),
+            "description": "A repeated request with the same key and body acts once, over restarts too, and is told what became \
+                            of the first. A key is remembered for an hour at least. Actions that change nothing do not heed it.",
+            "schema": pattern("[!-~]{1,255}"),
         }],
         "requestBody": {
             "required": true,

@@ -514,6 +514,8 @@ fn explained() -> Value {
         ("asked_by", or_null(object([("who", text()), ("why", text())]))),
         ("order", any([named("Order"), refused, null()])),
         ("rules", list(rule)),
+        ("rules_from", one_word(["memory", "replay", "not_known"])),
+        ("rules_message", id_or_null()),
         (
             "route",
             or_null(object([

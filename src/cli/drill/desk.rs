@@ -1,7 +1,9 @@
 //! One engine of the drill with its venues, asked over HTTP: what a scene does, and how what comes of it becomes a row.
 
 use super::house::{self, Base, Home, Process, Venues};
+use super::places::places;
 use super::rows::{Kind, Row, name};
+use super::vault::Vault;
 use crate::cli::ask::client::{AskError, Client};
 use crate::core::alarm::AlarmKind;
 use crate::runtime::signals::Signals;
@@ -22,8 +24,20 @@ pub struct Setup {
     pub venues: Venues,
     /// The scene's own configuration, over the base.
     pub config: String,
-    /// Binance's key stands in a store, and not in the environment.
-    pub stored_key: bool,
+    /// Where Binance's key stands.
+    pub key: KeyIn,
+}
+
+/// Where a key is kept for the engine to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyIn {
+    Environment,
+    /// The encrypted store.
+    Store,
+    /// A store without a master key.
+    PlainStore,
+    /// A Vault that the drill plays.
+    Vault,
 }
 
 /// Limits that nothing meets; a scene tightens the one that it is about.
@@ -74,11 +88,13 @@ pub struct Desk<'a> {
     dir: PathBuf,
     config: PathBuf,
     keys: Vec<(String, String)>,
+    url: String,
     client: Client,
     signals: &'a Signals,
     base: Base,
     engine: Option<Process>,
     venues: Option<Process>,
+    vault: Option<Vault>,
     /// What the simulated venues said of themselves.
     pub said: Value,
     pub rows: Vec<Row>,
@@ -94,29 +110,45 @@ impl<'a> Desk<'a> {
         std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let port = house::free_port().map_err(|error| format!("no port is free: {error}"))?;
         let (mut venues, mut said) = (None, Value::Null);
-        if setup.base == Base::Loose {
-            let (process, ready) = house::venues(&dir, &setup.venues)?;
-            (venues, said) = (Some(process), ready);
-        }
-        let own =
-            if setup.base == Base::Loose { places(&setup.venues, &said, setup.stored_key) } else { String::new() };
-        let loose = if setup.base == Base::Loose { LOOSE } else { "" };
+        let own = match setup.base {
+            Base::Loose => {
+                let (process, ready) = house::venues(&dir, &setup.venues)?;
+                (venues, said) = (Some(process), ready);
+                places(&setup.venues, &said, setup.key)
+            }
+            Base::Inside => {
+                let control = house::free_port().map_err(|error| format!("no port is free: {error}"))?;
+                said = json!({ "control_url": format!("http://127.0.0.1:{control}") });
+                format!("[sim]\ncontrol = \"127.0.0.1:{control}\"\n")
+            }
+            Base::Fast => String::new(),
+        };
+        let loose = if setup.base == Base::Fast { "" } else { LOOSE };
         let config = house::configure(&dir, port, setup.base, &[loose, &own, &setup.config])?;
         let account = &said["accounts"][0];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        if setup.stored_key {
-            house::keep_key(&config, &text(&account["api_key"]), &text(&account["secret"]))?;
-        }
+        let (key, secret) = (text(&account["api_key"]), text(&account["secret"]));
+        let vault = match setup.key {
+            KeyIn::Environment => None,
+            KeyIn::Store | KeyIn::PlainStore => {
+                house::keep_key(&config, &key, &secret)?;
+                None
+            }
+            KeyIn::Vault => Some(Vault::start(&key, &secret)?),
+        };
         let other = &said["alpaca"]["accounts"][0];
-        let keys = vec![
-            ("DRILL_BINANCE_KEY".to_owned(), text(&account["api_key"])),
-            ("DRILL_BINANCE_SECRET".to_owned(), text(&account["secret"])),
+        let mut keys = vec![
+            ("DRILL_BINANCE_KEY".to_owned(), key),
+            ("DRILL_BINANCE_SECRET".to_owned(), secret),
             ("DRILL_ALPACA_KEY".to_owned(), text(&other["api_key"])),
             ("DRILL_ALPACA_SECRET".to_owned(), text(&other["secret"])),
         ];
-        let client = Client::plain(format!("http://127.0.0.1:{port}"));
-        let mut desk =
-            Desk { dir, config, keys, client, signals, base: setup.base, engine: None, venues, said, rows: Vec::new() };
+        keys.extend(vault.iter().flat_map(Vault::environment));
+        let url = format!("http://127.0.0.1:{port}");
+        let client = Client::plain(url.clone());
+        let rows = Vec::new();
+        let base = setup.base;
+        let mut desk = Desk { dir, config, keys, url, client, signals, base, engine: None, venues, vault, said, rows };
         desk.start()?;
         Ok(desk)
     }
@@ -129,6 +161,16 @@ impl<'a> Desk<'a> {
     }
 
     pub fn ready(&mut self) -> Told<()> {
+        self.ready_with(self.base != Base::Fast)
+    }
+
+    /// As `start`, where the journal knows instruments that have no quotes any more.
+    pub fn start_changed(&mut self) -> Told<()> {
+        self.engine = Some(house::engine(&self.dir, &self.config, &self.keys)?);
+        self.ready_with(false)
+    }
+
+    fn ready_with(&mut self, quotes: bool) -> Told<()> {
         let mut over = false;
         let found = wait(self.signals, "the engine to be ready", || {
             if !self.engine.as_mut().is_some_and(Process::alive) {
@@ -139,7 +181,7 @@ impl<'a> Desk<'a> {
             let venues = status["venues"].as_array()?;
             let quoted = status["instruments"].as_array()?.iter().all(|inst| inst["bid"].is_string());
             let ready = !venues.is_empty() && venues.iter().all(|venue| venue["state"] == "ready");
-            (((ready && quoted) || self.base == Base::Fast) && status["takes_commands"] == true).then_some(())
+            (((ready && quoted) || !quotes) && status["takes_commands"] == true).then_some(())
         });
         match found {
             Ok(()) if !over => Ok(()),
@@ -152,8 +194,40 @@ impl<'a> Desk<'a> {
         self.engine = None;
     }
 
+    /// Waits until the engine has ended by itself; its exit code.
+    pub fn engine_ended(&mut self) -> Told<i32> {
+        let engine = &mut self.engine;
+        wait(self.signals, "the engine to end by itself", || engine.as_mut()?.exit_code())
+    }
+
     pub fn end_venues(&mut self) {
         self.venues = None;
+    }
+
+    pub fn end_vault(&mut self) {
+        self.vault = None;
+    }
+
+    /// Changes the configuration that the next start reads.
+    pub fn configure(&self, change: impl FnOnce(&mut toml::Table)) -> Told<()> {
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", self.config.display());
+        let text = std::fs::read_to_string(&self.config).map_err(|error| told(&error))?;
+        let mut table = text.parse::<toml::Table>().map_err(|error| told(&error))?;
+        change(&mut table);
+        let text = toml::to_string(&table).map_err(|error| told(&error))?;
+        std::fs::write(&self.config, text).map_err(|error| told(&error))
+    }
+
+    /// Runs a command of this program against the engine; what it says.
+    pub fn command(&self, arguments: &[&str]) -> Told<String> {
+        house::command(&[arguments, &["--url", &self.url]].concat(), "")
+    }
+
+    /// Asks the API with a token; the status of the answer.
+    pub fn ask_with(&self, token: &str) -> Told<u16> {
+        let url = format!("{}/api/trading/enhanced-execution?action=status", self.url);
+        let asked = plain().get(&url).header("authorization", format!("Bearer {token}")).call();
+        asked.map(|answer| answer.status().as_u16()).map_err(|error| format!("{url}: {error}"))
     }
 
     pub fn get(&self, action: &str) -> Option<Value> {
@@ -264,6 +338,14 @@ impl<'a> Desk<'a> {
     /// Places an order that must pass.
     pub fn place(&self, order: &Value) -> Told<Value> {
         self.must(&placing(order))
+    }
+
+    /// Places an order; what refused it, by code and sentence.
+    pub fn place_or_refused(&self, order: &Value) -> Result<Value, (String, String)> {
+        self.act(&placing(order)).map_err(|error| match error {
+            AskError::Refused { code, message, .. } => (code, message),
+            other => (String::new(), other.to_string()),
+        })
     }
 
     /// Buys at the market and waits until it has filled.
@@ -447,80 +529,4 @@ fn wait<T>(signals: &Signals, what: &str, mut found: impl FnMut() -> Option<T>) 
         }
         std::thread::sleep(LOOK);
     }
-}
-
-/// Where the scene's venues are, which of them there are, and what is traded there.
-fn places(wanted: &Venues, said: &Value, stored_key: bool) -> String {
-    let shipped: toml::Table = include_str!("../../../config/tollgate.toml").parse().unwrap_or_default();
-    let mut out = toml::Table::new();
-    let mut venues = Vec::new();
-    let mut gone = Vec::new();
-    for venue in shipped.get("venues").and_then(toml::Value::as_array).into_iter().flatten() {
-        let Some(mut venue) = venue.as_table().cloned() else { continue };
-        let alpaca = venue.get("kind").and_then(toml::Value::as_str) == Some("alpaca");
-        if !(if alpaca { wanted.alpaca } else { wanted.binance }) {
-            gone.push(if alpaca { "gateway-alpaca" } else { "gateway-binance" });
-            continue;
-        }
-        let mut set = |key: &str, value: &str| {
-            venue.insert(key.to_owned(), value.into());
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        if alpaca {
-            let said = &said["alpaca"];
-            set("rest_url", &text(&said["rest_url"]));
-            set("stream_url", &text(&said["data_stream_url"]));
-            set("ws_api_url", &text(&said["stream_url"]));
-        } else {
-            for url in ["rest_url", "stream_url", "ws_api_url"] {
-                set(url, &text(&said[url]));
-            }
-        }
-        if stored_key && !alpaca {
-            set("account", "store");
-            set("credential", "main");
-        } else {
-            let of = if alpaca { "ALPACA" } else { "BINANCE" };
-            set("account", "keys");
-            set("api_key_env", &format!("DRILL_{of}_KEY"));
-            set("secret_env", &format!("DRILL_{of}_SECRET"));
-        }
-        for (key, value) in [("clock_check_ms", 1_000), ("reconnect_max_ms", 500), ("request_timeout_ms", 2_000)] {
-            if venue.contains_key(key) {
-                venue.insert(key.to_owned(), value.into());
-            }
-        }
-        if alpaca {
-            venue.insert("reconnect_min_ms".to_owned(), 100.into());
-        }
-        venues.push(toml::Value::Table(venue));
-    }
-    let threads = shipped.get("threads").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    gone.push("sim");
-    let kept = threads.into_iter().filter(|thread| {
-        let name = thread.get("name").and_then(toml::Value::as_str).unwrap_or_default();
-        !gone.contains(&name)
-    });
-    let traded = shipped.get("instruments").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let there = |inst: &toml::Value| {
-        let venue = inst.get("venue").and_then(toml::Value::as_str);
-        if venue == Some("alpaca") { wanted.alpaca } else { wanted.binance }
-    };
-    let traded = traded.into_iter().filter(there).collect();
-    out.insert("threads".to_owned(), toml::Value::Array(kept.collect()));
-    out.insert("venues".to_owned(), toml::Value::Array(venues));
-    out.insert("instruments".to_owned(), toml::Value::Array(traded));
-    toml::to_string(&out).unwrap_or_default()
-}
-
-/// An instrument of Binance besides BTCUSDT and ETHUSDT, as the text of a configuration.
-pub fn with_instrument(rest: &str) -> String {
-    let one = |symbol: &str, rest: &str| {
-        let base = symbol.trim_end_matches("USDT");
-        format!(
-            "[[instruments]]\nvenue = \"binance\"\nsymbol = {symbol:?}\nbase = {base:?}\nquote = \"USDT\"\n{rest}\n"
-        )
-    };
-    let plain = "trading_hours = false";
-    [one("BTCUSDT", plain), one("ETHUSDT", plain), one("SOLUSDT", rest)].concat()
 }

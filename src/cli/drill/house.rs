@@ -46,6 +46,11 @@ impl Process {
         matches!(self.0.try_wait(), Ok(None))
     }
 
+    /// `None` while it runs; -1 where a signal ended it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.0.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1))
+    }
+
     pub fn end(&mut self) {
         // Already gone is fine.
         let _ = self.0.kill();
@@ -66,8 +71,14 @@ fn again() -> io::Result<Command> {
     Ok(command)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no connection going out is given meanwhile: those come from higher ones.
 pub fn free_port() -> io::Result<u16> {
+    for _ in 0..100 {
+        let port = fastrand::u16(15_000..30_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -77,6 +88,8 @@ pub struct Venues {
     pub alpaca: bool,
     /// Of Binance, such as USDT=100000.
     pub balances: &'static [&'static str],
+    /// Pairs that Binance lists besides, such as AAPL/USD=230.
+    pub pairs: &'static [&'static str],
     /// Binance is as strict about requests and orders as it really is.
     pub strict: bool,
 }
@@ -89,6 +102,7 @@ pub fn venues(dir: &Path, wanted: &Venues) -> Result<(Process, Value), String> {
     if wanted.binance {
         command.args(["--binance", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         command.args(wanted.balances.iter().flat_map(|balance| ["--balance", balance]));
+        command.args(wanted.pairs.iter().flat_map(|pair| ["--pair", pair]));
     }
     if wanted.strict {
         command.arg("--live-limits");
@@ -110,25 +124,31 @@ pub fn venues(dir: &Path, wanted: &Venues) -> Result<(Process, Value), String> {
 
 /// Keeps Binance's key in a store in `dir`, as an operator does.
 pub fn keep_key(config: &Path, key: &str, secret: &str) -> Result<(), String> {
+    let config = config.display().to_string();
     for (arguments, input) in [
         (&["init"][..], String::new()),
         (&["store", "--venue", "binance", "--environment", "testnet"][..], format!("{key}\n{secret}\n")),
     ] {
-        let told = |error: io::Error| format!("tollgate credentials {} does not run: {error}", arguments[0]);
-        let mut command = again().map_err(told)?;
-        command.arg("credentials").arg("--config").arg(config).args(arguments);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(told)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes()).map_err(told)?;
-        }
-        let output = child.wait_with_output().map_err(told)?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(format!("tollgate credentials {}: {said}", arguments[0]));
-        }
+        command(&[&["credentials", "--config", &config], arguments].concat(), &input)?;
     }
     Ok(())
+}
+
+/// Runs a command of this program, which must succeed; what it says.
+pub fn command(arguments: &[&str], input: &str) -> Result<String, String> {
+    let words = arguments.iter().filter(|word| !word.starts_with('/')).copied().collect::<Vec<_>>().join(" ");
+    let told = |error: io::Error| format!("tollgate {words} does not run: {error}");
+    let mut command = again().map_err(told)?;
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(told)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(told)?;
+    }
+    let output = child.wait_with_output().map_err(told)?;
+    if !output.status.success() {
+        return Err(format!("tollgate {words}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Starts an engine.
@@ -146,6 +166,8 @@ pub fn engine(dir: &Path, config: &Path, keys: &[(String, String)]) -> Result<Pr
 pub enum Base {
     /// The shipped one, with venues of the drill's and limits that nothing meets.
     Loose,
+    /// As `Loose`, with the simulated Binance inside the engine, on a thread that the scene says.
+    Inside,
     /// The one that goes live, as it is.
     Fast,
 }
@@ -159,6 +181,22 @@ fn lay(under: &mut Table, over: Table) {
                 under.insert(key, value);
             }
         }
+    }
+}
+
+/// Leaves of the venues this one, with what is traded there.
+fn alone(table: &mut Table, venue: &str) {
+    let keeps = |key: &str, of: &'static str| {
+        let key = key.to_owned();
+        move |row: &Toml| row.get(of).and_then(Toml::as_str).is_none_or(|name| name == key)
+    };
+    for (list, of) in [("venues", "name"), ("instruments", "venue")] {
+        if let Some(rows) = table.get_mut(list).and_then(Toml::as_array_mut) {
+            rows.retain(keeps(venue, of));
+        }
+    }
+    if let Some(Toml::Table(sim)) = table.get_mut("sim") {
+        sim.remove("alpaca");
     }
 }
 
@@ -179,12 +217,22 @@ pub fn configure(dir: &Path, port: u16, base: Base, said: &[&str]) -> Result<Pat
     if let Some(Toml::Table(telemetry)) = table.get_mut("telemetry") {
         telemetry.remove("hlog_file");
     }
-    if base == Base::Loose {
+    if base != Base::Fast {
         table.remove("strategies");
+    }
+    if base == Base::Loose {
         table.remove("sim");
+    }
+    if base == Base::Inside {
+        alone(&mut table, "binance");
     }
     for text in said {
         lay(&mut table, read(text)?);
+    }
+    if let Some(Toml::Table(credentials)) = table.get_mut("credentials")
+        && credentials.get("allow_plaintext").and_then(Toml::as_bool) == Some(true)
+    {
+        credentials.remove("master_key_file");
     }
     let text = toml::to_string(&table).map_err(|error| format!("a configuration cannot be written: {error}"))?;
     let path = dir.join("tollgate.toml");

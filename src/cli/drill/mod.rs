@@ -10,8 +10,10 @@
 
 mod desk;
 mod house;
+mod places;
 mod rows;
 mod scenes;
+mod vault;
 
 use super::UNUSABLE;
 use crate::runtime::signals::Signals;

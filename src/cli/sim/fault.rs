@@ -53,6 +53,10 @@ enum Order {
     Reject,
     /// Put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
     Price,
+    /// Of Binance: change what an account has, and tell nobody: asset=USDT change=-1000 account=KEY.
+    Ledger,
+    /// Stand still, with the thread that the venue runs on: ms=N.
+    Hang,
     /// Let the private stream say what is not true: event='{"e":"executionReport",...}'.
     Report,
 }
@@ -74,6 +78,8 @@ impl Order {
             Order::Market => "market",
             Order::Reject => "reject",
             Order::Price => "price",
+            Order::Ledger => "ledger",
+            Order::Hang => "hang",
             Order::Report => "report",
         }
     }

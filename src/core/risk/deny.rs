@@ -170,14 +170,20 @@ wire_enum!(DenyReason {
     38 => RiskScoreAboveMax { score, max, value_at_risk },
 });
 
-/// The rules in rank, each with its code.
+/// The rules in rank, each with its code, and whom it is asked of: `growth` rules exist to stop growth, and an order that
+/// only reduces a position is not asked them.
 macro_rules! ranked {
-    ($($name:ident => $code:literal),* $(,)?) => {
+    (@growth growth) => { true };
+    (@growth all) => { false };
+    ($($name:ident => $code:literal, $of:ident;)*) => {
         #[derive(Clone, Copy)]
         enum Rank { $($name),* }
 
         /// The codes, by rank: what the API answers, what counters are named after.
         pub const RULES: [&str; [$($code),*].len()] = [$($code),*];
+
+        /// By rank: the rule exists to stop growth.
+        const GROWTH: [bool; RULES.len()] = [$(ranked!(@growth $of)),*];
 
         impl DenyReason {
             /// The rule's rank, an index into `RULES`.
@@ -190,45 +196,50 @@ macro_rules! ranked {
 }
 
 ranked! {
-    TradingNotActive => "TRADING_NOT_ACTIVE",
-    UnknownInstrument => "UNKNOWN_INSTRUMENT",
-    InstrumentRestricted => "INSTRUMENT_RESTRICTED",
-    InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED",
-    NotReducing => "NOT_REDUCING",
-    NotLive => "NOT_LIVE",
-    OutsideTradingHours => "OUTSIDE_TRADING_HOURS",
-    InstrumentNotTrading => "INSTRUMENT_NOT_TRADING",
-    VenueNotReady => "VENUE_NOT_READY",
-    OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED",
-    TermsInvalid => "TERMS_INVALID",
-    ClientIdReused => "CLIENT_ORDER_ID_REUSED",
-    QuoteStale => "QUOTE_STALE",
-    ShortSaleNotPermitted => "SHORT_SALE_NOT_PERMITTED",
-    LotSize => "LOT_SIZE",
-    PriceFilter => "PRICE_FILTER",
-    VenueNotional => "VENUE_NOTIONAL",
-    VenueFilter => "VENUE_FILTER",
-    PriceCollar => "PRICE_COLLAR",
-    OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX",
-    PriceJumped => "PRICE_JUMPED",
-    DuplicateOrder => "DUPLICATE_ORDER",
-    OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX",
-    OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX",
-    OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX",
-    OpenOrdersAboveMax => "OPEN_ORDERS_ABOVE_MAX",
-    AccountBelowMin => "ACCOUNT_BELOW_MIN",
-    PositionNotionalAboveMax => "POSITION_NOTIONAL_ABOVE_MAX",
-    LeverageAboveMax => "LEVERAGE_ABOVE_MAX",
-    GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX",
-    NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX",
-    AssetExposureAboveMax => "ASSET_EXPOSURE_ABOVE_MAX",
-    CorrelatedExposureAboveMax => "CORRELATED_EXPOSURE_ABOVE_MAX",
-    RiskScoreAboveMax => "RISK_SCORE_ABOVE_MAX",
-    DailyLossReached => "DAILY_LOSS_REACHED",
-    StageCapReached => "STAGE_CAP_REACHED",
-    BalanceTooLow => "BALANCE_TOO_LOW",
-    SelfMatch => "SELF_MATCH",
-    CannotEvaluate => "CANNOT_EVALUATE",
+    TradingNotActive => "TRADING_NOT_ACTIVE", all;
+    UnknownInstrument => "UNKNOWN_INSTRUMENT", all;
+    InstrumentRestricted => "INSTRUMENT_RESTRICTED", all;
+    InstrumentNotAllowed => "INSTRUMENT_NOT_ALLOWED", all;
+    NotReducing => "NOT_REDUCING", all;
+    NotLive => "NOT_LIVE", growth;
+    OutsideTradingHours => "OUTSIDE_TRADING_HOURS", all;
+    InstrumentNotTrading => "INSTRUMENT_NOT_TRADING", all;
+    VenueNotReady => "VENUE_NOT_READY", all;
+    OrderTypeUnsupported => "ORDER_TYPE_UNSUPPORTED", all;
+    TermsInvalid => "TERMS_INVALID", all;
+    ClientIdReused => "CLIENT_ORDER_ID_REUSED", all;
+    QuoteStale => "QUOTE_STALE", all;
+    ShortSaleNotPermitted => "SHORT_SALE_NOT_PERMITTED", all;
+    LotSize => "LOT_SIZE", all;
+    PriceFilter => "PRICE_FILTER", all;
+    VenueNotional => "VENUE_NOTIONAL", all;
+    VenueFilter => "VENUE_FILTER", all;
+    PriceCollar => "PRICE_COLLAR", all;
+    OrderNotionalAboveMax => "ORDER_NOTIONAL_ABOVE_MAX", growth;
+    PriceJumped => "PRICE_JUMPED", growth;
+    DuplicateOrder => "DUPLICATE_ORDER", growth;
+    OrderRateAboveMax => "ORDER_RATE_ABOVE_MAX", growth;
+    OrdersPerDayAboveMax => "ORDERS_PER_DAY_ABOVE_MAX", growth;
+    OrderToTradeAboveMax => "ORDER_TO_TRADE_ABOVE_MAX", growth;
+    OpenOrdersAboveMax => "OPEN_ORDERS_ABOVE_MAX", growth;
+    AccountBelowMin => "ACCOUNT_BELOW_MIN", growth;
+    PositionNotionalAboveMax => "POSITION_NOTIONAL_ABOVE_MAX", growth;
+    LeverageAboveMax => "LEVERAGE_ABOVE_MAX", growth;
+    GrossExposureAboveMax => "GROSS_EXPOSURE_ABOVE_MAX", growth;
+    NetExposureAboveMax => "NET_EXPOSURE_ABOVE_MAX", growth;
+    AssetExposureAboveMax => "ASSET_EXPOSURE_ABOVE_MAX", growth;
+    CorrelatedExposureAboveMax => "CORRELATED_EXPOSURE_ABOVE_MAX", growth;
+    RiskScoreAboveMax => "RISK_SCORE_ABOVE_MAX", growth;
+    DailyLossReached => "DAILY_LOSS_REACHED", growth;
+    StageCapReached => "STAGE_CAP_REACHED", growth;
+    BalanceTooLow => "BALANCE_TOO_LOW", all;
+    SelfMatch => "SELF_MATCH", all;
+    CannotEvaluate => "CANNOT_EVALUATE", all;
+}
+
+/// Whether the rule of this code exists to stop growth: an order that only reduces a position is not asked it.
+pub fn stops_growth(code: &str) -> bool {
+    RULES.iter().position(|rule| *rule == code).is_some_and(|rank| GROWTH[rank])
 }
 
 impl DenyReason {

@@ -37,7 +37,7 @@ pub use ability::TermFault;
 pub(crate) use balance::{purse, reserve};
 pub use caps::{Capped, Caps};
 pub use day_count::DayCount;
-pub use deny::{DenyReason, RULES, Unevaluable};
+pub use deny::{DenyReason, RULES, Unevaluable, stops_growth};
 pub use duplicate::Recent;
 pub use hours::{Calendar, CalendarSource, Hours, Phase, SESSIONS, Session};
 pub use jump::Swing;

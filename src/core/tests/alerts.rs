@@ -3,6 +3,8 @@
 use super::*;
 use crate::core::alarm::{AlertChange, News, Severity};
 use crate::core::alerts::{ALERTS_MAX, Act, Alert, AlertRules};
+use crate::core::orders::LIVE_MAX;
+use crate::core::risk::Unevaluable;
 
 /// What the effects say of alerts of a kind.
 fn news(effects: &[RecordedEffect], of: AlarmKind) -> Vec<News> {
@@ -340,4 +342,26 @@ fn alerts_survive_a_restart() {
     rig.foreign();
     rig.step(Body::Start { epoch: 7, run: 2 });
     assert!(rig.alert(AlarmKind::ForeignOrder).stands());
+}
+
+#[test]
+fn an_order_that_the_table_has_no_room_for_is_an_alert_told_once() {
+    let mut rig = Rig::alerting(|_| {});
+    rig.command(Action::SetLimits(Limits {
+        quote_age_max_ns: i64::MAX,
+        market_order_margin_ppm: 5_000,
+        ..Limits::LOOSEST
+    }));
+    for n in 0..LIVE_MAX as i64 {
+        rig.limit(Side::Buy, 10_000, 58_000 - n).unwrap();
+    }
+    let order = PlaceOrder { kind: OrderType::Limit, px: Price(56_000 * E8), ..Rig::order(Side::Buy, 10_000) };
+    let effects = rig.command(Action::Place(order));
+    assert_eq!(changes(&effects, AlarmKind::TableFull), [AlertChange::Raised]);
+    let full = DenyReason::CannotEvaluate(Unevaluable::OrderTableFull);
+    assert!(effects.iter().any(|e| matches!(e, EffectOf::Denied { reason, .. } if *reason == full)), "{effects:?}");
+    assert_eq!(changes(&rig.command(Action::Place(order)), AlarmKind::TableFull), []);
+    let alert = rig.alert(AlarmKind::TableFull).id;
+    rig.command(Action::Acknowledge { alert });
+    assert_eq!(changes(&rig.command(Action::Place(order)), AlarmKind::TableFull), [AlertChange::Reopened]);
 }

@@ -2,8 +2,8 @@
 //! works every limit out anew for each order that the core sends. It shares no arithmetic with the gate.
 //!
 //! Taken from the core, and held elsewhere: which instruments move together and how much (`core::correlation` against
-//! a plain calculation), when trading was reduced or halted for losses (told by its effects), and which orders are the
-//! exits of protected entries.
+//! a plain calculation), and which orders are the exits of protected entries. That trading is reduced or halted for
+//! losses, and a strategy for running away, is held here: by when the core must have done so.
 
 use super::gate::OTHER;
 use super::*;
@@ -46,6 +46,11 @@ struct Book {
     fees: Decimal,
     closing: bool,
     restricted: bool,
+    /// The venue has halted it.
+    paused: bool,
+    keeps_hours: bool,
+    /// Sessions, and until when they are known: those configured, and the venue's own.
+    sessions: [Option<Calendar>; 2],
     trading: TradingState,
     /// Mids of the window over which a price may jump.
     mids: VecDeque<(Nanos, Decimal)>,
@@ -93,6 +98,17 @@ pub struct Oracle {
     day_start: Decimal,
     orders_today: u32,
     trades_today: u32,
+    /// Highest profit since the last resumption, and whether the halt of the day is behind us.
+    high: Decimal,
+    day_halted: bool,
+    /// Each strategy's executions in one direction, and the one that must be halted by what happened last.
+    runs: BTreeMap<u8, (Side, VecDeque<Nanos>)>,
+    ran_away: Option<u8>,
+    /// Instruments that a strategy may trade, where it has a list.
+    allowed: BTreeMap<u8, Vec<u16>>,
+    /// What was asked for last was to reduce; and what was told last was a fill that counts.
+    reduce_only: bool,
+    filled: bool,
     venue_spoken: [Spoken; 2],
     strategy_spoken: BTreeMap<u8, Spoken>,
     pub checked: u64,
@@ -102,11 +118,27 @@ impl Oracle {
     /// What happened, before the core's answer to it is looked at.
     pub fn apply(&mut self, now: Nanos, body: &Body) {
         self.now = now;
+        (self.reduce_only, self.filled, self.ran_away) = (false, false, None);
         match body {
             Body::Limits(limits) => self.limits = *limits,
             Body::Instrument(def) => self.books.entry(def.id.0).or_default().def = *def,
             Body::Permit { instrument, permit } => {
-                self.books.entry(instrument.0).or_default().restricted = permit.restricted;
+                let book = self.books.entry(instrument.0).or_default();
+                (book.restricted, book.keeps_hours) = (permit.restricted, permit.keeps_hours);
+            }
+            Body::Calendar { instrument, source, calendar } => {
+                let at = usize::from(*source == CalendarSource::Venue);
+                self.books.entry(instrument.0).or_default().sessions[at] = Some(*calendar);
+            }
+            Body::InstrumentStatus { instrument, status } => {
+                self.books.entry(instrument.0).or_default().paused = *status != InstrumentStatus::Trading;
+            }
+            Body::Allow { strategy, allowed } => {
+                let has = |id: &u16| allowed.instruments[usize::from(*id) / 64] >> (id % 64) & 1 == 1;
+                self.allowed.remove(&strategy.0);
+                if allowed.listed {
+                    self.allowed.insert(strategy.0, (0..MAX_INSTRUMENTS as u16).filter(has).collect());
+                }
             }
             Body::Quote(quote) => {
                 let book = self.books.entry(quote.instrument.0).or_default();
@@ -126,6 +158,7 @@ impl Oracle {
                 self.venues.iter_mut().for_each(|venue| venue.0 = VenueState::Down);
                 self.books.values_mut().for_each(|book| {
                     book.connected = false;
+                    book.paused = false;
                     // What was before a break says nothing of what comes after it.
                     book.mids.clear();
                 });
@@ -138,7 +171,17 @@ impl Oracle {
                 Action::SetLimits(limits) => self.limits = limits,
                 Action::SetCaps(caps) => self.caps = caps,
                 Action::Close(id) => self.books.entry(id.0).or_default().closing = true,
-                Action::SetTradingState { scope: Scope::Account, state } => self.trading = state,
+                Action::SetTradingState { scope: Scope::Account, state } => {
+                    self.trading = state;
+                    if state == TradingState::Active {
+                        self.high = self.pnl();
+                    }
+                }
+                // Let loose by a person, it begins anew.
+                Action::SetTradingState { scope: Scope::Strategy(id), state: TradingState::Active } => {
+                    self.runs.remove(&id.0);
+                }
+                Action::Place(order) => self.reduce_only = order.reduce_only,
                 _ => {}
             },
             Body::Tick => {
@@ -147,6 +190,7 @@ impl Oracle {
                     self.day = day;
                     self.day_start = self.pnl();
                     (self.orders_today, self.trades_today) = (0, 0);
+                    self.day_halted = false;
                 }
             }
             _ => {}
@@ -157,6 +201,7 @@ impl Oracle {
         if self.seen.insert((report.instrument.0, report.exec_id.lo), ()).is_some() {
             return;
         }
+        self.filled = true;
         self.trades_today += 1;
         self.fills += 1;
         let (qty, px, fee) = (dec8(report.last_qty.0), dec8(report.last_px.0), dec8(report.fee));
@@ -184,12 +229,63 @@ impl Oracle {
                 *self.balances.entry((venue, report.fee_asset.0)).or_default() -= fee;
             }
         }
+        if self.live.get(&report.order.0).is_some_and(|live| live.filled.is_zero()) && who != 0 {
+            self.executed(who, report.side);
+        }
         if let Some(live) = self.live.get_mut(&report.order.0) {
             live.filled += qty;
             if live.leaves().is_zero() {
                 self.live.remove(&report.order.0);
             }
         }
+    }
+
+    /// A strategy's order fills for the first time.
+    fn executed(&mut self, who: u8, side: Side) {
+        let (toward, times) = self.runs.entry(who).or_insert((side, VecDeque::new()));
+        if *toward != side {
+            (*toward, *times) = (side, VecDeque::new());
+        }
+        times.push_back(self.now);
+        let window = self.limits.runaway_window_ns;
+        times.retain(|at| self.now - at < window);
+        if times.len() as u64 > u64::from(self.limits.runaway_executions_max) {
+            self.ran_away = Some(who);
+        }
+    }
+
+    /// What losses and runaways must have restrained by now. Asked after what the core looks at them for: a quote, a fill, a
+    /// tick.
+    fn restrained(&mut self, core: &Core, body: &Body) -> Result<(), String> {
+        if let Some(who) = self.ran_away
+            && self.strategies.get(&who) != Some(&TradingState::Halted)
+        {
+            return Err(format!("strategy {who} ran away, and is not halted"));
+        }
+        if !self.filled && !matches!(body, Body::Quote(_) | Body::Tick) {
+            return Ok(());
+        }
+        let (pnl, grain) = (self.pnl(), self.grain());
+        self.high = self.high.max(pnl);
+        let (fall, loss) = (self.high - pnl, self.day_start - pnl);
+        let free = self.trading == TradingState::Active;
+        if free && fall - grain >= (self.equity() + fall + grain) * ppm(self.limits.drawdown_reduce_ppm) {
+            return Err(format!("a fall of {fall}, and trading is not reduced"));
+        }
+        let max = dec8(self.limits.daily_loss_max.0);
+        if free && loss - grain >= max {
+            return Err(format!("a loss of {loss} in the day, and trading is not reduced"));
+        }
+        // It halts once a day; then a person may let exits pass.
+        let halt = max * ppm(self.limits.daily_loss_halt_ppm);
+        if loss + grain >= halt && !self.day_halted {
+            self.day_halted = true;
+            let flattens = core.halt_when_flat && self.trading == TradingState::Reducing;
+            if loss - grain >= halt && self.trading != TradingState::Halted && !flattens {
+                return Err(format!("a loss of {loss} in the day, and trading is not halted"));
+            }
+        }
+        Ok(())
     }
 
     /// Profit since the beginning: what came in, and what is held at the price it could be sold or bought back at.
@@ -232,7 +328,12 @@ impl Oracle {
     }
 
     /// What the core said, in its order.
-    pub fn hear(&mut self, core: &Core, ended: Option<u64>, effects: &[RecordedEffect]) -> Result<(), String> {
+    pub fn hear(&mut self, core: &Core, body: &Body, effects: &[RecordedEffect]) -> Result<(), String> {
+        let ended = match body {
+            Body::Exec(report) => Some(report.order.0),
+            Body::NotSent { order, .. } => Some(order.0),
+            _ => None,
+        };
         for effect in effects {
             match effect {
                 EffectOf::Place(order) => {
@@ -265,6 +366,7 @@ impl Oracle {
                 _ => {}
             }
         }
+        self.restrained(core, body)?;
         for (id, book) in &mut self.books {
             book.closing = core.portfolio().get(InstrumentId(*id)).is_some_and(|inst| inst.closing.active);
         }
@@ -312,6 +414,21 @@ impl Oracle {
         ];
         let strictest = strictest.into_iter().max().unwrap();
         at_most("trading state", Decimal::from(strictest as u8), Decimal::from(u8::from(reduces)));
+        at_most("halted by the venue", Decimal::from(u8::from(book.paused)), Decimal::ZERO);
+        let foreign = self.allowed.get(&order.strategy.0).is_some_and(|list| !list.contains(&id));
+        at_most("not on the strategy's list", Decimal::from(u8::from(foreign)), Decimal::ZERO);
+        let grows = self.reduce_only && order.strategy.0 == 0 && !reduces;
+        at_most("growth by an order that is to reduce", Decimal::from(u8::from(grows)), Decimal::ZERO);
+        // What was configured does not hold exits; the venue's own hours do. Beyond what is known nothing is sent.
+        let [configured, venue] = &book.sessions;
+        for (calendar, asked) in [(configured, !reduces), (venue, venue.is_some())] {
+            let open = |calendar: &Calendar| {
+                let within = |s: &Session| s.open_ns <= self.now && self.now < s.close_ns;
+                self.now < calendar.known_until_ns && calendar.sessions.iter().any(within)
+            };
+            let shut = book.keeps_hours && asked && !calendar.as_ref().is_some_and(open);
+            at_most("outside its hours", Decimal::from(u8::from(shut)), Decimal::ZERO);
+        }
         let ready = self.venues[order.venue.index()].0 == VenueState::Ready;
         at_most("venue not ready", Decimal::from(u8::from(!ready)), Decimal::ZERO);
         let priced = book.connected && book.bid > Decimal::ZERO && book.bid < book.ask;
@@ -452,7 +569,7 @@ impl Oracle {
         let moving: Decimal = self.books.iter().map(|(id, b)| self.worst(*id, zero, zero) * b.ask * moves(*id)).sum();
         let gross = self.exposure(|_, _| true) + more;
         let (pnl, equity) = (self.pnl(), self.equity());
-        let fall = dec8(core.losses().high.0) - pnl;
+        let fall = self.high - pnl - self.grain();
         // The core cuts what it multiplies: a dollar's millionth is given to each part.
         let grain = Decimal::new(1, 5);
         let used = |part: Decimal, whole: Decimal| {
@@ -522,7 +639,8 @@ impl Oracle {
 }
 
 /// Rules that exist to stop growth.
-const GROWTH: [&str; 19] = [
+const GROWTH: [&str; 20] = [
+    "NOT_LIVE",
     "INSTRUMENT_RESTRICTED",
     "ORDER_NOTIONAL_ABOVE_MAX",
     "PRICE_JUMPED",
@@ -543,3 +661,14 @@ const GROWTH: [&str; 19] = [
     "STAGE_CAP_REACHED",
     "NOT_REDUCING",
 ];
+
+/// Two more ask an order whether it reduces, and hold then.
+#[test]
+fn the_core_tells_of_the_same_rules_that_they_only_stop_growth() {
+    let told: Vec<&str> = RULES.into_iter().filter(|code| crate::core::risk::stops_growth(code)).collect();
+    let asked = ["INSTRUMENT_RESTRICTED", "NOT_REDUCING"];
+    let mut held: Vec<&str> = GROWTH.into_iter().filter(|code| !asked.contains(code)).collect();
+    held.sort_by_key(|code| RULES.iter().position(|rule| rule == code));
+    assert_eq!(told, held);
+    assert!(!crate::core::risk::stops_growth("NO_SUCH_RULE"));
+}

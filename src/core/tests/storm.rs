@@ -161,12 +161,7 @@ impl Storm {
         self.core.on_event(&event, &mut self.out);
         let effects: Vec<RecordedEffect> = self.out.effects().iter().map(|e| e.recorded()).collect();
         self.oracle.apply(self.now, &body);
-        let ended = match body {
-            Body::Exec(report) => Some(report.order.0),
-            Body::NotSent { order, .. } => Some(order.0),
-            _ => None,
-        };
-        self.oracle.hear(&self.core, ended, &effects)?;
+        self.oracle.hear(&self.core, &body, &effects)?;
         for effect in &effects {
             if let EffectOf::Place(order) = effect {
                 self.sent += 1;
@@ -301,6 +296,21 @@ impl Storm {
         Some(Body::Exec(report))
     }
 
+    /// Sessions of a minute or so, some of which are on now.
+    fn calendar(&mut self) -> Body {
+        let source = self.dice.pick(&[CalendarSource::Configured, CalendarSource::Venue]);
+        let mut at = self.now - self.dice.within(0, 60) * SECOND;
+        let mut calendar = Calendar::default();
+        for session in &mut calendar.sessions {
+            let open_ns = at + self.dice.within(0, 30) * SECOND;
+            let close_ns = open_ns + self.dice.within(10, 120) * SECOND;
+            *session = Session { open_ns, close_ns, extended_open_ns: open_ns, extended_close_ns: close_ns };
+            at = close_ns;
+        }
+        calendar.known_until_ns = at + self.dice.within(-60, 600) * SECOND;
+        Body::Calendar { instrument: self.dice.pick(&IDS), source, calendar }
+    }
+
     fn step(&mut self) -> Result<(), String> {
         self.step += 1;
         self.now += self.dice.within(0, 40) * MS;
@@ -391,8 +401,8 @@ impl Storm {
                 command(Action::SetCaps(caps))
             }
             993 => {
-                let restricted = self.dice.one_in(6);
-                let permit = Permit { restricted, ..Permit::default() };
+                let (restricted, keeps_hours) = (self.dice.one_in(6), self.dice.one_in(3));
+                let permit = Permit { restricted, keeps_hours, ..Permit::default() };
                 Body::Permit { instrument: self.dice.pick(&IDS), permit }
             }
             994 => {
@@ -405,6 +415,21 @@ impl Storm {
             995 => {
                 self.now += self.dice.within(1, 40) * SECOND;
                 Body::Tick
+            }
+            997 => self.calendar(),
+            998 if self.dice.one_in(2) => {
+                let mut allowed = Allowed::default();
+                for id in IDS {
+                    if !self.dice.one_in(4) {
+                        allowed.add(id);
+                    }
+                }
+                allowed.listed = self.dice.one_in(2);
+                Body::Allow { strategy: StrategyId(self.dice.within(0, 2) as u8), allowed }
+            }
+            998 => {
+                let all = [InstrumentStatus::Trading, InstrumentStatus::Trading, InstrumentStatus::Halted];
+                Body::InstrumentStatus { instrument: self.dice.pick(&IDS), status: self.dice.pick(&all) }
             }
             996 if self.dice.one_in(10) => {
                 self.now += 86_400 * SECOND;

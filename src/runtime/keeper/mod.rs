@@ -15,7 +15,7 @@ mod vault;
 use self::exchange::Else;
 use super::keys::{self, Origin};
 use super::probe::Probe;
-use crate::api::{KeyAsk, KeyRefused, KeyWork};
+use crate::api::{KeyAsk, KeyRefused, KeyWork, takes_effect};
 use crate::config::{Config, CredentialFiles, VenueKind};
 use crate::core::alarm::AlarmKind;
 use crate::core::command::{Action, Command, Scope};
@@ -154,20 +154,20 @@ impl KeeperThread {
 
 impl Keeper {
     fn answer(&mut self, ask: KeyAsk) {
-        let KeyAsk { work, who, from, answer } = ask;
+        let KeyAsk { work, who, from, request, answer } = ask;
         let told = match work {
             KeyWork::Status => self.status(),
             KeyWork::Store { id, credential, passphrase, spare } => {
                 let stage = if spare { Stage::Spare } else { Stage::InUse };
                 let told = self.store(&id, stage, &credential, passphrase.as_ref());
-                self.note(who, from, "store-credentials", &id, told.is_ok());
+                self.note_as(request, who, from, "store-credentials", &id, told.is_ok());
                 told
             }
             KeyWork::Rotate { id, credential, passphrase } => {
                 let told = self.begin(&id, credential.as_ref(), passphrase.as_ref());
                 let told =
                     told.and_then(|()| self.rotate(&id, Else::Destroy).map_err(|failed| failed.why().to_owned()));
-                self.note(who, from, "rotate-credentials", &id, told.is_ok());
+                self.note_as(request, who, from, "rotate-credentials", &id, told.is_ok());
                 told.map(|()| json!({ "credential": id.to_string(), "rotated": true }))
             }
         };
@@ -204,7 +204,7 @@ impl Keeper {
     fn take_up(&mut self) {
         let next = match self.entries() {
             Ok(entries) => {
-                entries.into_iter().filter(|entry| entry.stage == Stage::Next && !keys::is_passphrase(&entry.id))
+                entries.into_iter().filter(|entry| entry.stage == Stage::Next && keys::is_venue_key(&entry.id))
             }
             Err(error) => return tracing::error!(%error, "the credential store cannot be looked at"),
         };
@@ -228,17 +228,12 @@ impl Keeper {
         let version = kept.map_err(|error| error.to_string())?;
         self.due_s = 0;
         let used = self.places.iter().any(|place| place.origin.id == *id);
-        let takes_effect = match stage {
-            Stage::Spare => "when a rotation takes it",
-            _ if used => "at the next start; rotate-credentials exchanges a key while the engine trades",
-            _ => "where a venue's credential names it",
-        };
         Ok(json!({
             "credential": id.to_string(),
             "version": version,
             "stage": stage.as_str(),
             "key_ends_in": credential.api_key.last_four(),
-            "takes_effect": takes_effect,
+            "takes_effect": takes_effect(stage.as_str(), used),
         }))
     }
 
@@ -275,8 +270,13 @@ impl Keeper {
 
     /// In the journal, where every change is told. A full queue is waited for: commands are taken within milliseconds.
     fn note(&self, who: Text<24>, from: Text<40>, what: &str, id: &CredentialId, done: bool) {
+        self.note_as(RequestId(0), who, from, what, id, done);
+    }
+
+    /// The same under the id of the request that asked for it.
+    fn note_as(&self, request: RequestId, who: Text<24>, from: Text<40>, what: &str, id: &CredentialId, done: bool) {
         let action = Action::Note { what: Text::new(what), about: Text::new(&id.to_string()), done };
-        let command = Command { request: RequestId(0), who, from, why: Text::default(), action };
+        let command = Command { request, who, from, why: Text::default(), action };
         for _ in 0..100 {
             if self.commands.try_send(Input::new(Body::Command(command))).is_ok() {
                 return;

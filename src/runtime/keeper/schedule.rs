@@ -26,9 +26,10 @@ struct Look<'a> {
 }
 
 /// When the key is to be exchanged, counted from when it came into use: a spare one may have lain here for long. `None`
-/// where nothing is scheduled. A passphrase goes with the key that it opens.
+/// where nothing is scheduled. A passphrase goes with the key that it opens, and a webhook's
+/// secret is exchanged where it was made.
 pub(super) fn exchange_s(files: &CredentialFiles, entry: &EntryInfo) -> Option<i64> {
-    let scheduled = files.rotate_after_s > 0 && entry.stage == Stage::InUse && !keys::is_passphrase(&entry.id);
+    let scheduled = files.rotate_after_s > 0 && entry.stage == Stage::InUse && keys::is_venue_key(&entry.id);
     scheduled.then(|| entry.since_s.saturating_add(files.rotate_after_s))
 }
 

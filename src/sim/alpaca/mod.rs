@@ -66,6 +66,7 @@ use number::MONEY;
 use state::StateLog;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 use tape::{Shown, Tape};
 use venue::Venue;
 
@@ -522,6 +523,8 @@ impl AlpacaSim {
             }
             // This venue's own `POST /market` does it.
             control::Order::Price { .. } | control::Order::Report(_) => {}
+            control::Order::Ledger { .. } => tracing::error!("this venue's ledger is not changed by the control port"),
+            control::Order::Hang(ms) => self.hub.faults.hang(Duration::from_millis(ms.into())),
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
             }
@@ -705,6 +708,7 @@ impl Agent for AlpacaSim {
     fn do_work(&mut self, now: Nanos) -> usize {
         self.venue.real = now;
         self.hub.now = now;
+        self.hub.faults.stand_still();
         self.pass_time(now);
         let controlled = self.serve_control(now);
         if self.hub.faults.take_disconnect_all() {

@@ -8,6 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// Trades kept for `myTrades`, newest last; older ones are forgotten.
 const TRADES_MAX: usize = 50_000;
+/// Allocations kept for `myAllocations`.
+const ALLOCATIONS_MAX: usize = 10_000;
 /// Prevented matches kept for `myPreventedMatches`.
 const PREVENTED_MAX: usize = 10_000;
 
@@ -27,6 +29,8 @@ pub struct Account {
     pub open: BTreeSet<u64>,
     /// Oldest first.
     pub trades: VecDeque<Trade>,
+    /// What routed orders got from other books, oldest first.
+    pub allocations: VecDeque<Trade>,
     /// Oldest first; not in the state file.
     pub prevented: VecDeque<PreventedMatch>,
     pub order_count: OrderCount,
@@ -58,6 +62,7 @@ impl Account {
             balances: Vec::new(),
             open: BTreeSet::new(),
             trades: VecDeque::new(),
+            allocations: VecDeque::new(),
             prevented: VecDeque::new(),
             order_count: OrderCount::default(),
             updated_us: 0,
@@ -67,10 +72,14 @@ impl Account {
     }
 
     pub fn push_trade(&mut self, trade: Trade) {
-        if self.trades.len() == TRADES_MAX {
-            self.trades.pop_front();
+        let (kept, max) = match trade.allocated {
+            true => (&mut self.allocations, ALLOCATIONS_MAX),
+            false => (&mut self.trades, TRADES_MAX),
+        };
+        if kept.len() == max {
+            kept.pop_front();
         }
-        self.trades.push_back(trade);
+        kept.push_back(trade);
     }
 
     pub fn push_prevented(&mut self, prevented: PreventedMatch) {

@@ -117,27 +117,14 @@ impl Desk {
         if id.is_none() && order.is_none() {
             return Err(ApiError::either_missing("preventedMatchId", "orderId"));
         }
-        let name = self.venue.symbol_name(symbol);
+        let name = |at: usize| self.venue.symbol_name(at);
         let found = self.venue.accounts[account].prevented.iter().filter(|m| {
             m.symbol == symbol
                 && id.is_none_or(|id| m.id == id)
                 && order.is_none_or(|order| m.taker == order || m.maker == order)
                 && from.is_none_or(|from| m.id >= from)
         });
-        j.array("", |j| found.take(limit).for_each(|m| m.write(j, name)));
-        Ok(())
-    }
-
-    /// No order here is routed to other books, so there are no allocations.
-    pub fn allocations(&self, j: &mut Json, p: &Params) -> Result<(), ApiError> {
-        self.venue.symbol(p.required("symbol")?)?;
-        time_range(p)?;
-        for id in ["fromAllocationId", "orderId"] {
-            p.integer(id)?;
-        }
-        limit(p)?;
-        p.check_all_read()?;
-        j.array("", |_| {});
+        j.array("", |j| found.take(limit).for_each(|m| m.write(j, name(m.symbol), name(m.maker_symbol))));
         Ok(())
     }
 

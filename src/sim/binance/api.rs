@@ -142,7 +142,8 @@ impl Desk {
             Call::Klines => self.klines(&mut j, p, now_us)?,
             Call::AvgPrice => self.average_price(&mut j, p, now_us)?,
             Call::Ticker(kind) => self.ticker(&mut j, kind, p, now_us)?,
-            Call::ReferencePrice => self.reference_price(p)?,
+            Call::ReferencePrice => self.reference_price(&mut j, p)?,
+            Call::ReferenceCalculation => self.reference_calculation(&mut j, p)?,
             Call::Account => {
                 let omit_zero = p.boolean("omitZeroBalances")?.unwrap_or(false);
                 p.check_all_read()?;
@@ -157,7 +158,8 @@ impl Desk {
             }
             Call::Place => self.place(&mut j, account, p, now_us)?,
             Call::TestPlace => self.test_place(&mut j, account, p)?,
-            Call::PlaceRouted => return Err(ApiError::new(-1020, "This operation is not supported.")),
+            Call::PlaceRouted => self.place_routed(&mut j, account, p, now_us)?,
+            Call::TestRouted => self.test_routed(&mut j, account, p)?,
             Call::Cancel => self.cancel(&mut j, account, p, now_us)?,
             Call::CancelAll => {
                 let symbol = self.venue.symbol(p.required("symbol")?)?;
@@ -169,7 +171,7 @@ impl Desk {
             Call::MyFilters => self.my_filters(&mut j, p)?,
             Call::TradeFee => self.trade_fee(&mut j, account, p)?,
             Call::KeyRights => self.key_rights(&mut j, account, p)?,
-            Call::Allocations => self.allocations(&mut j, p)?,
+            Call::Allocations => self.allocations(&mut j, account, p)?,
             Call::QueryOrder => self.query_order(&mut j, account, p)?,
             Call::OpenOrders => self.open_orders(&mut j, account, p)?,
             Call::AllOrders => self.all_orders(&mut j, account, p)?,
@@ -190,6 +192,12 @@ impl Desk {
     fn place(&mut self, j: &mut Json, account: usize, p: &Params, now_us: i64) -> Result<(), ApiError> {
         let new = NewOrder::parse(&self.venue, p)?;
         p.check_all_read()?;
+        self.place_parsed(j, account, &new, now_us)
+    }
+
+    /// Checks and places an order whose parameters are read.
+    pub fn place_parsed(&mut self, j: &mut Json, account: usize, new: &NewOrder, now_us: i64) -> Result<(), ApiError> {
+        let new = self.venue.pegged(new)?;
         self.venue.check_filters(account, &[&new])?;
         self.limits.add_orders(&mut self.venue.accounts[account].order_count, 1, now_us)?;
         let id = self.venue.place(account, &new, now_us)?;
@@ -202,8 +210,14 @@ impl Desk {
 
     fn test_place(&self, j: &mut Json, account: usize, p: &Params) -> Result<(), ApiError> {
         let new = NewOrder::parse(&self.venue, p)?;
+        self.test_parsed(j, account, &new, p)
+    }
+
+    /// What a test answers of an order whose own parameters are read.
+    pub fn test_parsed(&self, j: &mut Json, account: usize, new: &NewOrder, p: &Params) -> Result<(), ApiError> {
         let rates = p.boolean("computeCommissionRates")?.unwrap_or(false);
         p.check_all_read()?;
+        let new = self.venue.pegged(new)?;
         self.venue.check_filters(account, &[&new])?;
         let fees = self.venue.accounts[account].fees;
         j.object("", |j| {

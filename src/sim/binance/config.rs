@@ -48,6 +48,8 @@ pub struct SimConfig {
     pub report_latency_ns: Nanos,
     /// What an account may have open over all symbols.
     pub exchange: ExchangeLimits,
+    /// Symbols with one base asset and interchangeable quotes, that orders may be routed between.
+    pub sors: Vec<Vec<String>>,
     /// Connections at one time; further ones are closed at once.
     pub connections_max: usize,
     /// Bytes that a client may leave unread before it is closed.
@@ -78,6 +80,7 @@ impl SimConfig {
             order_latency_ns: 0,
             report_latency_ns: 0,
             exchange: ExchangeLimits::default(),
+            sors: Vec::new(),
             connections_max: 256,
             backlog_max: 8 << 20,
             stream_messages_per_second: 5,

@@ -106,6 +106,11 @@ impl ApiError {
         ApiError::new(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
     }
 
+    /// Answers in SBE, which this venue writes on its market streams alone.
+    pub fn sbe_off(status: u16) -> ApiError {
+        ApiError::with_status(status, -1155, "SBE is not enabled.")
+    }
+
     /// The request may or may not have had an effect: -1007, or -1006.
     pub fn unknown_outcome(code: i32) -> ApiError {
         if code == -1006 {

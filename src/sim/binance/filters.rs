@@ -1,6 +1,7 @@
 //! The symbol's filters (reference §11.2), in exact arithmetic; a bound of 0 is off.
 
 use super::errors::ApiError;
+use super::market_calls::plain;
 use super::orders::{OrderKind, Stp};
 use crate::sim::decimal::{self, ONE};
 use crate::sim::json::Json;
@@ -187,7 +188,7 @@ pub fn write_symbol(i: &SimInstrument, sets: bool, j: &mut Json) {
             ("allowTrailingStop", true),
             ("cancelReplaceAllowed", true),
             ("amendAllowed", true),
-            ("pegInstructionsAllowed", false),
+            ("pegInstructionsAllowed", true),
             ("isSpotTradingAllowed", true),
             ("isMarginTradingAllowed", false),
         ] {
@@ -231,10 +232,6 @@ pub fn write_filters(i: &SimInstrument, j: &mut Json) {
         j.dec("stepSize", 0);
     });
     filter("PERCENT_PRICE_BY_SIDE", &|j| {
-        let plain = |times: i64| {
-            let text = decimal::text(times.into());
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        };
         for (name, side) in [("bid", Side::Buy), ("ask", Side::Sell)] {
             let (up, down) = i.px_times[side.index()];
             j.str(&format!("{name}MultiplierUp"), &plain(up));

@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! - Candles stand in the order of their times; a time without trades has none and is shown flat.
-//! - Memory is bounded: an hour of seconds and a week of minutes.
+//! - Memory is bounded and taken at the start: an hour of seconds and a week of minutes.
 
 use super::venue::PublicTrade;
 use crate::sim::decimal;
@@ -157,12 +157,20 @@ impl Candle {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct History {
     seconds: VecDeque<Candle>,
     minutes: VecDeque<Candle>,
     /// Of the last trade.
     pub last_qty: i64,
+}
+
+impl Default for History {
+    /// Empty, and of its final size.
+    fn default() -> Self {
+        let of = VecDeque::with_capacity;
+        History { seconds: of(SECONDS_MAX), minutes: of(MINUTES_MAX), last_qty: 0 }
+    }
 }
 
 impl History {
@@ -175,10 +183,12 @@ impl History {
             match candles.back_mut() {
                 // A trade from before the last candle's time counts to that candle.
                 Some(last) if candle.open_us <= last.open_us => last.join(&candle),
-                _ => candles.push_back(candle),
-            }
-            if candles.len() > max {
-                candles.pop_front();
+                _ => {
+                    if candles.len() == max {
+                        candles.pop_front();
+                    }
+                    candles.push_back(candle);
+                }
             }
         }
     }
@@ -196,6 +206,19 @@ impl History {
     /// As `between`; without a trade it is flat at the price before, and nothing where there is none.
     pub fn shown(&self, from_us: i64, to_us: i64) -> Option<Candle> {
         self.between(from_us, to_us).or_else(|| Some(Candle::flat(from_us, self.px_before(from_us)?)))
+    }
+
+    /// The mean of the last price of each of the `buckets` seconds before a time; a second without a trade has the
+    /// price before it. `None` before the first trade.
+    pub fn mean_close(&self, now_us: i64, buckets: u32) -> Option<i64> {
+        let now = now_us - now_us.rem_euclid(SECOND_US);
+        let close = |back: i64| {
+            let at = self.seconds.partition_point(|c| c.open_us < now - back * SECOND_US);
+            at.checked_sub(1).and_then(|at| self.seconds.get(at)).map(|c| i128::from(c.close))
+        };
+        let closes: Vec<i128> = (0..i64::from(buckets)).filter_map(close).collect();
+        let mean = closes.iter().sum::<i128>().checked_div(closes.len() as i128)?;
+        i64::try_from(mean).ok()
     }
 
     /// The last price before a time.

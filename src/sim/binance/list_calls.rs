@@ -185,7 +185,7 @@ impl Desk {
         p: &Params,
         now_us: i64,
     ) -> Result<(), ApiError> {
-        let new = match call {
+        let mut new = match call {
             ListCall::Oco => parse_oco(&self.venue, p)?,
             ListCall::OldOco => parse_old_oco(&self.venue, p)?,
             ListCall::Oto => parse_oto(&self.venue, p)?,
@@ -194,6 +194,10 @@ impl Desk {
             ListCall::Opoco => parse_paid(&self.venue, p, true)?,
         };
         let venue = &mut self.venue;
+        let entering = new.entering();
+        for leg in &mut new.legs[..entering] {
+            *leg = venue.pegged(leg)?;
+        }
         let legs: Vec<&NewOrder> = new.legs.iter().collect();
         venue.check_filters(account, &legs)?;
         let symbol = &venue.symbols[new.legs[0].symbol];

@@ -61,6 +61,13 @@ pub struct NewList {
     pub resp: RespType,
 }
 
+impl NewList {
+    /// How many of the legs are placed at once; the others are looked at when their time has come.
+    pub fn entering(&self) -> usize {
+        if self.kind == ListKind::Oco { 2 } else { 1 }
+    }
+}
+
 /// What to write of a list's orders besides their ids.
 pub enum Reports<'a> {
     None,
@@ -193,8 +200,7 @@ impl Venue {
         if new.client_id.is_some() && self.open_lists(account).any(|l| Some(&l.client_id) == new.client_id.as_ref()) {
             return duplicate();
         }
-        // The legs that enter the book now; the others are looked at when their time has come.
-        let entering = if new.kind == ListKind::Oco { 2 } else { 1 };
+        let entering = new.entering();
         for leg in &new.legs[..entering] {
             self.check_entry(leg.symbol, leg.side, leg.kind, leg.px, leg.stop_px)?;
             self.check_balance(account, leg, leg.qty.unwrap_or(0))?;
@@ -317,16 +323,20 @@ impl Venue {
     /// The working order is filled: the orders that waited for it are placed, together or not at all.
     fn work_pending(&mut self, ids: &[u64], now_us: i64) {
         self.size_pending(ids);
-        let fits = ids.iter().filter_map(|id| self.orders.get(id)).all(|o| {
-            let (account, symbol, quote) = (o.account, o.symbol, o.quote_qty);
-            let px = if o.kind.is_market() { self.symbols[symbol].average_px().unwrap_or(0) } else { o.px };
-            let instrument = &self.symbols[symbol].instrument;
-            filters::check_qty(instrument, o.qty, o.kind == OrderKind::Market)
-                .and_then(|()| filters::check_notional(instrument, px, o.qty, o.kind.is_market()))
-                .and_then(|()| self.check_entry(symbol, o.side, o.kind, o.px, o.stop_px))
-                .and_then(|()| self.check_cost(account, symbol, o.side, o.kind, o.lock_px, quote, o.qty))
-                .is_ok()
-        });
+        let enters = |o: &Order| !o.kind.is_stop();
+        let pegged = ids.iter().all(|id| !self.orders.get(id).is_some_and(enters) || self.peg_waiting(*id));
+        let fits = pegged
+            && ids.iter().filter_map(|id| self.orders.get(id)).all(|o| {
+                let (account, symbol, quote) = (o.account, o.symbol, o.quote_qty);
+                // Without a price of its own, or with none yet: at what its kind is held to.
+                let px = if o.px == 0 { self.symbols[symbol].filter_px().unwrap_or(0) } else { o.px };
+                let instrument = &self.symbols[symbol].instrument;
+                filters::check_qty(instrument, o.qty, o.kind == OrderKind::Market)
+                    .and_then(|()| filters::check_notional(instrument, px, o.qty, o.kind.is_market()))
+                    .and_then(|()| self.check_entry(symbol, o.side, o.kind, o.px, o.stop_px))
+                    .and_then(|()| self.check_cost(account, (symbol, o.sor), o.side, o.kind, o.lock_px, quote, o.qty))
+                    .is_ok()
+            });
         if !fits {
             ids.iter().for_each(|id| self.end_leg(*id, Expiry::Rejected, now_us));
             return;

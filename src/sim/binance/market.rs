@@ -226,6 +226,7 @@ impl SyntheticMarket {
             self.depth_due_ns[interval] = (due + length).max(now - now.rem_euclid(length));
             let now_us = due / 1_000;
             if interval == 1 {
+                venue.refresh_references(now_us);
                 SyntheticMarket::send_statistics(venue, hub, now_us);
             }
             for (index, symbol) in venue.symbols.iter_mut().enumerate() {

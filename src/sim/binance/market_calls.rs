@@ -132,33 +132,9 @@ impl Desk {
                     filters::write_symbol(&self.venue.symbols[index].instrument, sets, j);
                 }
             });
+            self.venue.write_sors(j);
         });
         Ok(())
-    }
-
-    /// No symbol here has a price range rule.
-    pub fn execution_rules(&self, j: &mut Json, p: &Params) -> Result<(), ApiError> {
-        let indexes = self.symbols_asked(p)?.1;
-        p.check_all_read()?;
-        j.object("", |j| {
-            j.array("symbolRules", |j| {
-                for index in indexes {
-                    j.object("", |j| {
-                        j.str("symbol", self.venue.symbol_name(index));
-                        j.array("rules", |_| {});
-                    });
-                }
-            });
-        });
-        Ok(())
-    }
-
-    /// No symbol here has a reference price.
-    pub fn reference_price(&self, p: &Params) -> Result<(), ApiError> {
-        self.symbol_of(p)?;
-        status_wanted(p)?;
-        p.check_all_read()?;
-        Err(ApiError::new(-2043, "This symbol doesn't have a reference price."))
     }
 
     pub fn depth(&mut self, j: &mut Json, p: &Params) -> Result<(), ApiError> {
@@ -260,7 +236,7 @@ impl Desk {
     }
 
     /// The symbols that a call names; true where it named a single one.
-    fn symbols_asked(&self, p: &Params) -> Result<(bool, Vec<usize>), ApiError> {
+    pub fn symbols_asked(&self, p: &Params) -> Result<(bool, Vec<usize>), ApiError> {
         let venue = &self.venue;
         Ok(match (p.text("symbol")?, p.text("symbols")?) {
             (Some(_), Some(_)) => return Err(ApiError::new(-1128, "Combination of optional parameters invalid.")),
@@ -324,6 +300,17 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// A multiplier without the zeros behind it, as the venue writes those.
+pub fn plain(times: i64) -> String {
+    let text = decimal::text(times.into());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Reads `symbolStatus`, and refuses another than that which symbols here have.
+pub fn no_status_refused(p: &Params) -> Result<(), ApiError> {
+    refuse_status(status_wanted(p)?)
 }
 
 /// Every symbol here is trading.

@@ -24,6 +24,8 @@ pub enum Stop {
     Done,
     /// Its own account's order stood in the way and its mode says that the taker expires.
     Prevented,
+    /// The next price lies beyond what an execution rule lets it trade at.
+    OutOfRange,
 }
 
 /// What self-trade prevention makes of a match.
@@ -35,7 +37,8 @@ enum Prevention {
 }
 
 impl Venue {
-    /// Takes up to `qty` from the other side, not worse than `limit`. A taker that is an order is filled as it goes.
+    /// Takes up to `qty` from the other side, not worse than `limit`. A taker that is an order is filled as it goes; a
+    /// routed one from whichever of its books has the best price.
     pub fn take(
         &mut self,
         symbol: usize,
@@ -47,22 +50,23 @@ impl Venue {
     ) -> (i64, Stop) {
         let opposite = side.opposite();
         let mut left = qty;
+        let others = self.routes_of(symbol, taker);
+        let range = self.range_of(symbol, taker, side);
         self.touch_symbol(symbol);
+        others.iter().for_each(|other| self.touch_symbol(*other));
         while left > 0 {
-            let book = &self.symbols[symbol];
-            let own = book.own_best(opposite);
-            let market = book.liquidity.best(opposite);
-            let px = match (own, market) {
-                (Some((own, _)), Some((market, _))) if opposite.key(own) <= opposite.key(market) => own,
-                (_, Some((market, _))) => market,
-                (Some((own, _)), None) => own,
-                (None, None) => break,
-            };
+            let Some((at, px)) = self.best_offer(symbol, &others, opposite) else { break };
             if limit.is_some_and(|limit| !side.reaches(limit, px)) {
                 break;
             }
-            let available = market.filter(|(at, _)| *at == px).map_or(0, |(_, qty)| qty);
-            let maker = own.filter(|(at, _)| *at == px).and_then(|(_, id)| self.orders.get(&id));
+            if range.is_some_and(|(least, most)| !(least..=most).contains(&px)) {
+                return (left, Stop::OutOfRange);
+            }
+            let book = &self.symbols[at];
+            let own = book.own_best(opposite);
+            let market = book.liquidity.best(opposite);
+            let available = market.filter(|(best, _)| *best == px).map_or(0, |(_, qty)| qty);
+            let maker = own.filter(|(best, _)| *best == px).and_then(|(_, id)| self.orders.get(&id));
             // What stands before our first order at this price goes first; behind it stands the rest of the level.
             let (from_market, maker) = match maker {
                 Some(order) if order.ahead > 0 && available > 0 => (order.ahead.min(available), None),
@@ -84,11 +88,13 @@ impl Venue {
                 if traded == 0 {
                     break;
                 }
-                let trade_id = self.traded(symbol, px, traded, side == Side::Sell, now_us);
-                let against_market = taker == Taker::Market;
-                let deal = Deal { px, qty: traded, trade_id, maker: false, against_market };
+                let trade_id = self.traded(at, px, traded, side == Side::Sell, now_us);
+                // Between two symbols the venue stands: it takes the one quote asset and gives the other.
+                let against_market = taker == Taker::Market || at != symbol;
+                let deal = Deal { px, qty: traded, trade_id, maker: false, against_market, allocation: None };
                 if let Taker::Order(taker_id) = taker {
-                    self.fill(taker_id, deal, now_us);
+                    let allocation = (at != symbol).then(|| self.allocation_id(symbol));
+                    self.fill(taker_id, Deal { allocation, ..deal }, now_us);
                 }
                 self.fill_resting(maker_id, Deal { maker: true, ..deal }, now_us);
                 left -= traded;
@@ -97,10 +103,11 @@ impl Venue {
                 if traded == 0 {
                     break;
                 }
-                self.consume(symbol, opposite, px, traded, taker == Taker::Market);
-                let trade_id = self.traded(symbol, px, traded, side == Side::Sell, now_us);
+                self.consume(at, opposite, px, traded, taker == Taker::Market);
+                let trade_id = self.traded(at, px, traded, side == Side::Sell, now_us);
                 if let Taker::Order(taker_id) = taker {
-                    let deal = Deal { px, qty: traded, trade_id, maker: false, against_market: true };
+                    let allocation = (at != symbol).then(|| self.allocation_id(symbol));
+                    let deal = Deal { px, qty: traded, trade_id, maker: false, against_market: true, allocation };
                     self.fill(taker_id, deal, now_us);
                 }
                 left -= traded;
@@ -155,7 +162,8 @@ impl Venue {
         if order.account != maker_account || order.stp == Stp::None {
             return Prevention::TradeOn;
         }
-        let (symbol, stp, taker_left, maker_left) = (order.symbol, order.stp, order.leaves(), resting.leaves());
+        let (symbol, maker_symbol) = (order.symbol, resting.symbol);
+        let (stp, taker_left, maker_left) = (order.stp, order.leaves(), resting.leaves());
         let id = self.next_prevented_id;
         self.next_prevented_id += 1;
         // No two accounts here share a trade group, so TRANSFER has nothing to move and acts as DECREMENT.
@@ -175,18 +183,19 @@ impl Venue {
             maker_left
         };
         let (taker_qty, maker_qty) = (taker_loses, maker_loses);
-        let lost = PreventedMatch { id, symbol, taker, maker, stp, px, maker_qty, taker_qty, time_us: now_us };
+        let lost =
+            PreventedMatch { id, symbol, maker_symbol, taker, maker, stp, px, maker_qty, taker_qty, time_us: now_us };
         self.accounts[maker_account].push_prevented(lost);
         self.did.prevented.push(lost);
-        let mark = |match_id, qty, other_order| Prevented { match_id, qty, px, other_order };
+        let mark = |qty, other_order, other_symbol| Prevented { match_id: id, qty, px, other_order, other_symbol };
         if maker_loses > 0 {
-            self.lose(maker, mark(id, maker_loses, taker), true, now_us);
+            self.lose(maker, mark(maker_loses, taker, symbol), true, now_us);
         }
         // A taker that is to expire does so in `enter`, which knows what else became of it.
         if taker_loses > 0 && decrements {
-            self.lose(taker, mark(id, taker_loses, maker), false, now_us);
+            self.lose(taker, mark(taker_loses, maker, maker_symbol), false, now_us);
         } else if taker_loses > 0 {
-            self.mark_prevented(taker, mark(id, taker_loses, maker));
+            self.mark_prevented(taker, mark(taker_loses, maker, maker_symbol));
         }
         if decrements || stp == Stp::ExpireMaker { Prevention::Lost(taker_loses) } else { Prevention::TakerEnds }
     }
@@ -340,7 +349,11 @@ impl Venue {
                 let qty = shown.min(available);
                 self.consume(index, side.opposite(), market_px, qty, false);
                 let trade_id = self.traded(index, px, qty, side == Side::Buy, now_us);
-                self.fill_resting(id, Deal { px, qty, trade_id, maker: true, against_market: true }, now_us);
+                self.fill_resting(
+                    id,
+                    Deal { px, qty, trade_id, maker: true, against_market: true, allocation: None },
+                    now_us,
+                );
             }
         }
     }
@@ -372,7 +385,11 @@ impl Venue {
                 left -= qty;
             }
             let trade_id = self.trade_id(index);
-            self.fill_resting(id, Deal { px, qty, trade_id, maker: true, against_market: true }, print.time_us);
+            self.fill_resting(
+                id,
+                Deal { px, qty, trade_id, maker: true, against_market: true, allocation: None },
+                print.time_us,
+            );
         }
     }
 

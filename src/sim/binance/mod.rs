@@ -1,7 +1,8 @@
 //! Binance Spot, simulated: REST, market streams, WebSocket API and user data on one port (`reference/binance-spot.md`).
 //!
 //! `venue` keeps symbols, accounts and orders; `place` and `matching` change them; `api` is the table of calls that
-//! `rest` and `wsapi` are two front ends of; `streams` and `user` write what goes out, `hub` sends it; `market` joins
+//! `rest` and `wsapi` are two front ends of; `pegs`, `sor` and `reference` are prices from the book, routing to other
+//! books and the prices that takers are held to; `streams` and `user` write what goes out, `hub` sends it; `market` joins
 //! the market models, `live` a real market; `state` survives a kill.
 
 mod account;
@@ -23,12 +24,15 @@ mod market_calls;
 mod matching;
 mod orders;
 mod params;
+mod pegs;
 mod place;
+mod reference;
 mod replace;
 mod rest;
 mod routes;
 mod sbe;
 mod signing;
+mod sor;
 mod state;
 mod statistics;
 mod streams;
@@ -69,6 +73,7 @@ use market::Market;
 use rest::After;
 use state::StateLog;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use streams::Streams;
 use venue::Venue;
 
@@ -142,6 +147,7 @@ impl BinanceSim {
         if venue.symbols.is_empty() {
             return Err(SimError::NoInstruments);
         }
+        venue.open_sors(&config.sors)?;
         for account in &config.accounts {
             config::open_account(&mut venue, account, config.fees)?;
         }
@@ -332,6 +338,12 @@ impl BinanceSim {
                     None => tracing::error!(symbol, "is not listed"),
                 }
             }
+            control::Order::Ledger { asset, change, account } => {
+                if !self.desk.venue.change_ledger(account.as_deref(), &asset, change) {
+                    tracing::error!(asset, "no such account has so much of it");
+                }
+            }
+            control::Order::Hang(ms) => self.hub.faults.hang(Duration::from_millis(ms.into())),
             control::Order::Report(event) => self.hub.tell_all(&event),
             control::Order::DropAfter(bytes) => {
                 self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
@@ -531,6 +543,7 @@ impl Agent for BinanceSim {
 
     fn do_work(&mut self, now: Nanos) -> usize {
         self.hub.now = now;
+        self.hub.faults.stand_still();
         let controlled = self.serve_control(now);
         if self.hub.faults.take_disconnect_all() {
             self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.reset());

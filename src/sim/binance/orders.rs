@@ -116,8 +116,29 @@ words!(
         OcoTrigger = "OCO_TRIGGER",
         PhaseOne = "OTO_PHASE_ONE_EXPIRED",
         Rejected = "REJECTED",
+        PriceRange = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
     }
 );
+words!(
+    /// Which best price a pegged order takes: its own side's or the other one's.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    PegPrice {
+        Primary = "PRIMARY_PEG",
+        Market = "MARKET_PEG",
+    }
+);
+
+/// How a pegged order gets its price (§7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Peg {
+    pub price: PegPrice,
+    /// Levels behind the best one, where it was sent.
+    pub offset: Option<i64>,
+    /// The price as sent, which bounds the pegged one; 0 where there was none.
+    pub limit: i64,
+    /// The price that the book gave; 0 until the order enters it.
+    pub px: i64,
+}
 
 impl Status {
     pub fn open(self) -> bool {
@@ -132,6 +153,8 @@ pub struct Prevented {
     pub qty: i64,
     pub px: i64,
     pub other_order: u64,
+    /// Another symbol's than the order's own where one of the two was routed.
+    pub other_symbol: usize,
 }
 
 /// A match that self-trade prevention stopped, as `myPreventedMatches` and a FULL answer list it.
@@ -139,6 +162,8 @@ pub struct Prevented {
 pub struct PreventedMatch {
     pub id: u64,
     pub symbol: usize,
+    /// The same but where the taker was routed to another book.
+    pub maker_symbol: usize,
     pub taker: u64,
     pub maker: u64,
     pub stp: Stp,
@@ -151,12 +176,12 @@ pub struct PreventedMatch {
 
 impl PreventedMatch {
     /// An item of `myPreventedMatches`. No account here belongs to a trade group, so there is none to name but -1.
-    pub fn write(&self, j: &mut Json, symbol: &str) {
+    pub fn write(&self, j: &mut Json, symbol: &str, maker_symbol: &str) {
         j.object("", |j| {
             j.str("symbol", symbol);
             j.uint("preventedMatchId", self.id);
             j.uint("takerOrderId", self.taker);
-            j.str("makerSymbol", symbol);
+            j.str("makerSymbol", maker_symbol);
             j.uint("makerOrderId", self.maker);
             j.int("tradeGroupId", -1);
             j.str("selfTradePreventionMode", self.stp.text());
@@ -197,8 +222,11 @@ pub struct Order {
     pub side: Side,
     pub kind: OrderKind,
     pub tif: Tif,
-    /// 0 for orders that take any price.
+    /// 0 for orders that take any price, and for pegged ones that have none yet.
     pub px: i64,
+    pub peg: Option<Peg>,
+    /// Routed to the books of interchangeable symbols too.
+    pub sor: bool,
     /// 0 where there is none.
     pub stop_px: i64,
     pub trailing: Option<Trailing>,
@@ -297,7 +325,27 @@ impl Order {
         }
     }
 
+    /// The price as the client sent it; a pegged one stands beside it.
+    pub fn px_sent(&self) -> i64 {
+        self.peg.map_or(self.px, |peg| peg.limit)
+    }
+
+    fn write_px(&self, j: &mut Json) {
+        j.dec("price", self.px_sent());
+        if let Some(peg) = &self.peg {
+            j.str("pegPriceType", peg.price.text());
+            if let Some(levels) = peg.offset {
+                j.str("pegOffsetType", "PRICE_LEVEL");
+                j.int("pegOffsetValue", levels);
+            }
+            j.dec("peggedPrice", peg.px);
+        }
+    }
+
     fn write_last(&self, j: &mut Json) {
+        if self.sor {
+            j.str("workingFloor", "SOR");
+        }
         j.str("selfTradePreventionMode", self.stp.text());
         if let Some(prevented) = &self.prevented {
             j.uint("preventedMatchId", prevented.match_id);
@@ -305,6 +353,9 @@ impl Order {
         }
         if let Some(expiry) = self.expiry {
             j.str("expiryReason", expiry.text());
+        }
+        if self.sor {
+            j.bool("usedSor", true);
         }
     }
 
@@ -318,7 +369,7 @@ impl Order {
 
     /// How an order stands, as the answers to a new one and to a cancel tell it alike.
     fn write_state(&self, j: &mut Json) {
-        j.dec("price", self.px);
+        self.write_px(j);
         // One that waits for what is yet to be bought has no quantity.
         if self.qty > 0 {
             j.dec("origQty", self.qty);
@@ -348,11 +399,19 @@ impl Order {
                 j.array("fills", |j| {
                     for fill in did.fills.iter().filter(|fill| fill.order_id == self.id) {
                         j.object("", |j| {
+                            if fill.allocated {
+                                j.str("matchType", ALLOCATION_MATCH);
+                            }
                             j.dec("price", fill.px);
                             j.dec("qty", fill.qty);
                             j.dec("commission", fill.commission);
                             j.str("commissionAsset", &assets[fill.commission_asset]);
-                            j.uint("tradeId", fill.id);
+                            if fill.allocated {
+                                j.int("tradeId", -1);
+                                j.uint("allocId", fill.id);
+                            } else {
+                                j.uint("tradeId", fill.id);
+                            }
                         });
                     }
                 });
@@ -396,7 +455,7 @@ impl Order {
             j.int("orderListId", self.list_id());
             j.str("origClientOrderId", old_client_id);
             j.str("clientOrderId", &self.client_id);
-            j.dec("price", self.px);
+            self.write_px(j);
             j.dec("qty", self.qty);
             j.dec("executedQty", self.filled);
             j.dec("preventedQty", self.prevented_qty);
@@ -419,7 +478,7 @@ impl Order {
             j.uint("orderId", self.id);
             j.int("orderListId", self.list_id());
             j.str("clientOrderId", &self.client_id);
-            j.dec("price", self.px);
+            self.write_px(j);
             j.dec("origQty", self.qty);
             j.dec("executedQty", self.filled);
             j.dec("cummulativeQuoteQty", self.quote_filled);
@@ -444,10 +503,16 @@ pub struct Did {
     pub prevented: Vec<PreventedMatch>,
 }
 
+/// How the venue calls what a routed order got from another book.
+pub const ALLOCATION_MATCH: &str = "ONE_PARTY_TRADE_REPORT";
+
 /// One fill of one of our accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trade {
+    /// A trade's id, or an allocation's.
     pub id: u64,
+    /// It came from another book by smart order routing: no trade of this symbol, but an allocation.
+    pub allocated: bool,
     pub order_id: u64,
     pub symbol: usize,
     pub px: i64,
@@ -461,6 +526,26 @@ pub struct Trade {
 }
 
 impl Trade {
+    /// An item of `myAllocations`.
+    pub fn write_allocation(&self, j: &mut Json, symbol: &str, assets: &[String]) {
+        j.object("", |j| {
+            j.str("symbol", symbol);
+            j.uint("allocationId", self.id);
+            j.str("allocationType", "SOR");
+            j.uint("orderId", self.order_id);
+            j.int("orderListId", -1);
+            j.dec("price", self.px);
+            j.dec("qty", self.qty);
+            j.dec("quoteQty", self.quote);
+            j.dec("commission", self.commission);
+            j.str("commissionAsset", &assets[self.commission_asset]);
+            j.time("time", self.time_us);
+            j.bool("isBuyer", self.buyer);
+            j.bool("isMaker", self.maker);
+            j.bool("isAllocator", false);
+        });
+    }
+
     /// An item of `myTrades`.
     pub fn write(&self, j: &mut Json, symbol: &str, list_id: i64, assets: &[String]) {
         j.object("", |j| {

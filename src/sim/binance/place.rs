@@ -4,8 +4,9 @@ use super::errors::ApiError;
 use super::filters::{self, OpenCounts};
 use super::lists::Reports;
 use super::matching::{Stop, Taker};
-use super::orders::{Expiry, Order, OrderKind, RespType, Status, Stp, Tif, Trailing};
+use super::orders::{Expiry, Order, OrderKind, Peg, RespType, Status, Stp, Tif, Trailing};
 use super::params::Params;
+use super::pegs;
 use super::trigger;
 use super::user::Exec;
 use super::venue::Venue;
@@ -23,8 +24,11 @@ pub struct NewOrder {
     pub tif: Tif,
     pub qty: Option<i64>,
     pub quote_qty: Option<i64>,
-    /// 0 for orders that take any price.
+    /// 0 for orders that take any price, and for pegged ones that have none yet.
     pub px: i64,
+    pub peg: Option<Peg>,
+    /// Routed to the books of interchangeable symbols too.
+    pub sor: bool,
     /// 0 where there is none.
     pub stop_px: i64,
     pub trailing: Option<i64>,
@@ -119,9 +123,6 @@ impl NewOrder {
         if !kind.is_stop() {
             refuse_sent(&["stopPrice", "trailingDelta"])?;
         }
-        if p.text(&named("pegPriceType"))?.is_some() {
-            return Err(ApiError::rejected("Pegged orders are not supported for this symbol."));
-        }
         if kind == OrderKind::Market {
             if qty.is_none() && quote_qty.is_none() {
                 return Err(ApiError::either_missing("quantity", "quoteOrderQty"));
@@ -133,9 +134,12 @@ impl NewOrder {
             return Err(ApiError::missing("quantity"));
         }
         let px = match p.decimal(&named("price"))? {
-            None if !kind.is_market() => return Err(ApiError::missing(&named("price"))),
+            None if !kind.is_market() && p.get(&named("pegPriceType")).is_none() => {
+                return Err(ApiError::missing(&named("price")));
+            }
             px => px.unwrap_or(0),
         };
+        let peg = pegs::parse(p, named, kind, tif, px)?;
         let (stop_px, trailing) = (p.decimal(&named("stopPrice"))?, p.integer(&named("trailingDelta"))?);
         if kind.is_stop() && stop_px.is_none() && trailing.is_none() {
             return Err(ApiError::either_missing(&named("stopPrice"), &named("trailingDelta")));
@@ -167,6 +171,8 @@ impl NewOrder {
             qty,
             quote_qty,
             px,
+            peg,
+            sor: false,
             stop_px: stop_px.unwrap_or(0),
             trailing,
             iceberg,
@@ -229,9 +235,14 @@ impl Venue {
         let symbol = &self.symbols[new.symbol];
         let i = &symbol.instrument;
         let market = new.kind.is_market();
-        let average = symbol.average_px();
-        if !market {
+        let average = symbol.filter_px();
+        // A pegged order that waits has no price yet, unless it sent the one that bounds it.
+        let priced = !market && (new.peg.is_none() || new.px > 0);
+        if priced {
             filters::check_px(i, new.side, new.px, average)?;
+        }
+        if let Some(peg) = new.peg.filter(|peg| peg.limit > 0) {
+            filters::check_px(i, new.side, peg.limit, average)?;
         }
         if new.stop_px > 0 {
             filters::check_stop_px(i, new.stop_px)?;
@@ -241,7 +252,7 @@ impl Venue {
         }
         if let Some(qty) = new.qty {
             filters::check_qty(i, qty, new.kind == OrderKind::Market)?;
-            let px = if market { average } else { Some(new.px) };
+            let px = if priced { Some(new.px) } else { average };
             if let Some(px) = px {
                 filters::check_notional(i, px, qty, market)?;
             }
@@ -327,6 +338,8 @@ impl Venue {
             kind: new.kind,
             tif: new.tif,
             px: new.px,
+            peg: new.peg,
+            sor: new.sor,
             stop_px: new.stop_px,
             trailing: new.trailing.map(|delta| Trailing { delta, extreme: 0, since_us: 0 }),
             iceberg: new.iceberg,
@@ -366,13 +379,19 @@ impl Venue {
         let Some(order) = self.orders.get(&id) else { return };
         let (symbol, side, kind, tif, qty) = (order.symbol, order.side, order.kind, order.tif, order.leaves());
         let limit = (!kind.is_market()).then_some(order.px);
-        if tif == Tif::Fok && self.within_reach(symbol, side, limit) < i128::from(qty) {
-            self.expire(id, Expiry::Fok, now_us);
-            return;
+        let sor = order.sor;
+        if tif == Tif::Fok {
+            let range = self.range_of(symbol, Taker::Order(id), side);
+            let [all, within] = [None, range].map(|range| self.within_reach(symbol, sor, side, limit, range));
+            if within < i128::from(qty) {
+                self.expire(id, if all < i128::from(qty) { Expiry::Fok } else { Expiry::PriceRange }, now_us);
+                return;
+            }
         }
         let (left, stop) = self.take(symbol, Taker::Order(id), side, limit, qty, now_us);
         match (left, stop) {
             (0, _) => {}
+            (_, Stop::OutOfRange) => self.expire(id, Expiry::PriceRange, now_us),
             (_, Stop::Prevented) => self.close(id, Status::ExpiredInMatch, Exec::Prevented, None, now_us),
             _ if kind.is_market() => self.expire(id, Expiry::Liquidity, now_us),
             _ if tif == Tif::Ioc => self.expire(id, Expiry::Ioc, now_us),
@@ -388,11 +407,18 @@ impl Venue {
         self.close(id, Status::Expired, Exec::Expired, None, now_us);
     }
 
-    /// Quantity on the other side within the limit.
-    fn within_reach(&self, symbol: usize, side: Side, limit: Option<i64>) -> i128 {
-        self.symbols[symbol]
-            .depth(side.opposite())
+    /// Quantity on the other side within the limit and the range.
+    fn within_reach(
+        &self,
+        symbol: usize,
+        sor: bool,
+        side: Side,
+        limit: Option<i64>,
+        range: Option<(i64, i64)>,
+    ) -> i128 {
+        self.offers(symbol, sor, side.opposite())
             .take_while(|(px, _)| limit.is_none_or(|limit| side.reaches(limit, *px)))
+            .take_while(|(px, _)| range.is_none_or(|(least, most)| (least..=most).contains(px)))
             .map(|(_, qty)| i128::from(qty))
             .sum()
     }
@@ -422,29 +448,31 @@ impl Venue {
 
     pub fn check_balance(&self, account: usize, new: &NewOrder, qty: i64) -> Result<(), ApiError> {
         let quote = new.quote_qty.unwrap_or(0);
-        self.check_cost(account, new.symbol, new.side, new.kind, self.lock_px(new), quote, qty)
+        let books = (new.symbol, new.sor);
+        self.check_cost(account, books, new.side, new.kind, self.lock_px(new), quote, qty)
     }
 
-    /// Whether the account can pay for an order: `quote_qty` is 0 for one given in the base asset.
+    /// Whether the account can pay for an order of a symbol, routed or not: `quote_qty` is 0 for one given in the base
+    /// asset.
     #[expect(clippy::too_many_arguments, reason = "an order that exists and one that is asked for share the check")]
     pub fn check_cost(
         &self,
         account: usize,
-        symbol: usize,
+        (index, sor): (usize, bool),
         side: Side,
         kind: OrderKind,
         lock_px: i64,
         quote_qty: i64,
         qty: i64,
     ) -> Result<(), ApiError> {
-        let symbol = &self.symbols[symbol];
+        let symbol = &self.symbols[index];
         let balances = &self.accounts[account].balances;
         let enough = match (side, kind) {
             (Side::Sell, _) => i128::from(qty) <= balances[symbol.base].free,
             (Side::Buy, OrderKind::Market) => {
                 let mut left = qty;
                 let mut cost = 0;
-                for (px, available) in symbol.depth(Side::Sell) {
+                for (px, available) in self.offers(index, sor, Side::Sell) {
                     let part = left.min(available);
                     cost += decimal::notional_up(px, part);
                     left -= part;

@@ -74,7 +74,7 @@ impl Desk {
         let restriction = parse_restriction(p)?;
         p.check_all_read()?;
         // Filters and the order count come before anything happens; an order that is not attempted has counted.
-        self.venue.check_filters(account, &[&new])?;
+        self.venue.check_filters(account, &[&self.venue.pegged(&new)?])?;
         let counted = self.limits.add_orders(&mut self.venue.accounts[account].order_count, 1, now_us);
         if !cancel_only {
             counted.clone()?;
@@ -87,16 +87,18 @@ impl Desk {
             answer
         });
         let attempted = canceled.is_ok() || !stops;
-        let placed = attempted.then(|| counted.and_then(|()| venue.place(account, &new, now_us))).map(|placed| {
-            placed.map(|id| {
-                let mut answer = j.nested();
-                if let Some(order) = venue.orders.get(&id) {
-                    let symbol = venue.symbol_name(new.symbol);
-                    order.write_new(&mut answer, symbol, new.resp, &venue.did, &venue.assets);
-                }
-                answer
-            })
-        });
+        let placed = attempted.then(|| counted.and_then(|()| venue.place(account, &venue.pegged(&new)?, now_us))).map(
+            |placed| {
+                placed.map(|id| {
+                    let mut answer = j.nested();
+                    if let Some(order) = venue.orders.get(&id) {
+                        let symbol = venue.symbol_name(new.symbol);
+                        order.write_new(&mut answer, symbol, new.resp, &venue.did, &venue.assets);
+                    }
+                    answer
+                })
+            },
+        );
         let write = |j: &mut Json| {
             let result = |j: &mut Json, key: &str, result: &Result<Json, ApiError>| match result {
                 Ok(answer) => j.raw(key, answer.bytes()),
@@ -192,6 +194,10 @@ impl Venue {
         let order = order.ok_or_else(|| refuse("Unknown order sent."))?;
         if of.client_id.as_deref().is_some_and(|c| *order.client_id != *c) {
             return Err(refuse("Cancel order is invalid. Check origClOrdId and orderId."));
+        }
+        // Of a leg that is paid by the working order nobody knows the quantity yet.
+        if order.status == Status::PendingNew && order.qty == 0 {
+            return Err(refuse("Order amend (pending OPO order) is not supported."));
         }
         let instrument = &self.symbols[order.symbol].instrument;
         filters::check_qty(instrument, qty, false)?;

@@ -107,6 +107,10 @@ fn call(
         }
     };
     let mut run = || {
+        let accepts = request.header("accept").unwrap_or_default();
+        if accepts.contains("application/sbe") && !accepts.contains("application/json") && !accepts.contains("*/*") {
+            return Err(ApiError::sbe_off(406));
+        }
         let unit = match request.header("x-mbx-time-unit") {
             None => TimeUnit::Milli,
             Some(text) => TimeUnit::parse(text).ok_or_else(ApiError::bad_time_unit)?,
@@ -182,6 +186,13 @@ fn upgrade(desk: &mut Desk, request: &Request, out: &mut Vec<u8>, now_us: i64) -
     let Some(unit) = param("timeUnit").map_or(Some(TimeUnit::Milli), TimeUnit::parse) else {
         return refuse(out, ApiError::bad_time_unit());
     };
+    match param("responseFormat") {
+        None | Some("json") => {}
+        Some("sbe") => return refuse(out, ApiError::sbe_off(400)),
+        Some(_) => {
+            return refuse(out, ApiError::new(-1130, "Data sent for parameter 'responseFormat' is not valid."));
+        }
+    }
     // Some clients open `/ws/0`: a path that names no stream.
     let keys = &desk.venue.listen_keys;
     let named = |name: &&str| name.contains(['@', '!']) || keys.account_of(name, now_us).is_some();

@@ -19,6 +19,7 @@ pub enum Call {
     AvgPrice,
     Ticker(Ticker),
     ReferencePrice,
+    ReferenceCalculation,
     Account,
     Commission,
     MyFilters,
@@ -39,8 +40,9 @@ pub enum Call {
     Amend,
     Amendments,
     PlaceList(ListCall),
-    /// By smart order routing, which no symbol here offers.
+    /// By smart order routing.
     PlaceRouted,
+    TestRouted,
     CancelList,
     QueryList,
     OpenLists,
@@ -77,7 +79,7 @@ pub const ROUTES: &[Route] = &[
     route(Call::Ticker(Ticker::Price), "GET", "/api/v3/ticker/price", "ticker.price"),
     route(Call::Ticker(Ticker::Book), "GET", "/api/v3/ticker/bookTicker", "ticker.book"),
     route(Call::ReferencePrice, "GET", "/api/v3/referencePrice", "referencePrice"),
-    route(Call::ReferencePrice, "GET", "/api/v3/referencePrice/calculation", "referencePrice.calculation"),
+    route(Call::ReferenceCalculation, "GET", "/api/v3/referencePrice/calculation", "referencePrice.calculation"),
     route(Call::Account, "GET", "/api/v3/account", "account.status"),
     route(Call::Commission, "GET", "/api/v3/account/commission", "account.commission"),
     route(Call::MyFilters, "GET", "/api/v3/myFilters", "myFilters"),
@@ -103,7 +105,7 @@ pub const ROUTES: &[Route] = &[
     route(Call::PlaceList(ListCall::Opo), "POST", "/api/v3/orderList/opo", "orderList.place.opo"),
     route(Call::PlaceList(ListCall::Opoco), "POST", "/api/v3/orderList/opoco", "orderList.place.opoco"),
     route(Call::PlaceRouted, "POST", "/api/v3/sor/order", "sor.order.place"),
-    route(Call::PlaceRouted, "POST", "/api/v3/sor/order/test", "sor.order.test"),
+    route(Call::TestRouted, "POST", "/api/v3/sor/order/test", "sor.order.test"),
     route(Call::CancelList, "DELETE", "/api/v3/orderList", "orderList.cancel"),
     route(Call::QueryList, "GET", "/api/v3/orderList", "orderList.status"),
     route(Call::OpenLists, "GET", "/api/v3/openOrderList", "openOrderLists.status"),
@@ -129,12 +131,13 @@ impl Call {
                 | Call::AvgPrice
                 | Call::Ticker(_)
                 | Call::ReferencePrice
+                | Call::ReferenceCalculation
         )
     }
 
     /// Whether the key must be allowed to trade.
     pub fn trades(self) -> bool {
-        matches!(self, Call::TestPlace | Call::PlaceRouted) || self.changes_orders()
+        matches!(self, Call::TestPlace | Call::TestRouted) || self.changes_orders()
     }
 
     /// Whether it changes orders: such calls meet the faults of the order path.
@@ -144,7 +147,7 @@ impl Call {
 
     /// Whether it adds to the unfilled order count, which its answer then shows.
     pub fn places_orders(self) -> bool {
-        matches!(self, Call::Place | Call::PlaceList(_) | Call::CancelReplace)
+        matches!(self, Call::Place | Call::PlaceList(_) | Call::CancelReplace | Call::PlaceRouted)
     }
 
     /// Request weight (§7.1, §10). Calls that change orders weigh only when they fail.
@@ -154,11 +157,11 @@ impl Call {
         let listed = || p.get("symbols").map(|list| list.bytes().filter(|b| *b == b',').count() as u32 + 1);
         match self {
             Call::Cancel | Call::CancelAll | Call::CancelList => u32::from(failed),
-            Call::Place | Call::PlaceList(_) | Call::CancelReplace => u32::from(failed),
-            Call::Ping | Call::Time | Call::TradeFee | Call::KeyRights | Call::PlaceRouted => 1,
-            Call::TestPlace if p.get("computeCommissionRates") == Some("true") => 20,
-            Call::TestPlace => 1,
-            Call::AvgPrice | Call::Klines | Call::ReferencePrice => 2,
+            Call::Place | Call::PlaceList(_) | Call::CancelReplace | Call::PlaceRouted => u32::from(failed),
+            Call::Ping | Call::Time | Call::TradeFee | Call::KeyRights => 1,
+            Call::TestPlace | Call::TestRouted if p.get("computeCommissionRates") == Some("true") => 20,
+            Call::TestPlace | Call::TestRouted => 1,
+            Call::AvgPrice | Call::Klines | Call::ReferencePrice | Call::ReferenceCalculation => 2,
             Call::Amend | Call::Amendments | Call::QueryOrder | Call::QueryList | Call::Aggregates => 4,
             Call::Ticker(Ticker::Price | Ticker::Book) => if_sent("symbol", 2, 4),
             Call::Ticker(Ticker::Day) => match (p.get("symbol"), listed()) {

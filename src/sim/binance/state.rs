@@ -7,7 +7,7 @@
 
 use super::account::Balance;
 use super::lists::{ListKind, OrderList};
-use super::orders::{Expiry, Order, OrderKind, Status, Stp, Tif, Trade, Trailing};
+use super::orders::{Expiry, Order, OrderKind, Peg, Status, Stp, Tif, Trade, Trailing};
 use super::replace::Amendment;
 use super::venue::{Changes, Venue};
 use crate::sim::SimError;
@@ -128,6 +128,10 @@ struct OrderLine {
     trailing: Option<Trailing>,
     #[serde(default)]
     iceberg: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    peg: Option<Peg>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sor: bool,
     #[serde(default)]
     prevented_qty: i64,
     /// In version 1 every order worked from its creation.
@@ -153,6 +157,8 @@ struct TradeLine {
     time_us: i64,
     buyer: bool,
     maker: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    allocated: bool,
 }
 
 /// The open log.
@@ -280,8 +286,13 @@ fn apply(commit: Commit, venue: &mut Venue) {
             continue;
         };
         let commission_asset = venue.asset(&line.commission_asset);
+        if line.allocated {
+            let next = &mut venue.symbols[symbol].next_allocation_id;
+            *next = line.id.saturating_add(1).max(*next);
+        }
         venue.accounts[account].push_trade(Trade {
             id: line.id,
+            allocated: line.allocated,
             order_id: line.order_id,
             symbol,
             px: line.px,
@@ -336,6 +347,8 @@ fn order_of(line: OrderLine, venue: &Venue) -> Option<Order> {
         kind: OrderKind::parse(&line.kind)?,
         tif: Tif::parse(&line.tif)?,
         px: line.px,
+        peg: line.peg,
+        sor: line.sor,
         stop_px: line.stop_px,
         trailing: line.trailing,
         iceberg: line.iceberg,
@@ -386,6 +399,8 @@ fn order_line(order: &Order, venue: &Venue) -> OrderLine {
         stop_px: order.stop_px,
         trailing: order.trailing,
         iceberg: order.iceberg,
+        peg: order.peg,
+        sor: order.sor,
         prevented_qty: order.prevented_qty,
         waits: order.working_us.is_none(),
         working_us: order.working_us.unwrap_or(0),
@@ -421,6 +436,7 @@ fn trade_line(account: usize, trade: &Trade, venue: &Venue) -> TradeLine {
         time_us: trade.time_us,
         buyer: trade.buyer,
         maker: trade.maker,
+        allocated: trade.allocated,
     }
 }
 
@@ -451,7 +467,9 @@ fn everything(venue: &Venue) -> Commit {
     let accounts = || venue.accounts.iter().enumerate();
     Commit {
         orders: venue.orders.values().map(|order| order_line(order, venue)).collect(),
-        trades: accounts().flat_map(|(at, a)| a.trades.iter().map(move |t| trade_line(at, t, venue))).collect(),
+        trades: accounts()
+            .flat_map(|(at, a)| a.trades.iter().chain(&a.allocations).map(move |t| trade_line(at, t, venue)))
+            .collect(),
         balances: accounts()
             .flat_map(|(at, a)| (0..a.balances.len()).map(move |asset| balance_line(at, asset, venue)))
             .collect(),

@@ -1,6 +1,7 @@
 //! The streams of statistics: klines, tickers and averages, told once a second to those who listen.
 
 use super::history::{Candle, DAY_US, HOUR_US, INTERVALS, Interval};
+use super::reference::write_reference;
 use super::streams;
 use super::venue::Symbol;
 use crate::sim::json::Json;
@@ -32,17 +33,21 @@ pub enum Statistic {
     /// Event name and window.
     Window(&'static str, i64),
     AvgPrice,
+    ReferencePrice,
     /// Name, interval, and how far ahead of UTC its zone is.
     Kline(&'static str, Interval, i64),
 }
 
 const WINDOWS: [(&str, i64); 3] = [("1hTicker", HOUR_US), ("4hTicker", 4 * HOUR_US), ("1dTicker", DAY_US)];
 
-/// A symbol's streams of statistics. Reference prices and block trades do not exist here: their streams are silent.
+/// A symbol's streams of statistics. Block trades do not exist here: their stream is silent.
 pub fn of_symbol(symbol: usize) -> impl Iterator<Item = (usize, Statistic)> {
     let first = symbol * streams::PER_SYMBOL + streams::STATISTICS_FROM;
     let windows = WINDOWS.iter().map(|(event, length)| Statistic::Window(event, *length));
-    let plain = [Statistic::MiniTicker, Statistic::Ticker].into_iter().chain(windows).chain([Statistic::AvgPrice]);
+    let plain = [Statistic::MiniTicker, Statistic::Ticker]
+        .into_iter()
+        .chain(windows)
+        .chain([Statistic::AvgPrice, Statistic::ReferencePrice]);
     let klines = [0, EAST_US]
         .into_iter()
         .flat_map(|zone| INTERVALS.iter().map(move |(name, interval)| Statistic::Kline(name, *interval, zone)));
@@ -70,6 +75,15 @@ pub fn write(j: &mut Json, symbol: &Symbol, kind: Statistic, now_us: i64) -> boo
         let due = name == "1s" || now_us % 2_000_000 == 0 || next <= now_us;
         let Some(candle) = symbol.history.shown(start, next).filter(|_| due) else { return false };
         write_kline(j, symbol, name, (&candle, next), now_us);
+        return true;
+    }
+    if kind == Statistic::ReferencePrice {
+        let Some(reference) = &symbol.reference else { return false };
+        j.object("", |j| {
+            j.str("e", "referencePrice");
+            j.str("s", &symbol.instrument.symbol);
+            write_reference(j, reference, "r", "t");
+        });
         return true;
     }
     j.object("", |j| {

@@ -1,7 +1,7 @@
 //! Stop orders: where they may be set, when a trade reaches them, and how they begin to work (reference §7.3).
 
 use super::errors::ApiError;
-use super::orders::{Order, OrderKind, Trailing};
+use super::orders::{Expiry, Order, OrderKind, Trailing};
 use super::user::Exec;
 use super::venue::Venue;
 use crate::sim::market::Side;
@@ -74,7 +74,14 @@ impl Venue {
             if self.orders.get(&id).is_some_and(|o| o.status.open()) {
                 self.end_other_leg(id, now_us);
             }
-            let Some(order) = self.orders.get_mut(&id).filter(|o| o.status.open()) else { continue };
+            if !self.orders.get(&id).is_some_and(|o| o.status.open()) {
+                continue;
+            }
+            if !self.peg_waiting(id) {
+                self.expire(id, Expiry::Rejected, now_us);
+                continue;
+            }
+            let Some(order) = self.orders.get_mut(&id) else { continue };
             self.command += 1;
             order.working_us = Some(now_us);
             order.updated_us = now_us;

@@ -1,7 +1,7 @@
 //! Events of the user data stream (reference §16).
 
 use super::lists::OrderList;
-use super::orders::Order;
+use super::orders::{ALLOCATION_MATCH, Order};
 use crate::sim::json::Json;
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub struct LastFill {
     pub commission: i128,
     pub commission_asset: usize,
     pub maker: bool,
+    /// The allocation that it was, in place of a trade.
+    pub allocation: Option<u64>,
 }
 
 /// An execution report: the order as it stood right after.
@@ -78,7 +80,7 @@ impl UserEvent {
     /// Writes the event as a member, or alone where `key` is empty.
     pub fn write(&self, j: &mut Json, key: &str, symbols: impl Fn(usize) -> String, assets: &[String]) {
         j.object(key, |j| match &self.body {
-            UserBody::Report(report) => write_report(report, j, self.time_us, &symbols(report.order.symbol), assets),
+            UserBody::Report(report) => write_report(report, j, self.time_us, &symbols, assets),
             UserBody::List(list, what, members) => {
                 write_list(list, what, members, j, self.time_us, &symbols(list.symbol))
             }
@@ -122,8 +124,9 @@ fn write_list(list: &OrderList, what: &str, members: &[(u64, Arc<str>)], j: &mut
     });
 }
 
-fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, assets: &[String]) {
+fn write_report(report: &Report, j: &mut Json, time_us: i64, symbols: &dyn Fn(usize) -> String, assets: &[String]) {
     let order = &report.order;
+    let symbol = &symbols(order.symbol);
     let fill = report.fill.as_ref();
     // A market order shows itself on the book in its NEW, and only there; a stop not before it was triggered.
     let on_book = match report.exec {
@@ -143,7 +146,7 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
     j.str("o", order.kind.text());
     j.str("f", order.tif.text());
     j.dec("q", order.qty);
-    j.dec("p", order.px);
+    j.dec("p", order.px_sent());
     j.dec("P", order.stop_px);
     j.dec("F", order.iceberg);
     j.int("g", order.list_id());
@@ -166,7 +169,8 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
         }
     }
     j.time("T", order.updated_us);
-    j.int("t", fill.map_or(-1, |f| f.trade_id as i64));
+    let allocation = fill.and_then(|f| f.allocation);
+    j.int("t", fill.filter(|f| f.allocation.is_none()).map_or(-1, |f| f.trade_id as i64));
     if let Some(prevented) = &order.prevented {
         j.uint("v", prevented.match_id);
     }
@@ -199,10 +203,26 @@ fn write_report(report: &Report, j: &mut Json, time_us: i64, symbol: &str, asset
         j.dec("B", prevented.qty);
         j.int("u", -1);
         j.uint("U", prevented.other_order);
-        j.str("Cs", symbol);
+        j.str("Cs", &symbols(prevented.other_symbol));
         j.dec("pl", prevented.qty);
         j.dec("pL", prevented.px);
         j.dec("pY", crate::sim::decimal::notional(prevented.px, prevented.qty));
+    }
+    if let Some(id) = allocation {
+        j.str("b", ALLOCATION_MATCH);
+        j.uint("a", id);
+    }
+    if order.sor {
+        j.str("k", "SOR");
+        j.bool("uS", true);
+    }
+    if let Some(peg) = &order.peg {
+        j.str("gP", peg.price.text());
+        if let Some(levels) = peg.offset {
+            j.str("gOT", "PRICE_LEVEL");
+            j.int("gOV", levels);
+        }
+        j.dec("gp", peg.px);
     }
     if let Some(expiry) = order.expiry {
         j.str("eR", expiry.text());

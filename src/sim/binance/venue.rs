@@ -12,6 +12,7 @@ use super::history::History;
 use super::listen_keys::ListenKeys;
 use super::lists::OrderList;
 use super::orders::{Did, Order, Status, Trade};
+use super::reference::Reference;
 use super::signing::Key;
 use super::streams::Aggregate;
 use super::user::{Exec, LastFill, Report, UserBody, UserEvent};
@@ -75,6 +76,9 @@ pub struct Symbol {
     pub next_trade_id: u64,
     pub trade_ids_reserved: u64,
     pub px_last: Option<i64>,
+    /// Absent where the symbol has none, and until it is first worked out.
+    pub reference: Option<Reference>,
+    pub next_allocation_id: u64,
     /// No order is taken: the venue has halted it, or a live market is not seen.
     pub closed: bool,
     /// The book is not known: how much stands before an order cannot be said.
@@ -160,8 +164,10 @@ pub struct Deal {
     pub qty: i64,
     pub trade_id: u64,
     pub maker: bool,
-    /// The other side is nobody's account.
+    /// The other side is nobody's account, or the venue stands between the two.
     pub against_market: bool,
+    /// The allocation that this is for a routed order, of another book's trade.
+    pub allocation: Option<u64>,
 }
 
 /// What a command changed, for the state file.
@@ -223,6 +229,8 @@ pub struct Venue {
     /// Orders of lists that traded or ended: what follows for the other orders is due when the command ends.
     pub list_moved: VecDeque<u64>,
     pub exchange: ExchangeLimits,
+    /// Groups of symbols that orders are routed between.
+    pub sors: Vec<Vec<usize>>,
     pub rng: fastrand::Rng,
     pub listen_keys: ListenKeys,
     pub out: Out,
@@ -256,6 +264,7 @@ impl Venue {
             triggered: VecDeque::new(),
             list_moved: VecDeque::new(),
             exchange: ExchangeLimits::default(),
+            sors: Vec::new(),
             rng: fastrand::Rng::with_seed(seed),
             listen_keys: ListenKeys::default(),
             out: Out::default(),
@@ -284,6 +293,8 @@ impl Venue {
             next_trade_id: first_trade_id,
             trade_ids_reserved: first_trade_id,
             px_last: None,
+            reference: None,
+            next_allocation_id: 0,
             closed: false,
             unseen: false,
             stops: BTreeSet::new(),
@@ -305,6 +316,19 @@ impl Venue {
             account.balances.push(Balance::default());
         }
         self.assets.len() - 1
+    }
+
+    /// Changes what an account (of that key, or the first) has free of an asset, in 10^-8. Nobody is told; the state file
+    /// has it. False where there is no such account or asset, or not so much to take.
+    pub fn change_ledger(&mut self, key: Option<&str>, asset: &str, change: i64) -> bool {
+        let account = key.map_or(Some(0), |key| self.by_key.get(key).copied());
+        let asset = self.assets.iter().position(|known| known == asset);
+        let Some((account, asset)) = account.zip(asset) else { return false };
+        let balance = self.accounts.get_mut(account).and_then(|account| account.balances.get_mut(asset));
+        let Some(balance) = balance.filter(|balance| balance.free + i128::from(change) >= 0) else { return false };
+        balance.free += i128::from(change);
+        self.changes.balances.insert((account, asset));
+        true
     }
 
     pub fn open_account(&mut self, api_key: String, key: Key, fees: Fees, may: Permissions) -> usize {
@@ -423,7 +447,7 @@ impl Venue {
 
     /// An order trades.
     pub fn fill(&mut self, id: u64, deal: Deal, now_us: i64) {
-        let Deal { px, qty, trade_id, maker, against_market } = deal;
+        let Deal { px, qty, trade_id, maker, against_market, allocation } = deal;
         let Some(order) = self.orders.get_mut(&id) else { return };
         let quote_amount = decimal::notional(px, qty);
         let first = order.filled == 0;
@@ -454,7 +478,8 @@ impl Venue {
             super::limits::Limits::first_fill(&mut entry.order_count, maker);
         }
         let trade = Trade {
-            id: trade_id,
+            id: allocation.unwrap_or(trade_id),
+            allocated: allocation.is_some(),
             order_id: id,
             symbol: symbol_index,
             px,
@@ -469,7 +494,8 @@ impl Venue {
         entry.push_trade(trade.clone());
         self.changes.trades.push((account, trade.clone()));
         self.did.fills.push(trade);
-        let fill = LastFill { trade_id, px, qty, quote: quote_amount, commission, commission_asset: get, maker };
+        let quote = quote_amount;
+        let fill = LastFill { trade_id, px, qty, quote, commission, commission_asset: get, maker, allocation };
         self.report(id, Exec::Trade, Some(fill), None, now_us);
         self.note_list_moved(id);
         if done {

@@ -127,6 +127,12 @@ fn run(
         return (Err(ApiError::bad_answer(bad)), account);
     }
     let mut result = desk.answer(call, account.unwrap_or(0), params, session.unit, now_us);
+    if let (Call::PlaceRouted, Ok(answer)) = (call, &mut result) {
+        // Here, and not over REST, the order stands in an array (§17.5).
+        let mut list = Json::new(session.unit);
+        list.array("", |j| j.raw("", answer.bytes()));
+        *answer = list;
+    }
     if let (RequestFault::After(bad), Ok(_)) = (fault, &result) {
         result = Err(ApiError::bad_answer(bad));
     }

@@ -87,6 +87,10 @@ pub struct SimInstrument {
     /// What one order may come to of either asset (`MAX_ASSET`).
     pub base_order_max: i64,
     pub quote_order_max: i64,
+    /// By side: how many times the reference price a taker may trade at, at most and at least, in 10^-8; 0 is off.
+    pub price_range: Option<[(i64, i64); 2]>,
+    /// The reference price is the mean of the last price of so many seconds; 0 where there is none.
+    pub reference_seconds: u32,
     /// Trailing deltas in basis points.
     pub trailing_min: u32,
     pub trailing_max: u32,
@@ -132,6 +136,8 @@ impl SimInstrument {
             position_max: 90_000 * ONE,
             base_order_max: 0,
             quote_order_max: 0,
+            price_range: None,
+            reference_seconds: 0,
             trailing_min: 10,
             trailing_max: 2_000,
             px_start: 97_400 * ONE,
@@ -142,6 +148,11 @@ impl SimInstrument {
             trades_per_second: 9.0,
             levels: 80,
         }
+    }
+
+    /// BTC against the other dollar, as BTCUSDT: what orders of the one may be routed to.
+    pub fn btcusdc() -> SimInstrument {
+        SimInstrument { symbol: "BTCUSDC".into(), quote: "USDC".into(), ..SimInstrument::btcusdt() }
     }
 
     /// ETHUSDT as of 2026: tick 0.01, lot 0.0001.

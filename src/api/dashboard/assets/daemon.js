@@ -26,13 +26,14 @@ export function show(action, parameters = {}) {
   return ask(`${PATH}?${query}`);
 }
 
-/** `POST` of an action. */
-export function act(action, fields = {}) {
-  return post(PATH, { action, ...fields });
+/** `POST` of an action; with a key it acts once however often it is sent. */
+export function act(action, fields = {}, key = null) {
+  return post(PATH, { action, ...fields }, key);
 }
 
-function post(path, body) {
+function post(path, body, key = null) {
   const headers = { "content-type": "application/json" };
+  if (key) headers["idempotency-key"] = key;
   if (csrf) headers["x-csrf-token"] = csrf;
   return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
 }

@@ -2,6 +2,7 @@
 
 import { Refusal, act, listen, login, logout, session, show } from "/daemon.js";
 import * as panels from "/panels.js";
+import * as ticket from "/ticket.js";
 
 const { el, make, money } = panels;
 
@@ -138,6 +139,7 @@ const load = {
     panels.venues(status);
     panels.latency(status.latency);
     instruments(status.instruments);
+    ticket.venues(status.instruments);
   },
   async positions() {
     panels.positions((await show("positions")).positions, close);
@@ -321,23 +323,6 @@ async function acknowledge(alert) {
   refresh("alerts");
 }
 
-async function order(event) {
-  event.preventDefault();
-  const form = new FormData(event.target);
-  const [symbol, exchange] = (seen.instrument ?? "").split("@");
-  const fields = { symbol, exchange, side: form.get("side"), type: form.get("type"), quantity: form.get("quantity") };
-  if (form.get("price")) fields.price = form.get("price");
-  const action = event.submitter?.value ?? "place-order";
-  try {
-    const done = await act(action, fields);
-    if (action === "validate-order") say(done.would_pass ? "It would pass." : `It would be denied: ${done.denial?.message}`);
-    else say(`Order ${done.order_id} is ${done.status}.`);
-  } catch (error) {
-    fault(error);
-  }
-  refresh("orders", "positions", "trades");
-}
-
 // ---- who
 
 let asking;
@@ -410,9 +395,10 @@ function start() {
   el("stop").addEventListener("click", () => stop().catch(fault));
   el("resume").addEventListener("click", () => resume().catch(fault));
   el("logout").addEventListener("click", () => logout().then(askToken).catch(fault));
-  el("ticket").addEventListener("submit", order);
+  ticket.begin({ symbol: () => seen.instrument, done: () => refresh("orders", "positions", "trades"), fault });
   el("instrument").addEventListener("change", (event) => {
     seen.instrument = event.target.value;
+    ticket.venues(seen.status?.instruments ?? []);
     drawPrice().catch(fault);
   });
   setInterval(watch, 1000);

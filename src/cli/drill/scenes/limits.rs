@@ -1,12 +1,13 @@
 //! Every limit that an order can break, one after another: changed at run time to just below what the order comes to.
 
-use super::super::desk::{Desk, LOOSE, Setup, Told, with_instrument};
+use super::super::desk::{Desk, LOOSE, Setup, Told};
+use super::super::places::with_instrument;
 use super::crypto;
 use crate::core::alarm::AlarmKind;
 use serde_json::{Map, Value, json};
 
 pub(super) fn setup() -> Setup {
-    crypto(with_instrument("trading_hours = false\nrestricted = true"))
+    crypto(format!("[alerts]\nrisk_score_high = 30\n{}", with_instrument("trading_hours = false\nrestricted = true")))
 }
 
 /// Held and resting while the rules are asked: 1,000 of BTC and 400 of ETH long, at prices that stand still.
@@ -25,6 +26,7 @@ pub(super) fn play(desk: &mut Desk) -> Told<()> {
     }
     as_it_is_written(desk);
     as_limited(desk)?;
+    verdict(desk)?;
     paused(desk)?;
     alerted(desk)
 }
@@ -92,6 +94,26 @@ fn as_limited(desk: &mut Desk) -> Told<()> {
     loosen(desk, &limits)
 }
 
+/// `validate-order`: every rule that an order breaks, and nothing of it sent.
+fn verdict(desk: &mut Desk) -> Told<()> {
+    let limits = json!({ "maxOrderSize": 100, "open_orders_max": 1, "orders_per_day_max": 1, "price_collar_pct": 1 });
+    desk.limits(&limits)?;
+    let order = with(&limit("buy", "0.002", "97000"), json!({ "action": "validate-order" }));
+    let placed = |desk: &Desk| desk.get("status").map(|status| status["run_counts"]["orders_placed"].clone());
+    let before = placed(desk);
+    let told = desk.must(&order)?;
+    let codes: Vec<&str> =
+        told["denials"].as_array().into_iter().flatten().filter_map(|denial| denial["code"].as_str()).collect();
+    let wanted = ["PRICE_COLLAR", "ORDER_NOTIONAL_ABOVE_MAX", "ORDERS_PER_DAY_ABOVE_MAX", "OPEN_ORDERS_ABOVE_MAX"];
+    let whole = told["would_pass"] == false && wanted.iter().all(|code| codes.contains(code));
+    let found = match whole && placed(desk) == before {
+        true => Ok(format!("nothing sent; it breaks {}", codes.join(", "))),
+        false => Err(told.to_string()),
+    };
+    desk.note("VALIDATE_TELLS_ALL", "validate-order of a buy that breaks four limits", found);
+    loosen(desk, &limits)
+}
+
 /// Trading states, of each part of the account.
 fn paused(desk: &mut Desk) -> Told<()> {
     let buy = market("buy", "0.001");
@@ -117,6 +139,11 @@ fn paused(desk: &mut Desk) -> Told<()> {
 fn alerted(desk: &mut Desk) -> Told<()> {
     for (kind, limits, said) in [
         (AlarmKind::BalanceLow, json!({ "minAccountBalance": 100_000_000 }), "equity below minAccountBalance"),
+        (
+            AlarmKind::RiskScoreHigh,
+            json!({ "value_at_risk_max_usd": 10 }),
+            "a value at risk many times value_at_risk_max_usd 10, risk_score_high 30",
+        ),
         (AlarmKind::ExposureHigh, json!({ "exposure_net_max_usd": 1_500 }), "net exposure at 80 % of its limit"),
         (
             AlarmKind::CorrelationExceeded,

@@ -1,6 +1,7 @@
 //! What goes wrong with the market, the connection, the clock and the key.
 
-use super::super::desk::{Desk, Setup, Told, with_instrument};
+use super::super::desk::{Desk, KeyIn, Setup, Told};
+use super::super::places::with_instrument;
 use super::crypto;
 use crate::core::alarm::AlarmKind;
 use serde_json::json;
@@ -16,7 +17,7 @@ pub(super) fn setup() -> Setup {
          [credentials]\nrotate_after_days = 1\nrotate_alert_days = 1\n{}",
         with_instrument("trading_hours = true")
     );
-    let mut setup = Setup { stored_key: true, ..crypto(config) };
+    let mut setup = Setup { key: KeyIn::Store, ..crypto(config) };
     setup.venues.strict = true;
     setup
 }

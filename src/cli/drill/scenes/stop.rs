@@ -1,7 +1,7 @@
 //! The emergency stop: it cancels, flattens and halts, outlives a restart, and only a named person takes it back.
 
 use super::super::desk::{Desk, Setup, Told};
-use super::crypto;
+use super::{confirmed, crypto};
 use crate::cli::ask::client::AskError;
 use crate::core::alarm::AlarmKind;
 use serde_json::{Value, json};
@@ -53,7 +53,16 @@ pub(super) fn play(desk: &mut Desk) -> Told<()> {
     let again = desk.buy("BTCUSDT", "0.001").map(|()| "it filled".to_owned());
     desk.note("RESUME_TRADES_AGAIN", "buy 0.001 BTCUSDT after resume by name and reason", again);
     by_file(desk)?;
+    by_command(desk)?;
     one_venue_down(desk)
+}
+
+/// `tollgate halt`, as an operator types it.
+fn by_command(desk: &mut Desk) -> Told<()> {
+    let said = desk.command(&["halt", "--reason", "a drill"])?;
+    let stopped = confirmed(desk, "").map(|stop| format!("{} ({stop})", said.trim()));
+    desk.note("STOP_BY_COMMAND", "tollgate halt", stopped);
+    desk.resume()
 }
 
 /// The stop file: it stops as long as it is there, and its removal alone resumes nothing.
@@ -104,16 +113,6 @@ pub(super) fn play_heartbeat(desk: &mut Desk) -> Told<()> {
     let left = venue_has_nothing(desk);
     desk.note("STOP_ASKS_THE_VENUE", "the venue's own list of open orders after the missed heartbeat", left);
     Ok(())
-}
-
-/// Waits until a stop by `who` is set and every venue has confirmed that nothing is left; what it says.
-fn confirmed(desk: &Desk, who: &str) -> Told<String> {
-    desk.wait("a stop that every venue has confirmed", || {
-        let stop = desk.get("status")?["emergency_stop"].clone();
-        let by = stop["who"].as_str()?.to_owned();
-        let is_so = stop["confirmed"] == true && (who.is_empty() || by == who);
-        is_so.then(|| format!("{by}: {}; every venue confirms that nothing is left", stop["why"]))
-    })
 }
 
 fn placing(order: &Value) -> Value {

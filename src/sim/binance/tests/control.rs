@@ -56,6 +56,10 @@ fn what_is_wrong_changes_nothing_and_is_named() {
         ("POST", "/price", r#"{"symbol":"BTCUSDT","price":-1}"#, 400, "price"),
         ("POST", "/price", r#"{"symbol":"BTCUSDT","price":1,"still":1}"#, 400, "still"),
         ("POST", "/report", r#"{"event":1}"#, 400, "event"),
+        ("POST", "/ledger", r#"{"asset":"USDT"}"#, 400, "change"),
+        ("POST", "/ledger", r#"{"asset":"USDT","change":0}"#, 400, "change"),
+        ("POST", "/ledger", r#"{"asset":"USDT","change":"--1"}"#, 400, "change"),
+        ("POST", "/hang", r#"{"ms":60001}"#, 400, "minute"),
         ("GET", "/ban", "", 405, "/ban"),
         ("GET", "/", "", 404, "/faults"),
     ] {
@@ -93,6 +97,31 @@ fn clock_ban_cut_and_disconnect_are_felt_by_clients() {
     ask(&mut rig, "POST", "/disconnect", "");
     rig.turn();
     assert!(cut_off.closed());
+}
+
+#[test]
+fn a_ledger_that_is_changed_tells_nobody() {
+    let mut rig = Rig::still();
+    let mut stream = rig.user_stream();
+    let free = |rig: &mut Rig| {
+        let (_, account) = rig.signed("GET", "/api/v3/account", "");
+        let rows = account["balances"].as_array().unwrap().iter();
+        rows.clone().find(|row| row["asset"] == "BTC").unwrap()["free"].as_str().unwrap().parse::<f64>().unwrap()
+    };
+    let before = free(&mut rig);
+    for (change, want) in [("0.5", before + 0.5), ("-2", before - 1.5), ("-1000000", before - 1.5)] {
+        ask(&mut rig, "POST", "/ledger", &format!(r#"{{"asset":"BTC","change":{change}}}"#));
+        rig.run_ms(5);
+        assert_eq!(free(&mut rig), want, "{change}");
+    }
+    assert!(stream.frames().is_empty());
+}
+
+#[test]
+fn a_venue_that_hangs_turns_on_afterwards() {
+    let mut rig = Rig::still();
+    ask(&mut rig, "POST", "/hang", r#"{"ms":1}"#);
+    assert_eq!(rig.rest("GET", "/api/v3/time", None, "").0, 200);
 }
 
 const ORDER: &str = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000";

@@ -290,3 +290,34 @@ fn handshakes_of_every_form_work_and_bad_ones_are_answered() {
     let answer = rig.ask(&mut micro, r#"{"id":1,"method":"time"}"#);
     assert_eq!(answer["result"]["serverTime"], rig.now_ms() * 1_000);
 }
+
+/// Answers are JSON here: who takes nothing but SBE is told so, who takes both gets JSON.
+#[test]
+fn answers_in_sbe_are_refused_as_where_they_are_off() {
+    let mut rig = Rig::still();
+    for (accept, want) in
+        [("application/sbe", (406, -1155)), ("application/sbe, application/json", (200, 0)), ("*/*", (200, 0))]
+    {
+        let mut client = rig.client();
+        let head = format!("GET /api/v3/time HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nX-MBX-SBE: 3:5\r\n\r\n");
+        client.send(head.as_bytes());
+        rig.turn();
+        let (status, _, body) = client.response().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, body["code"].as_i64().unwrap_or(0)), want, "{accept}");
+    }
+    for (query, code) in [("responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=5", -1155), ("responseFormat=x", -1130)] {
+        let mut client = rig.client();
+        client.send(
+            format!(
+                "GET /ws-api/v3?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        rig.turn();
+        let (status, _, body) = client.response().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, &body["code"]), (400, &code.into()), "{query}");
+    }
+}

@@ -162,3 +162,40 @@ fn amending_a_leg_amends_its_pair() {
     assert_eq!(events.iter().filter(|e| e["x"] == "REPLACED").count(), 2);
     assert!(events.iter().any(|e| e["l"] == "UPDATED" && e["L"] == "EXECUTING"));
 }
+
+/// The venue knows no replacing of one leg: the cancel takes the whole list with it, as any cancel of a leg does.
+#[test]
+fn replacing_a_leg_cancels_its_list_and_places_an_order_of_its_own() {
+    let mut rig = Rig::still();
+    let oco = "symbol=BTCUSDT&side=SELL&quantity=0.5&aboveType=LIMIT_MAKER&abovePrice=100000&aboveClientOrderId=up\
+               &belowType=STOP_LOSS&belowStopPrice=95000";
+    let (_, placed) = rig.signed("POST", "/api/v3/orderList/oco", oco);
+    let (status, answer) = replace(&mut rig, NEW, "STOP_ON_FAILURE", "up");
+    assert_eq!(status, 200, "{answer}");
+    let canceled = &answer["cancelResponse"];
+    assert_eq!(
+        (&canceled["orderListId"], &canceled["listOrderStatus"], canceled["orderReports"].as_array().map(Vec::len)),
+        (&placed["orderListId"], &"ALL_DONE".into(), Some(2)),
+        "{answer}"
+    );
+    assert_eq!(answer["newOrderResponse"]["orderListId"], -1);
+    let ledger = rig.sim.ledger(KEY).unwrap();
+    assert_eq!(ledger.open_orders.iter().map(|o| o.qty).collect::<Vec<_>>(), [40_000_000]);
+    assert_eq!(ledger.balances["BTC"].locked, 0);
+}
+
+#[test]
+fn a_leg_that_waits_to_be_paid_for_cannot_be_amended() {
+    let mut rig = Rig::still();
+    let opo = "symbol=BTCUSDT&workingType=LIMIT&workingTimeInForce=GTC&workingSide=BUY&workingPrice=50000\
+               &workingQuantity=0.5&pendingSide=SELL&pendingType=LIMIT_MAKER&pendingPrice=110000\
+               &pendingClientOrderId=waits";
+    let (status, placed) = rig.signed("POST", "/api/v3/orderList/opo", opo);
+    assert_eq!(status, 200, "{placed}");
+    let (_, answer) =
+        rig.signed("PUT", "/api/v3/order/amend/keepPriority", "symbol=BTCUSDT&origClientOrderId=waits&newQty=0.3");
+    assert_eq!(
+        (&answer["code"], &answer["msg"]),
+        (&(-2038).into(), &"Order amend (pending OPO order) is not supported.".into())
+    );
+}
