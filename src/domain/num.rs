@@ -230,6 +230,26 @@ mod tests {
     }
 
     #[test]
+    fn a_reciprocal_divides_as_the_machine_does_up_to_its_bound() {
+        for (places, five) in FIVES.iter().enumerate().skip(1) {
+            let last = (i64::MAX as u64) / five.by;
+            for multiple in [0, 1, 2, 3, last / 3, last / 2, last - 1, last] {
+                let exact = multiple * five.by;
+                for n in [exact.saturating_sub(1), exact, exact + 1].into_iter().filter(|n| n >> 63 == 0) {
+                    // Twos of the divisor put back: what is divided is exact in them.
+                    let value = i128::from(n) << places;
+                    let (down, up) = (n / five.by, n.div_ceil(five.by));
+                    for (value, low, high) in [(value, down as i64, up as i64), (-value, -(up as i64), -(down as i64))]
+                    {
+                        assert_eq!(over_pow10(value, places as u8, Round::Down), Some(low), "{value} / 10^{places}");
+                        assert_eq!(over_pow10(value, places as u8, Round::Up), Some(high), "{value} / 10^{places}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_an_answer() {
         assert_eq!(div(1, 0, Round::Up), None);
         assert_eq!(div(i128::from(i64::MIN), -1, Round::Up), None);
