@@ -187,7 +187,7 @@ fn over_pow10(value: i128, places: u8, round: Round) -> Option<i64> {
         return div_wide(value, i128::from(five.by) << places, round);
     }
     let whole = whole as u64;
-    let quotient = (u128::from(whole) * u128::from(five.reciprocal) >> 64) as u64 >> five.shift;
+    let quotient = ((u128::from(whole) * u128::from(five.reciprocal)) >> 64) as u64 >> five.shift;
     let inexact = whole - quotient * five.by != 0 || magnitude as u64 & ((1 << places) - 1) != 0;
     // Below 2^63 / 5.
     let cut = quotient as i64;
