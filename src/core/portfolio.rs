@@ -157,6 +157,7 @@ impl Inst {
         Some(Qty(long.checked_abs()?.max(short.checked_abs()?)))
     }
 
+    #[inline]
     pub fn notional(&self, px: Price, qty: Qty, round: Round) -> Option<Usd> {
         num::notional(px, qty, self.def.px_scale, self.def.qty_scale, round)
     }
@@ -527,11 +528,12 @@ impl Portfolio {
                 (signed, signed)
             } else {
                 let net = inst.position.net.0;
+                let (long, short) = (net.checked_add(inst.working.buy.0)?, net.checked_sub(inst.working.sell.0)?);
                 let value =
                     |qty: i64, round| num::notional(inst.quote.ask_px, Qty(qty), def.px_scale, def.qty_scale, round);
                 (
-                    value(net.checked_add(inst.working.buy.0)?, Round::Up)?,
-                    value(net.checked_sub(inst.working.sell.0)?, Round::Down)?,
+                    if long == worst.0 { exposure } else { value(long, Round::Up)? },
+                    if short == -worst.0 { Usd(-exposure.0) } else { value(short, Round::Down)? },
                 )
             };
             Some((unrealised, exposure, up, down))
@@ -558,8 +560,14 @@ impl Portfolio {
             totals.moving = totals.moving.saturating_add(more);
             self.expose(venue, base, live, change);
         }
-        if self.assets.get(base.index()).is_some_and(|a| a.priced_by == id && a.priced && a.total != [0; 2]) {
-            self.revalue_asset(base);
+        let Some(asset) = self.assets.get(base.index()).filter(|a| a.priced_by == id && a.priced) else { return };
+        // What is not held is worth nothing at any price.
+        let [paper, live] = asset.total.map(|total| total != 0);
+        if paper {
+            self.revalue_asset_of(base, false);
+        }
+        if live {
+            self.revalue_asset_of(base, true);
         }
     }
 

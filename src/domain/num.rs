@@ -90,19 +90,29 @@ impl fmt::Display for Usd {
 }
 
 /// `a / b` with the rounding named; `None` where `b` is zero or the result does not fit.
-#[inline]
+#[inline(always)] // see `mul_div`
 pub fn div(a: i128, b: i128, round: Round) -> Option<i64> {
+    // What the divisor has of twos is shifted out of both: what is left mostly fits one machine division, where the
+    // software one for `i128` costs several times as much. Of 10^8 that are eight places.
+    let twos = b.trailing_zeros();
+    match (u64::try_from(a >> (twos & 127)), u64::try_from(b >> (twos & 127))) {
+        (Ok(whole), Ok(by)) if by != 0 => {
+            let (quotient, rest) = (whole / by, whole % by);
+            let inexact = rest != 0 || a & ((1 << twos) - 1) != 0;
+            i64::try_from(quotient).ok()?.checked_add(correction(inexact, false, round))
+        }
+        _ => div_wide(a, b, round),
+    }
+}
+
+/// The division of what is negative, or wider than the machine's own.
+#[cold]
+fn div_wide(a: i128, b: i128, round: Round) -> Option<i64> {
     if b == 0 {
         return None;
     }
     let (whole, by, negative) = (a.unsigned_abs(), b.unsigned_abs(), (a < 0) != (b < 0));
-    // What the divisor has of twos is shifted out of both: what is left mostly fits one machine division, where the
-    // software one for `i128` costs several times as much. Of 10^8 that are eight places.
-    let twos = by.trailing_zeros();
-    let quotient = match (u64::try_from(whole >> twos), u64::try_from(by >> twos)) {
-        (Ok(whole), Ok(by)) => u128::from(whole / by),
-        _ => whole / by,
-    };
+    let quotient = whole / by;
     // No more than `whole`, so it fits.
     let inexact = quotient * by != whole;
     let magnitude = i128::try_from(quotient).ok()?;
@@ -131,15 +141,61 @@ pub fn notional(px: Price, qty: Qty, px_scale: u8, qty_scale: u8, round: Round) 
 #[inline]
 pub fn rescale(value: i128, from: u8, to: u8, round: Round) -> Option<i64> {
     if from >= to {
-        div(value, i128::from(*POW10.get(usize::from(from - to))?), round)
+        over_pow10(value, from - to, round)
     } else {
         let factor = i128::from(*POW10.get(usize::from(to - from))?);
         i64::try_from(value.checked_mul(factor)?).ok()
     }
 }
 
-/// `value × numerator / denominator`, exact in between.
+/// A power of five, and what its division is multiplied with instead: for every `n < 2^63`,
+/// `n / by == (n × reciprocal) >> (64 + shift)`.
+/// Source: Granlund and Montgomery, "Division by Invariant Integers using Multiplication" (1994), theorem 4.2: with
+/// `2^shift <= by` and `reciprocal = floor(2^(64 + shift) / by) + 1` the error is below `2^(shift + 1)`.
+#[derive(Clone, Copy)]
+struct Five {
+    by: u64,
+    reciprocal: u64,
+    shift: u32,
+}
+
+/// The fives in 10^0 to 10^19; the first has no reciprocal, and needs none.
+const FIVES: [Five; 20] = {
+    let mut table = [Five { by: 1, reciprocal: 0, shift: 0 }; 20];
+    let mut i = 1;
+    while i < 20 {
+        let by = table[i - 1].by * 5;
+        let shift = by.ilog2();
+        let reciprocal = ((1u128 << (64 + shift)) / by as u128 + 1) as u64;
+        table[i] = Five { by, reciprocal, shift };
+        i += 1;
+    }
+    table
+};
+
+/// `value / 10^places`: the twos of the divisor are shifted out, and a multiplication by the reciprocal of its fives is
+/// left. A division costs several times as much, and this is what every notional ends with.
 #[inline]
+fn over_pow10(value: i128, places: u8, round: Round) -> Option<i64> {
+    let five = FIVES.get(usize::from(places))?;
+    if places == 0 {
+        return i64::try_from(value).ok();
+    }
+    let (places, magnitude, negative) = (u32::from(places) & 63, value.unsigned_abs(), value < 0);
+    let whole = magnitude >> places;
+    if whole >> 63 != 0 {
+        return div_wide(value, i128::from(five.by) << places, round);
+    }
+    let whole = whole as u64;
+    let quotient = ((u128::from(whole) * u128::from(five.reciprocal)) >> 64) as u64 >> five.shift;
+    let inexact = whole - quotient * five.by != 0 || magnitude as u64 & ((1 << places) - 1) != 0;
+    // Below 2^63 / 5.
+    let cut = quotient as i64;
+    Some((if negative { -cut } else { cut }) + correction(inexact, negative, round))
+}
+
+/// `value × numerator / denominator`, exact in between.
+#[inline(always)] // the denominator is a constant nearly everywhere: then no division is left
 pub fn mul_div(value: i64, numerator: i64, denominator: i64, round: Round) -> Option<i64> {
     div(i128::from(value) * i128::from(numerator), i128::from(denominator), round)
 }
@@ -170,6 +226,26 @@ mod tests {
         ] {
             assert_eq!(div(a, b, Round::Down), Some(down), "{a}/{b} down");
             assert_eq!(div(a, b, Round::Up), Some(up), "{a}/{b} up");
+        }
+    }
+
+    #[test]
+    fn a_reciprocal_divides_as_the_machine_does_up_to_its_bound() {
+        for (places, five) in FIVES.iter().enumerate().skip(1) {
+            let last = (i64::MAX as u64) / five.by;
+            for multiple in [0, 1, 2, 3, last / 3, last / 2, last - 1, last] {
+                let exact = multiple * five.by;
+                for n in [exact.saturating_sub(1), exact, exact + 1].into_iter().filter(|n| n >> 63 == 0) {
+                    // Twos of the divisor put back: what is divided is exact in them.
+                    let value = i128::from(n) << places;
+                    let (down, up) = (n / five.by, n.div_ceil(five.by));
+                    for (value, low, high) in [(value, down as i64, up as i64), (-value, -(up as i64), -(down as i64))]
+                    {
+                        assert_eq!(over_pow10(value, places as u8, Round::Down), Some(low), "{value} / 10^{places}");
+                        assert_eq!(over_pow10(value, places as u8, Round::Up), Some(high), "{value} / 10^{places}");
+                    }
+                }
+            }
         }
     }
 

@@ -18,9 +18,10 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         // It waits for an entry, and pays with what that brings.
         return Ok(());
     }
-    let (asset, needed, available) = payment(scene, c)?;
+    let (purse, needed, available) = payment(scene, c)?;
     // What covers a short needs nothing, and goes out when there is less than nothing.
     if needed > available && needed > 0 {
+        let asset = name(purse, c.inst);
         let dec = |value| Dec { value, scale: 8 };
         return Err(DenyReason::BalanceTooLow { asset, needed: dec(needed), available: dec(available.max(0)) });
     }
@@ -29,26 +30,37 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
 
 /// What the order pays with, how much of it it needs, and how much there is; in units of 10^-8.
 #[inline]
-pub(super) fn payment(scene: &Scene, c: &Candidate) -> Result<(Text<12>, i64, i64), DenyReason> {
-    let def = &c.inst.def;
-    let needed = reserve(c.order.side, c.short, c.value_px, c.qty, c.inst, c.qty.0)
-        .ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
-    let powers = || {
-        let powers = scene.account.powers(def.venue);
-        if powers.known { Ok(powers) } else { Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount)) }
+pub(super) fn payment(scene: &Scene, c: &Candidate) -> Result<(Purse, i64, i64), DenyReason> {
+    let venue = c.inst.def.venue;
+    let needed = match (c.order.side, c.inst.def.funding) {
+        // A purchase in cash holds what it was valued at.
+        (Side::Buy, Funding::Balances) if c.order.terms.quote_qty.is_zero() => Some(c.notional.0),
+        (side, _) => reserve(side, c.short, c.value_px, c.qty, c.inst, c.qty.0),
     };
-    let (asset, available) = match purse(c.order.side, c.short, c.inst) {
-        Purse::Asset(asset) => {
-            if !scene.account.is_stated(def.venue) {
-                return Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount));
-            }
-            let name = if asset == def.quote { def.quote_name } else { def.base_name };
-            (name, scene.account.get(def.venue, asset).available())
+    let needed = needed.ok_or(DenyReason::CannotEvaluate(Unevaluable::Overflow))?;
+    let purse = purse(c.order.side, c.short, c.inst);
+    let (known, available) = match purse {
+        Purse::Asset(asset) => (scene.account.is_stated(venue), scene.account.get(venue, asset).available()),
+        Purse::BuyingPower => {
+            let powers = scene.account.powers(venue);
+            (powers.known, powers.buying_power())
         }
-        Purse::BuyingPower => (Text::new("buying power"), powers()?.buying_power()),
-        Purse::CashPower => (Text::new("cash power"), powers()?.cash_power()),
+        Purse::CashPower => {
+            let powers = scene.account.powers(venue);
+            (powers.known, powers.cash_power())
+        }
     };
-    Ok((asset, needed, available))
+    if known { Ok((purse, needed, available)) } else { Err(DenyReason::CannotEvaluate(Unevaluable::NoAccount)) }
+}
+
+/// What a purse is called.
+pub(super) fn name(purse: Purse, inst: &Inst) -> Text<12> {
+    match purse {
+        Purse::Asset(asset) if asset == inst.def.quote => inst.def.quote_name,
+        Purse::Asset(_) => inst.def.base_name,
+        Purse::BuyingPower => Text::new("buying power"),
+        Purse::CashPower => Text::new("cash power"),
+    }
 }
 
 /// What an order pays with.

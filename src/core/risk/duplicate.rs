@@ -30,20 +30,33 @@ impl Intent {
     }
 }
 
-impl Key for Intent {
+/// What an intent comes down to in 64 bits, from the order as it is: making the intent only to look for it costs more
+/// than the search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark(u64);
+
+impl Mark {
     #[inline]
-    fn spread(self) -> u64 {
-        let who = u64::from(self.instrument.0) << 16 | u64::from(self.strategy.0) << 8 | (self.side as u64) << 4;
-        let size = self.qty.0 ^ self.terms.quote_qty.0;
-        mix(mix(size as u64 ^ who ^ self.kind as u64).rotate_left(29) ^ (self.px.0 ^ self.terms.stop_px.0) as u64)
+    fn of(order: &PlaceOrder, strategy: StrategyId) -> Mark {
+        let who = u64::from(order.instrument.0) << 16 | u64::from(strategy.0) << 8 | (order.side as u64) << 4;
+        let size = order.qty.0 ^ order.terms.quote_qty.0;
+        let px = (order.px.0 ^ order.terms.stop_px.0) as u64;
+        Mark(mix(mix(size as u64 ^ who ^ order.kind as u64).rotate_left(29) ^ px))
     }
 }
 
-/// The last intents that became orders, and when.
+impl Key for Mark {
+    #[inline]
+    fn spread(self) -> u64 {
+        self.0
+    }
+}
+
+/// The last intents that became orders, and when. Of two that have the same mark the younger is remembered.
 pub struct Recent {
     /// When it was sent, and its place in the ring.
-    map: FixedMap<Intent, (Nanos, u32)>,
-    ring: Box<[Option<Intent>]>,
+    map: FixedMap<Mark, (Nanos, u32)>,
+    ring: Box<[Option<(Mark, Intent)>]>,
     next: usize,
 }
 
@@ -55,31 +68,33 @@ impl Recent {
     /// An order went out.
     #[inline]
     pub(crate) fn add(&mut self, order: &PlaceOrder, strategy: StrategyId, now: Nanos) {
-        let intent = Intent::of(order, strategy);
-        if let Some(oldest) = self.ring[self.next].replace(intent)
+        let (mark, intent) = (Mark::of(order, strategy), Intent::of(order, strategy));
+        if let Some((oldest, _)) = self.ring[self.next].replace((mark, intent))
             && self.map.get(oldest).is_some_and(|(_, place)| place as usize == self.next)
         {
             self.map.remove(oldest);
         }
-        self.map.remove(intent);
-        self.map.insert(intent, (now, self.next as u32));
+        self.map.remove(mark);
+        self.map.insert(mark, (now, self.next as u32));
         self.next = (self.next + 1) % REMEMBERED;
     }
 
     /// When the same was sent last, as far as it is remembered.
     #[inline]
     fn sent(&self, order: &PlaceOrder, strategy: StrategyId) -> Option<Nanos> {
-        self.map.get(Intent::of(order, strategy)).map(|(at, _)| at)
+        let (at, place) = self.map.get(Mark::of(order, strategy))?;
+        let (_, intent) = self.ring.get(place as usize)?.as_ref()?;
+        (*intent == Intent::of(order, strategy)).then_some(at)
     }
 
-    /// What a state hash needs: each remembered intent's spread and time, oldest first.
+    /// What a state hash needs: each remembered intent's mark and time, oldest first.
     pub(crate) fn each(&self, mut see: impl FnMut(u64, Nanos)) {
         for n in 0..REMEMBERED {
             let place = (self.next + n) % REMEMBERED;
-            if let Some(intent) = self.ring[place]
-                && let Some((at, _)) = self.map.get(intent).filter(|(_, kept)| *kept as usize == place)
+            if let Some((mark, _)) = self.ring[place]
+                && let Some((at, _)) = self.map.get(mark).filter(|(_, kept)| *kept as usize == place)
             {
-                see(intent.spread(), at);
+                see(mark.0, at);
             }
         }
     }

@@ -185,21 +185,23 @@ fn notional(scene: &Scene, c: &Candidate, by_quote: bool) -> Result<(), DenyReas
 fn counts(scene: &Scene, c: &Candidate, more: OpenCounts) -> Result<(), DenyReason> {
     use FilterName as F;
     let (f, own, all) = (&c.inst.def.filters, &c.inst.open, scene.venue_open);
-    for (have, more, max, filter) in [
-        (own.orders, more.orders, f.orders_max, F::MaxNumOrders),
-        (own.algos, more.algos, f.algo_orders_max, F::MaxNumAlgoOrders),
-        (own.icebergs, more.icebergs, f.iceberg_orders_max, F::MaxNumIcebergOrders),
-        (own.lists, more.lists, f.lists_max, F::MaxNumOrderLists),
-        (all.orders, more.orders, f.venue_orders_max, F::ExchangeMaxNumOrders),
-        (all.algos, more.algos, f.venue_algo_orders_max, F::ExchangeMaxNumAlgoOrders),
-        (all.icebergs, more.icebergs, f.venue_iceberg_orders_max, F::ExchangeMaxNumIcebergOrders),
-        (all.lists, more.lists, f.venue_lists_max, F::ExchangeMaxNumOrderLists),
-    ] {
+    let hold = |have: u32, more: u32, max: u32, filter| {
         if max > 0 && more > 0 && have.saturating_add(more) > max {
             return Err(broken(filter, (have + more).into(), max.into(), 0));
         }
+        Ok(())
+    };
+    hold(own.orders, more.orders, f.orders_max, F::MaxNumOrders)?;
+    hold(all.orders, more.orders, f.venue_orders_max, F::ExchangeMaxNumOrders)?;
+    if more.algos | more.icebergs | more.lists == 0 {
+        return Ok(());
     }
-    Ok(())
+    hold(own.algos, more.algos, f.algo_orders_max, F::MaxNumAlgoOrders)?;
+    hold(own.icebergs, more.icebergs, f.iceberg_orders_max, F::MaxNumIcebergOrders)?;
+    hold(own.lists, more.lists, f.lists_max, F::MaxNumOrderLists)?;
+    hold(all.algos, more.algos, f.venue_algo_orders_max, F::ExchangeMaxNumAlgoOrders)?;
+    hold(all.icebergs, more.icebergs, f.venue_iceberg_orders_max, F::ExchangeMaxNumIcebergOrders)?;
+    hold(all.lists, more.lists, f.venue_lists_max, F::ExchangeMaxNumOrderLists)
 }
 
 fn position(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {

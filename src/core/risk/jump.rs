@@ -33,10 +33,12 @@ impl Swing {
     }
 
     /// Lowest and highest mid seen; `None` where none was.
+    #[inline]
     fn range(&self) -> Option<(Price, Price)> {
-        let low = self.low.iter().filter(|px| !px.is_zero()).min()?;
-        let high = self.high.iter().max()?;
-        Some((*low, *high))
+        // What was seen is above zero, so that a part in which nothing was is the greatest of all, less one.
+        let low = self.low.iter().fold(u64::MAX, |low, px| low.min((px.0 as u64).wrapping_sub(1)));
+        let high = self.high.iter().fold(0, |high, px| px.0.max(high));
+        (high > 0).then_some((Price(low.wrapping_add(1) as i64), Price(high)))
     }
 }
 

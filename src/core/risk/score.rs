@@ -45,29 +45,68 @@ fn used(part: i64, whole: i64) -> u32 {
     }
 }
 
-impl Score {
+/// What the parts are made of.
+struct Pressure {
+    moving: i64,
+    exposure: i64,
+    equity: i64,
+    loss: i64,
+    fall: i64,
+}
+
+impl Pressure {
     /// With so much more exposure, and so much more of it expected to move in a day.
     #[inline]
-    pub fn of(totals: &Totals, losses: &Losses, limits: &Limits, more: Usd, more_moving: Usd) -> Score {
-        let moving = totals.moving.saturating_add(more_moving);
-        let part = |of: i64, times: i64, whole| num::mul_div(of, times, whole, Round::Down).unwrap_or(i64::MAX);
-        let value_at_risk = Usd(part(moving.0, DEVIATIONS, 100));
-        let exposure = totals.exposure.saturating_add(more);
+    fn of(totals: &Totals, losses: &Losses, more: Usd, more_moving: Usd) -> Pressure {
+        Pressure {
+            moving: totals.moving.saturating_add(more_moving).0,
+            exposure: totals.exposure.saturating_add(more).0,
+            equity: totals.equity.0,
+            loss: totals.day_pnl().0.saturating_neg(),
+            fall: losses.high.saturating_sub(totals.pnl()).0,
+        }
+    }
+
+    /// Surely no part is more than `max` hundredths of its limit, and so neither is the score, whatever the weights:
+    /// found without a division. False tells nothing.
+    #[inline]
+    fn is_surely_within(&self, limits: &Limits, max: u32) -> bool {
+        let (max, ppm) = (i128::from(max), 1_000_000);
+        let wide = |a: i64, b: i64| i128::from(a) * i128::from(b);
+        // A limit that is a product over a million was rounded down: less one, it is not more than that.
+        let below = |part: i64, product: i128| part <= 0 || wide(part, 100 * ppm) <= (product - i128::from(ppm)) * max;
+        // Leverage beyond a million is none, and what is less is stricter; so no product here is above 2^117.
+        let leverage_max = limits.leverage_max_ppm.min(1 << 40) as i64;
+        wide(self.moving, DEVIATIONS) <= i128::from(limits.value_at_risk_max.0) * max
+            && below(self.exposure, wide(self.equity, leverage_max))
+            && wide(self.exposure, 100) <= i128::from(limits.exposure_gross_max.0) * max
+            && wide(self.loss, 100) <= i128::from(limits.daily_loss_max.0) * max
+            && below(self.fall, wide(self.equity.saturating_add(self.fall), limits.drawdown_halt_ppm.into()))
+    }
+
+    fn score(&self, limits: &Limits) -> Score {
+        let part = |of: i64, ppm: i64| num::mul_div(of, ppm, 1_000_000, Round::Down).unwrap_or(i64::MAX);
+        let value_at_risk = num::mul_div(self.moving, DEVIATIONS, 100, Round::Down).unwrap_or(i64::MAX);
         // Equity in per mille of the leverage allowed: what the exposure may be.
         let leverage_max = i64::try_from(limits.leverage_max_ppm).unwrap_or(i64::MAX);
-        let lever = part(totals.equity.0.max(0), leverage_max, 1_000_000);
-        let pnl = totals.pnl();
-        let fall = losses.high.saturating_sub(pnl);
-        let at_mark = part(totals.equity.saturating_add(fall).0, limits.drawdown_halt_ppm.into(), 1_000_000);
+        let lever = part(self.equity.max(0), leverage_max);
+        let at_mark = part(self.equity.saturating_add(self.fall), limits.drawdown_halt_ppm.into());
         let parts = [
-            used(value_at_risk.0, limits.value_at_risk_max.0),
-            used(exposure.0, lever),
-            used(exposure.0, limits.exposure_gross_max.0),
-            used(totals.day_pnl().0.saturating_neg(), limits.daily_loss_max.0),
-            used(fall.0, at_mark),
+            used(value_at_risk, limits.value_at_risk_max.0),
+            used(self.exposure, lever),
+            used(self.exposure, limits.exposure_gross_max.0),
+            used(self.loss, limits.daily_loss_max.0),
+            used(self.fall, at_mark),
         ];
         let sum: u32 = parts.iter().zip(PARTS).map(|(part, (_, weight))| part * weight).sum();
-        Score { score: sum.div_ceil(1_000), value_at_risk, parts }
+        Score { score: sum.div_ceil(1_000), value_at_risk: Usd(value_at_risk), parts }
+    }
+}
+
+impl Score {
+    /// With so much more exposure, and so much more of it expected to move in a day.
+    pub fn of(totals: &Totals, losses: &Losses, limits: &Limits, more: Usd, more_moving: Usd) -> Score {
+        Pressure::of(totals, losses, more, more_moving).score(limits)
     }
 }
 
@@ -86,7 +125,11 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
         return Ok(());
     }
     let more = moving(c.notional, c.inst.moves_ppm, limits.volatility_assumed_ppm);
-    let found = Score::of(scene.totals, scene.losses, limits, c.notional, more);
+    let pressure = Pressure::of(scene.totals, scene.losses, c.notional, more);
+    if pressure.is_surely_within(limits, max) {
+        return Ok(());
+    }
+    let found = pressure.score(limits);
     if found.score > max {
         return Err(DenyReason::RiskScoreAboveMax { score: found.score, max, value_at_risk: found.value_at_risk });
     }
@@ -110,6 +153,32 @@ mod tests {
             let got = Decimal::from(used(part, whole));
             // Rounded up, and never by more than one in a thousand.
             prop_assert!(got >= want.floor() && got <= want.ceil() + Decimal::ONE, "{got} {want}");
+        }
+    }
+
+    proptest! {
+        /// What passes without its score being worked out has one that passes.
+        #[test]
+        fn what_is_surely_within_is_within(moving in 0i64..2_000, exposure in 0i64..4_000, equity in -100i64..2_000,
+                                           loss in -100i64..100, fall in 0i64..300, max in 0u32..100, unit in 1_000_000i64..1_000_000_000_000,
+                                           leverage in 0u64..6_000_000, drawdown in 0u32..300_000) {
+            let limits = Limits {
+                value_at_risk_max: Usd(2_000 * unit),
+                leverage_max_ppm: leverage,
+                exposure_gross_max: Usd(3_000 * unit),
+                daily_loss_max: Usd(80 * unit),
+                drawdown_halt_ppm: drawdown,
+                ..Limits::LOOSEST
+            };
+            let times = |part: i64| part * unit;
+            let pressure = Pressure {
+                moving: times(moving), exposure: times(exposure), equity: times(equity), loss: times(loss), fall: times(fall),
+            };
+            let found = pressure.score(&limits);
+            prop_assert!(!pressure.is_surely_within(&limits, max) || found.score <= max, "{found:?} {max}");
+            // And nothing that is well within is worked out for nothing.
+            let used = found.parts.iter().copied().max().unwrap_or(0);
+            prop_assert!(pressure.is_surely_within(&limits, max) || used + 12 >= 10 * max, "{found:?} {max}");
         }
     }
 

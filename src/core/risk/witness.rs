@@ -129,7 +129,8 @@ fn weigh(scene: &Scene, order: &PlaceOrder, id: OrderId, passed: bool) -> Weighe
         };
         weighed.short = permit::is_short(inst, order.side, qty, available);
         let candidate = Candidate { order, inst, value_px, qty, notional, short: weighed.short, available };
-        weighed.pays = balance::payment(scene, &candidate).ok();
+        let paid = balance::payment(scene, &candidate).ok();
+        weighed.pays = paid.map(|(purse, needed, available)| (balance::name(purse, inst), needed, available));
     }
     weighed
 }
