@@ -471,7 +471,8 @@ impl Gateway {
             return self.tell_fills(|reconcile, known| reconcile.on_order(known), now);
         }
         // One symbol that the venue does not list refuses them all: ask for every symbol and say which is missing.
-        if call == (Call::Info { all: false }) && refusal.class == Some(ErrorClass::Malformed) {
+        let unlisted = matches!(refusal.class, Some(ErrorClass::Malformed | ErrorClass::NotTradable));
+        if call == (Call::Info { all: false }) && unlisted {
             self.info_all = true;
             return;
         }

@@ -189,9 +189,9 @@ fn foreign_newer_and_displaced_files_are_refused_as_what_they_are() {
     assert!(matches!(e, JournalError::Foreign { .. }), "{e}");
     assert_eq!(e.to_string(), by_reader);
     let mut newer = header.encode();
-    newer[8] = 3;
+    newer[8] = 4;
     let (e, by_reader) = refusal(&newer);
-    assert!(matches!(e, JournalError::Version { found: 3, known: 2, .. }), "{e}");
+    assert!(matches!(e, JournalError::Version { found: 4, known: 3, .. }), "{e}");
     assert_eq!(e.to_string(), by_reader);
     let (e, _) = refusal(&Header { first_seq: 7, ..header }.encode());
     assert!(matches!(e, JournalError::BadHeader { offset: 16, .. }), "{e}");
