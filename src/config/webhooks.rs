@@ -94,7 +94,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// Every kind of alert, as the API and `kinds` write it.
-pub const ALERT_KINDS: [&str; 40] = [
+pub const ALERT_KINDS: [&str; 41] = [
     "IMPOSSIBLE_REPORT",
     "UNKNOWN_INSTRUMENT",
     "UNKNOWN_ORDER",
@@ -134,6 +134,7 @@ pub const ALERT_KINDS: [&str; 40] = [
     "STILL_HELD",
     "VAULT_AWAY",
     "PLAINTEXT_KEYS",
+    "ACCOUNT_BARRED",
     "LOGINS_REFUSED",
 ];
 
