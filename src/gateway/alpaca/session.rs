@@ -446,6 +446,16 @@ impl AlpacaGateway {
                     format!("the answer cannot be read: {error}")
                 }
             },
+            // A refusal for good, where what is asked for can be done without.
+            Answer::Refused(error) if is_for_good(&error) && can_do_without(call) => match call {
+                Call::Settings => return self.without_settings(&error.to_string()),
+                Call::Step(Ask::Settings) => {
+                    self.without_settings(&error.to_string());
+                    return self.step(Reconcile::on_settings);
+                }
+                Call::Calendar => return self.without_calendar(now),
+                _ => error.to_string(),
+            },
             // An order that the venue does not know is nobody's that we could serve.
             Answer::Refused(error) if error.class == ErrorClass::NotFound => match call {
                 Call::Step(Ask::Order { id }) => {
@@ -462,16 +472,6 @@ impl AlpacaGateway {
                 self.ask_after = now + REFUSED_NS;
                 format!("{error}; is the key one of this host? paper and live have keys of their own")
             }
-            // A refusal for good, where what is asked for can be done without.
-            Answer::Refused(error) if is_for_good(&error) => match call {
-                Call::Settings => return self.without_settings(&error.to_string()),
-                Call::Step(Ask::Settings) => {
-                    self.without_settings(&error.to_string());
-                    return self.step(Reconcile::on_settings);
-                }
-                Call::Calendar => return self.without_calendar(now),
-                _ => error.to_string(),
-            },
             Answer::Refused(error) => error.to_string(),
             Answer::None(why) => why,
         };
@@ -596,7 +596,33 @@ impl AlpacaGateway {
     }
 }
 
-/// Whether asking again would be refused again.
+/// Whether asking again would be refused again. A key that is not known (401) is told as such by every call.
 fn is_for_good(error: &ApiError) -> bool {
-    !matches!(error.class, ErrorClass::UnknownOutcome | ErrorClass::RateLimited)
+    error.status != 401 && !matches!(error.class, ErrorClass::UnknownOutcome | ErrorClass::RateLimited)
+}
+
+/// What a key may be refused and the venue still be traded at: the account's own flags and the configured hours hold.
+fn can_do_without(call: Call) -> bool {
+    matches!(call, Call::Settings | Call::Step(Ask::Settings) | Call::Calendar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_may_not_ask_for_settings_or_calendar_trades_without_them() {
+        let refused = |status, class| ApiError { status, code: 0, text: String::new(), class };
+        for (error, for_good) in [
+            (refused(403, ErrorClass::Auth), true),
+            (refused(404, ErrorClass::NotFound), true),
+            (refused(401, ErrorClass::Auth), false),
+            (refused(429, ErrorClass::RateLimited), false),
+            (refused(500, ErrorClass::UnknownOutcome), false),
+        ] {
+            assert_eq!(is_for_good(&error), for_good, "{error}");
+        }
+        assert!(can_do_without(Call::Settings) && can_do_without(Call::Calendar));
+        assert!(can_do_without(Call::Step(Ask::Settings)) && !can_do_without(Call::Asset { at: 0 }));
+    }
 }
