@@ -1,5 +1,6 @@
 //! What one order costs before its socket: a `NewOrder` to the signed text of `order.place`, buffers warm.
 //! Beside it the floor: HMAC-SHA256 of a payload of the same length with the key's state kept, and nothing else.
+//! `rest_order_query`: the same order as a signed REST query, its parameters as text given: the cold path, which allocates.
 //! `logged_on`: on a session, without key and signature. `ed25519_signed`: the same key where there is no session.
 //! Left out: WebSocket framing and masking, TLS, the socket.
 
@@ -9,7 +10,7 @@ use tollgate::domain::{
     InstrumentId, NewOrder, OrderId, OrderType, Price, Qty, Side, StrategyId, Terms, TimeInForce, VenueId, VenueOrderId,
 };
 use tollgate::venues::binance::request::{MAX_REQUEST_LEN, OrderRef, RequestBuilder};
-use tollgate::venues::binance::sign::Signer;
+use tollgate::venues::binance::sign::{RestSigner, Signer};
 
 const KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
 const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
@@ -72,6 +73,18 @@ fn benches(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             ed25519.place(&mut out, black_box(&order), "BTCUSDT", black_box(1_723_161_255_208))
+        })
+    });
+    let rest = RestSigner::new(KEY, signer.clone());
+    group.bench_function("rest_order_query_limit", |b| {
+        b.iter(|| {
+            let mut query = black_box(
+                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.00123&price=61837.63\
+                 &newClientOrderId=tg000000070000000000789003&newOrderRespType=ACK",
+            )
+            .to_owned();
+            rest.sign_query(&mut query, 5000, black_box(1_723_161_255_208));
+            query
         })
     });
     let payload = format!(
