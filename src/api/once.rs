@@ -33,7 +33,8 @@ const KEPT_NS: Nanos = 3_600_000_000_000;
 
 /// Actions that change nothing: a key says nothing to them.
 const LOOKS: [&str; 2] = ["validate-order", "test-connections"];
-/// Actions that are never refused for want of room: they only take risk away.
+/// Actions that are never refused for want of room: they take risk away, or set a state that an operator must be able to
+/// set.
 const SHRINKS: [&str; 8] = [
     "cancel-order",
     "cancel-all-orders",
