@@ -5,6 +5,7 @@ use crate::core::alarm::AlarmKind;
 use crate::core::alerts::AlertRules;
 use crate::core::command::{Command, Scope};
 use crate::core::config::{Limits, StrategyConfig};
+use crate::core::native::ProtectRules;
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
@@ -148,6 +149,8 @@ pub enum Body {
     },
     /// What came of `Effect::Test`. Read by those who asked; it changes nothing here.
     Tested(Tested),
+    /// Where protections are kept, in this run's configuration.
+    ProtectRules(ProtectRules),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -182,4 +185,5 @@ wire_enum!(Body {
     29 => StopRules(rules),
     30 => Tested(tested),
     31 => VenuePx { instrument, px },
+    32 => ProtectRules(rules),
 });

@@ -119,7 +119,7 @@ impl Core {
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
         if let Some(venue) = self.venues.get_mut(report.venue.index()) {
-            venue.reconcile_due = true;
+            (venue.reconcile_due, venue.fills_missing) = (true, true);
         }
     }
 
@@ -190,6 +190,7 @@ impl Core {
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
         }
         self.protect_fill(report.order, report.instrument, before, position.0, out);
+        self.stirred = true;
         self.desks.day.trades = self.desks.day.trades.saturating_add(1);
         if missing {
             self.fetch_fills(report, out);
