@@ -348,13 +348,11 @@ const NAMES_OF_VENUES: &[(&str, &str)] = &[
     ("runtime/keeper/",        "how a key is exchanged at its kind of venue"),
     ("runtime/keys.rs",        "what a key looks like"),
     ("runtime/live_market.rs", "the public market that a simulated venue stands on"),
-    ("runtime/names.rs",       "an asset that its venue names otherwise"),
     ("runtime/probe.rs",       "a key tried before it is taken into use"),
     ("runtime/rescue.rs",      "the way out without the gateway"),
     ("runtime/simulated.rs",   "the simulated venues as agents"),
     ("runtime/venue.rs",       "VenueParts: what is started for a venue of a kind"),
     ("sim/mod.rs",             "one module a simulated venue"),
-    ("sim/market/live.rs",     "the public market that a simulated venue stands on"),
     ("venues/mod.rs",          "one module a venue"),
 ];
 
