@@ -184,6 +184,9 @@ impl VenueOrder {
         // The venue may count what its predecessor filled into an order that replaced one: of such an order its
         // own executions alone are believed.
         let replaces = !self.replaces.is_none();
+        // An amount of money has no quantity until all of it is spent (§8.6).
+        let spent = self.qty.is_zero() && self.status == Status::Filled;
+        let order_qty = if spent { self.filled_qty } else { self.qty };
         ExecReport {
             venue: names.venue,
             instrument: self.instrument,
@@ -192,7 +195,7 @@ impl VenueOrder {
             side: self.side,
             venue_order_id: self.id,
             cum_qty: if replaces { Qty::ZERO } else { self.filled_qty },
-            order_qty: if replaces { Qty::ZERO } else { self.qty },
+            order_qty: if replaces { Qty::ZERO } else { order_qty },
             order_px: self.limit_px,
             text: if self.status == Status::Replaced { Text::new("replaced") } else { Text::default() },
             ts_event_ns: self.ts_event_ns,

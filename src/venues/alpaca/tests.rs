@@ -76,6 +76,15 @@ fn of_an_order_that_replaced_another_only_its_own_executions_are_believed() {
 }
 
 #[test]
+fn what_an_amount_of_money_bought_is_its_quantity_once_it_is_spent() {
+    let part =
+        orders::VenueOrder { filled_qty: Qty(7), status: Status::PartiallyFilled, ..orders::VenueOrder::default() };
+    assert_eq!(part.report(&names()).order_qty, Qty::ZERO);
+    let spent = orders::VenueOrder { status: Status::Filled, ..part };
+    assert_eq!(spent.report(&names()).order_qty, Qty(7));
+}
+
+#[test]
 fn every_trade_update_is_read() {
     for name in names_of_fixtures("trade_update_").into_iter().chain(names_of_fixtures("constructed/trade_update_")) {
         let Some(bytes) = fixture(&name) else { return };
