@@ -19,7 +19,7 @@ use super::{AlpacaSim, parse_time};
 use crate::domain::Nanos;
 use crate::sim::control::{self, Order, Which};
 use crate::sim::faults::Faults;
-use crate::sim::http::Request;
+use crate::sim::http::{self, Request};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -55,6 +55,15 @@ impl AlpacaSim {
             }
         };
         done.map_err(|msg| (400, msg))
+    }
+
+    /// As a `POST` to the control port, by path and body.
+    pub fn control(&mut self, path: &str, body: &str) -> Result<(), String> {
+        let text = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let Ok(Some((request, _))) = http::parse(text.as_bytes()) else { return Err("no request".into()) };
+        let done = self.carry_out(&request, self.hub.now).map_err(|(_, said)| said);
+        self.settle();
+        done
     }
 
     fn own_order(&mut self, request: &Request) -> Option<Result<(), String>> {
