@@ -4,6 +4,7 @@
 mod compound;
 mod rekey;
 mod rules;
+mod stories;
 
 use super::*;
 use crate::core::Core;
