@@ -1,53 +1,18 @@
 //! The table of controls (`src/core/risk/CONTROLS.md`) is held to the code: every rule of the gate stands in it, every
 //! row names a test, and every test that it names is there.
 
+#[path = "common/pages.rs"]
+mod pages;
+
+use pages::{quoted, root, tests};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use tollgate::core::alarm::AlarmKind;
 use tollgate::core::risk::RULES;
 
 const TABLE: &str = include_str!("../src/core/risk/CONTROLS.md");
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// What stands between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
-/// The rows, each as its cells; the head and the line below it are left out.
 fn rows() -> impl Iterator<Item = Vec<&'static str>> {
-    let lines = TABLE.lines().filter(|line| line.starts_with("| ")).skip(1);
-    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-}
-
-fn rust_files(folder: &Path, out: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            rust_files(&path, out);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            out.push(path);
-        }
-    }
-}
-
-/// Functions that a test runner calls: their name follows `#[test]`, or they stand in `proptest!`, which says so too.
-fn tests() -> BTreeSet<String> {
-    let mut files = Vec::new();
-    rust_files(&root().join("src"), &mut files);
-    rust_files(&root().join("tests"), &mut files);
-    let mut found = BTreeSet::new();
-    for file in files {
-        let text = std::fs::read_to_string(file).unwrap();
-        for after in text.split("#[test]").skip(1) {
-            let name = after.split_once("fn ").and_then(|(_, rest)| rest.split_once('('));
-            found.extend(name.map(|(name, _)| name.trim().to_owned()));
-        }
-    }
-    found
+    pages::rows(TABLE)
 }
 
 /// A kind as the API writes it: `STILL_HELD`.

@@ -236,9 +236,7 @@ impl Bodies {
         taken |= orders::order(text, names).is_ok() | orders::orders(text, names).is_ok() | orders::bulk(text).is_ok();
         taken |= account::account(text).is_ok() | account::positions(text, names).is_ok();
         taken |= account::clock(text).is_ok() | account::calendar(text).is_ok();
-        taken |= account::one_position(text, names).is_ok() | account::one_session(text).is_ok();
-        taken |= account::configuration(text).is_ok() | account::portfolio_history(text).is_ok();
-        taken |= assets::asset(text).is_ok() | assets::assets(text).is_ok();
+        taken |= account::configuration(text).is_ok() | assets::asset(text).is_ok();
         if let Ok(page) = account::activities(text, names) {
             assert!(page.fills.iter().all(|fill| fill.last_qty.0 >= 0 && fill.last_px.0 >= 0));
             taken = true;

@@ -421,8 +421,9 @@ struct CloseReply {
     /// the time to answer came first.
     complete: bool,
     trading_state: &'static str,
-    /// Orders made to flatten, as they stand.
+    /// The first orders made to flatten, as they stand, and how many were made besides.
     orders: Vec<OrderReply>,
+    orders_not_listed: u32,
     /// Why a flattening order was not let out.
     denial: Option<DenialReply>,
     /// What is left.
@@ -510,6 +511,7 @@ async fn close(app: &Call<'_>, fields: Fields<'_>, scope: Reach) -> Answer {
             .filter_map(|id| find(&view, *id))
             .map(|order| OrderReply::new(&view, &order))
             .collect(),
+        orders_not_listed: outcome.orders_not_listed,
         denial: outcome.denial.as_ref().map(DenialReply::new),
         working_orders: left.map(|order| OrderReply::new(&view, order)).collect(),
         positions: held.map(|inst| PositionReply::new(&view, inst)).collect(),

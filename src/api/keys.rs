@@ -6,7 +6,9 @@
 use super::answer::{Answer, Failure, ok, pending};
 use super::app::Call;
 use super::fields::Fields;
+use super::kept::keep;
 use super::once::{self, Outside};
+use super::view::View;
 use crate::credentials::{Credential, CredentialId, Environment, Secret, sources::MAIN};
 use crate::domain::{RequestId, Text};
 use axum::http::StatusCode;
@@ -52,10 +54,11 @@ pub(super) async fn store(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     let (Some(id), Some(credential)) = (id, credential) else { return Err(Failure::field("apiKey", "is missing")) };
     let ends_in = credential.api_key.last_four();
     match begin(app)? {
-        Outside::New(request) => ask(app, KeyWork::Store { id, credential, passphrase, spare }, request).await,
+        Outside::New(request) => work(app, KeyWork::Store { id, credential, passphrase, spare }, request).await,
         Outside::Repeated(request) => match done(app, request).await? {
-            true => stored(app, &id.to_string(), &ends_in).await,
-            false => unfinished(),
+            Done::Told(answer) => answer,
+            Done::Well => stored(app, &id.to_string(), &ends_in).await,
+            Done::NotYet => unfinished(),
         },
     }
 }
@@ -71,10 +74,11 @@ pub(super) async fn rotate(app: &Call<'_>, fields: Fields<'_>) -> Answer {
     fields.finish().map_err(Failure::fields)?;
     let Some(id) = id else { return Err(Failure::field("exchange", "is missing")) };
     match begin(app)? {
-        Outside::New(request) => ask(app, KeyWork::Rotate { id, credential, passphrase }, request).await,
+        Outside::New(request) => work(app, KeyWork::Rotate { id, credential, passphrase }, request).await,
         Outside::Repeated(request) => match done(app, request).await? {
-            true => ok(json!({ "credential": id.to_string(), "rotated": true })),
-            false => unfinished(),
+            Done::Told(answer) => answer,
+            Done::Well => ok(json!({ "credential": id.to_string(), "rotated": true })),
+            Done::NotYet => unfinished(),
         },
     }
 }
@@ -96,15 +100,32 @@ fn begin(app: &Call<'_>) -> Result<Outside, Failure> {
     once::begin_outside(app)
 }
 
-/// Whether what the first request with this key asked for was done; false where the time to answer came first.
-async fn done(app: &Call<'_>, request: RequestId) -> Result<bool, Failure> {
-    let told = app.until(app.deadline(), |view| view.keys().get(request).and_then(|keyed| keyed.done)).await;
-    if told == Some(false) {
+/// What became of what the first request with this key asked for.
+enum Done {
+    /// It was answered so.
+    Told(Answer),
+    /// It was done, and nobody was there to be told.
+    Well,
+    /// The time to answer came first.
+    NotYet,
+}
+
+async fn done(app: &Call<'_>, request: RequestId) -> Result<Done, Failure> {
+    let look = |view: &View| {
+        let keyed = view.keys().get(request)?;
+        let told = keyed.kept.answer();
+        (told.is_some() || keyed.done.is_some()).then_some((told, keyed.done))
+    };
+    let Some((told, done)) = app.until(app.deadline(), look).await else { return Ok(Done::NotYet) };
+    if let Some(told) = told {
+        return Ok(Done::Told(told));
+    }
+    if done == Some(false) {
         let why = "it was refused when this Idempotency-Key came first: the journal and the log say why; ask with a new \
                    key to try it again";
         return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "KEY_REFUSED", why));
     }
-    Ok(told.is_some())
+    Ok(Done::Well)
 }
 
 /// The first one's answer, out of what is kept now.
@@ -141,6 +162,12 @@ fn busy() -> Failure {
 
 pub(super) async fn status(app: &Call<'_>) -> Answer {
     ask(app, KeyWork::Status, RequestId(0)).await
+}
+
+/// Has the keeper do it, and keeps what came of it for one who asks with the same key.
+async fn work(app: &Call<'_>, work: KeyWork, request: RequestId) -> Answer {
+    let answer = ask(app, work, request).await;
+    keep(app, app.deadline(), request, answer).await
 }
 
 async fn ask(app: &Call<'_>, work: KeyWork, request: RequestId) -> Answer {

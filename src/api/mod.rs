@@ -29,6 +29,7 @@ mod explain;
 mod fields;
 mod guard;
 mod health;
+mod kept;
 mod keys;
 mod login;
 mod metrics;

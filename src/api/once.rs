@@ -3,14 +3,17 @@
 //! A key is journaled, as a note, right before the command that it stands for and under the same request id. So it is
 //! known after a restart, and a second request with it is answered with what became of the first, also while that is
 //! not settled. A key that was journaled without its command following belongs to nothing that happened. What is done
-//! outside of the core (keys of venues) is journaled under that request too, by who did it.
+//! outside of the core (keys of venues) is journaled under that request too, by who did it; and so is the answer where
+//! nothing else in the journal tells it (`kept`).
 //!
 //! A key is remembered for an hour at least, and as long as there is room. Where there is none, what adds risk is refused
 //! by name; for what only takes risk away the oldest key makes room.
 
 use super::answer::Failure;
 use super::app::{App, Call};
-use crate::core::command::{Action, Command};
+use super::kept::{self, Kept};
+use super::view::View;
+use crate::core::command::{Action, Ask, Command, TradingState};
 use crate::domain::{Nanos, RequestId, Text};
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -33,19 +36,6 @@ const KEPT_NS: Nanos = 3_600_000_000_000;
 
 /// Actions that change nothing: a key says nothing to them.
 const LOOKS: [&str; 2] = ["validate-order", "test-connections"];
-/// Actions that are never refused for want of room: they take risk away, or set a state that an operator must be able to
-/// set.
-const SHRINKS: [&str; 8] = [
-    "cancel-order",
-    "cancel-all-orders",
-    "close-position",
-    "close-all-positions",
-    "emergency-stop",
-    "heartbeat",
-    "set-trading-state",
-    "revert-to-paper",
-];
-
 /// Whether a key means something to an action.
 pub fn heeds(action: &str) -> bool {
     !LOOKS.contains(&action)
@@ -99,6 +89,8 @@ pub struct Keyed {
     taken: bool,
     /// Of what is done outside: whether it was done, once that is known.
     pub done: Option<bool>,
+    /// What it was answered, where that was decided outside of the core.
+    pub kept: Kept,
 }
 
 /// The keys of a journal, or those on their way into it.
@@ -121,7 +113,9 @@ impl Keys {
         let key = self.by_request.get(&command.request)?;
         if let Some(keyed) = self.known.get_mut(key) {
             keyed.taken = true;
-            if let Action::Note { done, .. } = command.action {
+            if kept::is_piece(command) {
+                keyed.kept.add(command);
+            } else if let Action::Note { done, .. } = command.action {
                 keyed.done = Some(done);
             }
         }
@@ -130,7 +124,8 @@ impl Keys {
 
     /// Names the request that was forgotten for it.
     fn add(&mut self, key: &str, request: RequestId, digest: &str, at_ns: Nanos, outside: bool) -> Option<RequestId> {
-        let keyed = Keyed { request, digest: digest.to_owned(), at_ns, outside, taken: false, done: None };
+        let (digest, kept) = (digest.to_owned(), Kept::default());
+        let keyed = Keyed { request, digest, at_ns, outside, taken: false, done: None, kept };
         let before = self.known.insert(key.to_owned(), keyed).map(|before| before.request);
         if let Some(before) = before {
             self.by_request.remove(&before);
@@ -211,7 +206,8 @@ pub fn send(call: &Call, who: Text<24>, action: Action, why: &str) -> Result<Req
     if let Some(request) = repeated(call)? {
         return Ok(request);
     }
-    let request = begin(call, NOTE)?;
+    let shrinks = shrinks(&call.view.lock(), &action);
+    let request = begin(call, NOTE, shrinks)?;
     // Without its command the key stands for nothing, and the next request with it is the first.
     call.command_as(request, who, call.caller.from, action, why).inspect_err(|_| call.keys_sent().remove(request))?;
     Ok(request)
@@ -232,17 +228,31 @@ pub fn begin_outside(call: &Call) -> Result<Outside, Failure> {
     }
     match repeated(call)? {
         Some(request) => Ok(Outside::Repeated(request)),
-        None => begin(call, NOTE_OUTSIDE).map(Outside::New),
+        None => begin(call, NOTE_OUTSIDE, false).map(Outside::New),
+    }
+}
+
+/// Whether an action is never refused for want of room: it takes risk away, or says that somebody lives.
+fn shrinks(view: &View, action: &Action) -> bool {
+    match action {
+        Action::Cancel(_) | Action::CancelAll | Action::Close(_) | Action::CloseAll => true,
+        Action::EmergencyStop { .. } | Action::Heartbeat | Action::Transition(Ask::Revert) => true,
+        // Only one that is stricter than what holds; a halt always.
+        Action::SetTradingState { scope, state } => {
+            let holds = view.core().restrained().find(|(known, _)| known == scope);
+            *state == TradingState::Halted || *state > holds.map_or(TradingState::Active, |(_, state)| state)
+        }
+        _ => false,
     }
 }
 
 /// Journals the key, under the id of the request that it is for.
-fn begin(call: &Call, note: &str) -> Result<RequestId, Failure> {
+fn begin(call: &Call, note: &str, shrinks: bool) -> Result<RequestId, Failure> {
     let app: &App = call;
     let Some(once) = call.once() else { return Ok(app.next_request()) };
     app.ready()?;
     let now = app.clock.now();
-    if app.view.lock().keys().is_full(now) && !call.asked.get().is_some_and(|action| SHRINKS.contains(action)) {
+    if !shrinks && app.view.lock().keys().is_full(now) {
         let message = format!(
             "{KEYS_MAX} requests with an Idempotency-Key came within an hour, and none of them may be forgotten yet: \
              nothing was sent; wait, or leave the key out"
@@ -261,6 +271,7 @@ fn begin(call: &Call, note: &str) -> Result<RequestId, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::command::{PlaceOrder, Scope};
     use axum::http::HeaderValue;
 
     fn once(key: &str, body: &str) -> Once {
@@ -363,10 +374,29 @@ mod tests {
     }
 
     #[test]
+    fn only_what_takes_risk_away_is_taken_without_room_for_its_key() {
+        use crate::core::event::{Body, Event};
+        use TradingState::{Active, Halted, Reducing};
+        let mut view = View::new();
+        let set = |state| Action::SetTradingState { scope: Scope::Account, state };
+        let told = |view: &View| [Active, Reducing, Halted].map(|state| shrinks(view, &set(state)));
+        assert_eq!(told(&view), [false, true, true]);
+        for (seq, state, want) in
+            [(1, Reducing, [false, false, true]), (2, Halted, [false, false, true]), (3, Active, [false, true, true])]
+        {
+            let body = Body::Command(command(seq, set(state), ""));
+            view.apply(&Event { seq, ts_ns: 0, recv_ns: 0, decoded_ns: 0, body }, 0, std::iter::empty());
+            assert_eq!(told(&view), want, "{state} holds");
+        }
+        assert!(!shrinks(&view, &Action::Place(PlaceOrder::default())));
+        assert!(!shrinks(&view, &Action::Transition(Ask::Approve)));
+        assert!(shrinks(&view, &Action::Transition(Ask::Revert)) && shrinks(&view, &Action::CancelAll));
+    }
+
+    #[test]
     fn every_action_that_changes_something_heeds_a_key() {
         use crate::api::act::ACTIONS;
         let deaf: Vec<&str> = ACTIONS.into_iter().filter(|action| !heeds(action)).collect();
         assert_eq!(deaf, LOOKS);
-        assert!(SHRINKS.iter().all(|action| ACTIONS.contains(action)));
     }
 }

@@ -4,6 +4,7 @@ use super::act::{named, outcome};
 use super::answer::{Answer, Failure, ok, pending, time};
 use super::app::{App, Call, unanswered};
 use super::fields::Fields;
+use super::kept::keep;
 use super::replies::usd;
 use super::view::View;
 use crate::analytics::TradeStats;
@@ -52,13 +53,17 @@ pub(super) async fn ask(app: &Call<'_>, fields: Fields<'_>, ask: Ask) -> Answer 
     let judge = judge(app)?;
     let deadline = app.deadline();
     let request = app.send_as(&who, Action::Transition(ask), &why)?;
+    // A request with this key was told already.
+    if let Some(told) = app.view.lock().keys().get(request).and_then(|keyed| keyed.kept.answer()) {
+        return told;
+    }
     if ask == Ask::Revert {
         // The core does that by itself, at once.
         return match outcome(app, deadline, request, |outcome| outcome.reply.is_some()).await {
             Some(found) if found.reply == Some(Reply::NotFound) => {
                 let standing = app.view.lock().core().road().standing();
                 let message = format!("revert-to-paper is not possible in state {}: nothing is live", standing.state);
-                Err(Failure::new(StatusCode::CONFLICT, "TRANSITION_REFUSED", message))
+                keep(app, deadline, request, Err(refused(message, &[]))).await
             }
             Some(_) => ok(status(&judge.lock(), &app.view.lock())),
             None => pending(unanswered(request)),
@@ -78,6 +83,12 @@ pub(super) async fn ask(app: &Call<'_>, fields: Fields<'_>, ask: Ask) -> Answer 
                     return Some(Found::Refused(refusal.to_string(), Vec::new()));
                 }
             }
+            // Of a run that is over: it was never judged, and no step of it is on its way any more.
+            if request.0 >> 32 != u64::from(app.info.run) {
+                let message = "the engine went down before the request was judged: it changed nothing; ask with a new \
+                               Idempotency-Key";
+                return Some(Found::Refused(message.to_owned(), Vec::new()));
+            }
             let judge = judge.lock();
             let refused = judge.refusals().find(|refused| refused.request == request)?;
             let reasons = match &refused.refusal {
@@ -87,16 +98,19 @@ pub(super) async fn ask(app: &Call<'_>, fields: Fields<'_>, ask: Ask) -> Answer 
             Some(Found::Refused(refused.refusal.to_string(), reasons))
         })
         .await;
-    match found {
+    let answer = match found {
         Some(Found::Moved) => {
             let view = app.view.lock();
             ok(json!({ "request_id": request.to_string(), "state": standing(view.core().road().standing()) }))
         }
-        Some(Found::Refused(message, reasons)) => {
-            Err(Failure::new(StatusCode::CONFLICT, "TRANSITION_REFUSED", message).with(json!({ "reasons": reasons })))
-        }
+        Some(Found::Refused(message, reasons)) => Err(refused(message, &reasons)),
         None => pending(unanswered(request)),
-    }
+    };
+    keep(app, deadline, request, answer).await
+}
+
+fn refused(message: String, reasons: &[String]) -> Failure {
+    Failure::new(StatusCode::CONFLICT, "TRANSITION_REFUSED", message).with(json!({ "reasons": reasons }))
 }
 
 /// `transition-status`.

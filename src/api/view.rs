@@ -12,7 +12,7 @@ use super::way::Ways;
 use crate::core::Core;
 use crate::core::effect::{AlarmKind, EffectOf, Fill, OrderUpdate, Outbox, RecordedEffect, Reply};
 use crate::core::event::{Body, Event};
-use crate::core::risk::{DenyReason, Weighed};
+use crate::core::risk::{DenyReason, RULES, Weighed};
 use crate::core::routing::Routed;
 use crate::core::sizing::Sizing;
 use crate::core::standing::StepRefusal;
@@ -29,6 +29,9 @@ pub const FILLS_MAX: usize = 10_000;
 pub const NOTES_MAX: usize = 1_000;
 /// Requests whose outcome is remembered: far above what one thread can be waiting for.
 const REQUESTS_MAX: usize = 4_096;
+/// Orders of one request that are listed; the rest are counted. An event makes 64 at most, and a close that is refused
+/// again and again makes one after the other.
+const ORDERS_MAX: usize = 256;
 /// Records of which it is remembered what the gate found of their orders: some 20 MB at most.
 const WEIGHED_MAX: usize = 5_000;
 /// Orders whose venue's words are remembered.
@@ -76,9 +79,11 @@ pub struct Outcome {
     pub refusal: Option<StepRefusal>,
     pub denial: Option<DenyReason>,
     pub reply: Option<Reply>,
-    /// Orders made for it, in their order.
+    /// The first orders made for it, in their order.
     pub orders: Vec<OrderId>,
-    /// Every rule that an order to be validated broke, in rank; whole once there is a reply.
+    /// Orders made for it besides those.
+    pub orders_not_listed: u32,
+    /// Every rule that an order to be validated broke, in rank, each once; whole once there is a reply.
     pub broken: Vec<DenyReason>,
     /// How the quantity came to be, where it was left to the engine.
     pub sizing: Option<Sizing>,
@@ -288,7 +293,11 @@ impl View {
             }
             EffectOf::Accepted { request, order } => {
                 if let Some(outcome) = self.outcome(request) {
-                    outcome.orders.push(order);
+                    if outcome.orders.len() < ORDERS_MAX {
+                        outcome.orders.push(order);
+                    } else {
+                        outcome.orders_not_listed = outcome.orders_not_listed.saturating_add(1);
+                    }
                 }
             }
             EffectOf::Denied { request, strategy, instrument, side, qty, px, reason } => {
@@ -320,7 +329,10 @@ impl View {
                 }
             }
             EffectOf::Broken { request, reason } => {
-                if let Some(outcome) = self.outcome(request) {
+                // The gate tells of each rule once.
+                if let Some(outcome) = self.outcome(request)
+                    && outcome.broken.len() < RULES.len()
+                {
                     outcome.broken.push(reason);
                 }
             }
@@ -484,4 +496,24 @@ fn push<T>(notes: &mut VecDeque<T>, max: usize, note: T) {
         notes.pop_front();
     }
     notes.push_back(note);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::command::{Scope, TradingState};
+
+    #[test]
+    fn what_one_request_makes_is_bounded_and_the_rest_is_counted() {
+        let (mut view, request) = (View::new(), RequestId(1 << 32 | 1));
+        let event = Event { seq: 1, ts_ns: 0, recv_ns: 0, decoded_ns: 0, body: Body::Tick };
+        let orders = (1..=300).map(|n| EffectOf::Accepted { request, order: OrderId(n) });
+        let reason = DenyReason::TradingNotActive { state: TradingState::Halted, scope: Scope::Account };
+        let broken = (0..300).map(|_| EffectOf::Broken { request, reason });
+        view.apply(&event, 0, orders.chain(broken));
+        let outcome = view.request(request).unwrap();
+        assert_eq!((outcome.orders.len(), outcome.orders_not_listed), (ORDERS_MAX, 300 - ORDERS_MAX as u32));
+        assert_eq!((outcome.orders[0], outcome.orders[255]), (OrderId(1), OrderId(256)), "the first stay");
+        assert_eq!(outcome.broken.len(), RULES.len());
+    }
 }

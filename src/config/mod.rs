@@ -14,6 +14,7 @@ mod credentials;
 mod emergency;
 mod engine;
 mod fault;
+mod protection;
 mod reader;
 mod risk;
 mod routes;
@@ -31,6 +32,7 @@ pub use credentials::CredentialFiles;
 pub use emergency::Emergency;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};
 pub use fault::{ConfigError, Fault, Faults};
+pub use protection::Protection;
 pub use risk::{Holidays, Risk, TradingHours};
 pub use routes::{Route, RoutePolicy};
 pub use store::Store;
@@ -69,6 +71,7 @@ pub struct Config {
     pub risk: Risk,
     pub alerts: Alerts,
     pub emergency: Emergency,
+    pub protection: Protection,
     pub log: Log,
     pub telemetry: Telemetry,
     /// `None`: the shipped milestones are shown, and nothing can go live.
@@ -122,6 +125,7 @@ impl Config {
             risk: Risk::read(root.section("risk")),
             alerts: root.section_opt("alerts").map_or_else(Alerts::default, Alerts::read),
             emergency: root.section_opt("emergency").map_or_else(Emergency::default, Emergency::read),
+            protection: root.section_opt("protection").map_or_else(Protection::default, Protection::read),
             log: Log::read(root.section("log")),
             telemetry: Telemetry::read(root.section("telemetry")),
             transition: root.section_opt("transition").map(Transition::read),

@@ -38,7 +38,10 @@ impl Core {
                     Reply::NotFound
                 }
             }
-            Action::CancelAll => closing(self.cancel_where(|_| true, out), 0),
+            Action::CancelAll => {
+                let dropped = self.drop_parked(|_| true, out);
+                closing(self.cancel_where(|_| true, out) + dropped, 0)
+            }
             Action::Close(instrument) => {
                 if self.portfolio.get(instrument).is_none() {
                     Reply::NotFound
@@ -58,7 +61,8 @@ impl Core {
             }
             Action::Shutdown => {
                 self.shutting_down = true;
-                closing(self.cancel_where(|_| true, out), 0)
+                // What protects positions at the venue goes on without the engine.
+                closing(self.cancel_where(|o| !o.is_native_protection(), out), 0)
             }
             Action::SetLimits(ref limits) => {
                 self.set_limits(limits);

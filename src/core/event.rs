@@ -5,6 +5,7 @@ use crate::core::alarm::AlarmKind;
 use crate::core::alerts::AlertRules;
 use crate::core::command::{Command, Scope};
 use crate::core::config::{Limits, StrategyConfig};
+use crate::core::native::ProtectRules;
 use crate::core::risk::{Allowed, Calendar, CalendarSource, Permit};
 use crate::core::routing::RouteConfig;
 use crate::core::standing::{Policy, Step};
@@ -161,6 +162,8 @@ pub enum Body {
     },
     /// What came of `Effect::Test`. Read by those who asked; it changes nothing here.
     Tested(Tested),
+    /// Where protections are kept, in this run's configuration.
+    ProtectRules(ProtectRules),
 }
 wire_enum!(Body {
     0 => Start { epoch, run },
@@ -197,4 +200,5 @@ wire_enum!(Body {
     31 => VenuePx { instrument, px },
     32 => PriceBand { instrument, lower, upper },
     33 => Barred { venue, text },
+    34 => ProtectRules(rules),
 });

@@ -47,7 +47,7 @@ impl Core {
         // The venue has filled more than we were told: those fills must come before anything is believed to be over.
         let fills_missing = report.cum_qty > order.cum
             && matches!(report.exec, ExecType::Working | ExecType::Canceled | ExecType::Expired);
-        let status = order.status;
+        let (status, native) = (order.status, order.is_native_protection());
         if report.exec == ExecType::NotFound {
             self.on_not_found(report.order, out);
             return self.go_on_protecting(out);
@@ -64,6 +64,8 @@ impl Core {
                     self.alarm(AlarmKind::OrderUnknown, report.instrument, report.order, out);
                 }
                 self.set_status(report.order, next);
+                // One that is to go is cancelled as soon as it is known to be there.
+                self.stirred |= native && next != status;
                 if next != status || report.code != 0 {
                     self.tell(report.order, report.code, report.text, out);
                 }
@@ -124,7 +126,7 @@ impl Core {
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
         if let Some(venue) = self.venues.get_mut(report.venue.index()) {
-            venue.reconcile_due = true;
+            (venue.reconcile_due, venue.fills_missing) = (true, true);
         }
     }
 
@@ -195,6 +197,7 @@ impl Core {
             None => self.alarm(AlarmKind::UnknownOrder, report.instrument, report.order, out),
         }
         self.protect_fill(report.order, report.instrument, before, position.0, out);
+        self.stirred = true;
         self.desks.day.trades = self.desks.day.trades.saturating_add(1);
         if missing {
             self.fetch_fills(report, out);
@@ -273,10 +276,11 @@ impl Core {
     }
 
     /// A venue that was asked states a balance. Where nothing of ours moves it at the moment, it is what the last word
-    /// and our fills since make of it, or something else moved it.
+    /// and our fills since make of it, or something else moved it. Protection that rests far from the price moves nothing.
     fn compare(&mut self, balance: &Balance, change: i64) {
         let quiet = |inst: &super::portfolio::Inst| {
-            !(inst.def.base == balance.asset || inst.def.quote == balance.asset) || inst.open.orders == 0
+            !(inst.def.base == balance.asset || inst.def.quote == balance.asset)
+                || inst.open.orders == self.natives_at_rest(inst.def.id)
         };
         let still = self.portfolio.defined().filter(|i| i.def.venue == balance.venue).all(quiet);
         let Some(venue) = self.venues.get_mut(balance.venue.index()) else { return };

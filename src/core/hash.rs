@@ -53,6 +53,7 @@ impl Core {
             h.add(&venue.foreign);
             h.add(&venue.differs);
             h.add(&venue.barred);
+            h.add(&venue.fills_missing);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
             h.add(&venue.open);
@@ -106,6 +107,11 @@ impl Core {
         }
         for protection in self.protections.all() {
             h.add(protection);
+        }
+        h.add(&self.protect_rules);
+        h.add(&self.stirred);
+        for waiting in self.parked.all() {
+            h.add(waiting);
         }
         self.strategies.each_state(|state| h.add(state));
         h.hash

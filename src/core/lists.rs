@@ -7,7 +7,7 @@
 //! - A replaced order and the one in its place both count until the venue has spoken of the old one: it may still fill.
 //! - An answer that is lost makes each of the orders unknown, and each is asked for by its client order id.
 
-use super::command::{ListOrder, PlaceOrder};
+use super::command::{ListOrder, PlaceOrder, Scope, TradingState};
 use super::effect::{CancelOrder, Effect, EffectOf, Outbox, Reply};
 use super::orders::{Order, open_counts};
 use super::risk::{self, DenyReason, TermFault, Verdict};
@@ -21,9 +21,16 @@ use crate::domain::{
 const LEGS_MAX: usize = 3;
 
 impl Core {
-    /// Places a list. False where it was denied.
-    pub(super) fn place_list(&mut self, list: &ListOrder, source: Source, out: &mut Outbox) -> bool {
-        match self.approve_list(list, source.strategy) {
+    /// Places a list, at once or when protection at the venue has made way for it.
+    pub(super) fn place_list(&mut self, list: &ListOrder, source: Source, out: &mut Outbox) {
+        if self.park_list(list, source, out).is_none() {
+            self.place_free_list(list, source, out);
+        }
+    }
+
+    /// Places a list that nothing is in the way of. False where it was denied.
+    pub(super) fn place_free_list(&mut self, list: &ListOrder, source: Source, out: &mut Outbox) -> bool {
+        match self.approve_list(list, source.strategy, None) {
             Ok(legs) => {
                 self.send_list(list, &legs, source, out);
                 true
@@ -36,11 +43,13 @@ impl Core {
         }
     }
 
-    /// The verdict on each leg, or which is denied first and why.
-    fn approve_list(
+    /// The verdict on each leg, or which is denied first and why. `trading` is the state that it falls under, where that
+    /// is not its source's.
+    pub(super) fn approve_list(
         &self,
         list: &ListOrder,
         strategy: StrategyId,
+        trading: Option<(Scope, TradingState)>,
     ) -> Result<[Option<Verdict>; LEGS_MAX], (usize, DenyReason)> {
         let legs = list.orders();
         let first = list.first;
@@ -64,6 +73,9 @@ impl Core {
         let mut verdicts = [None; LEGS_MAX];
         for (n, leg) in legs.iter().enumerate() {
             let mut scene = self.scene(leg, strategy);
+            if let Some(trading) = trading {
+                (scene.scope, scene.trading) = trading;
+            }
             scene.besides = all;
             scene.besides.take(open_counts(leg.kind, &leg.terms));
             scene.table_full |=
@@ -78,7 +90,13 @@ impl Core {
         Ok(verdicts)
     }
 
-    fn send_list(&mut self, list: &ListOrder, legs: &[Option<Verdict>; LEGS_MAX], source: Source, out: &mut Outbox) {
+    pub(super) fn send_list(
+        &mut self,
+        list: &ListOrder,
+        legs: &[Option<Verdict>; LEGS_MAX],
+        source: Source,
+        out: &mut Outbox,
+    ) {
         let [Some(first), Some(second), third] = legs else { return };
         let id = first.order.get().order;
         let (two, three) = (second.order.get().order, third.map_or(OrderId::FOREIGN, |leg| leg.order.get().order));

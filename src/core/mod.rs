@@ -20,7 +20,9 @@ mod exec;
 mod hash;
 mod lists;
 pub mod losses;
+pub mod native;
 pub mod orders;
+mod parked;
 pub mod portfolio;
 pub mod positions;
 pub mod protect;
@@ -50,7 +52,9 @@ use desks::Desks;
 use effect::{Effect, EffectOf, OrderUpdate, Outbox};
 use event::{Body, Event};
 use losses::Losses;
+use native::ProtectRules;
 use orders::{Order, Orders, open_counts};
+use parked::{Parked, Placed};
 use portfolio::Portfolio;
 use protect::Protections;
 use risk::{Caps, DenyReason, Hours, RULES, Recent, Resting, Scene, Unevaluable, Verdict, Weighed, Witness};
@@ -137,6 +141,8 @@ struct Venue {
     foreign: u32,
     /// In that answer a balance is not what our fills made of it.
     differs: bool,
+    /// The venue has counted fills that did not reach us, and has not told them yet.
+    fills_missing: bool,
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,
@@ -216,6 +222,11 @@ pub struct Core {
     books: Vec<Book>,
     strategies: Strategies,
     protections: Protections,
+    protect_rules: ProtectRules,
+    /// Orders that wait for protection at the venue to make way.
+    parked: Parked,
+    /// Something has ended in this event that protection, or what waits for it, may have waited for.
+    stirred: bool,
     intents: Intents,
     counters: Counters,
     /// Of a replica whose reader asks why: what the gate found of each order.
@@ -267,6 +278,9 @@ impl Core {
             books: Vec::with_capacity(MAX_INSTRUMENTS),
             strategies: Strategies::new(),
             protections: Protections::new(),
+            protect_rules: ProtectRules::default(),
+            parked: Parked::new(),
+            stirred: false,
             intents: Intents::new(),
             counters: Counters::default(),
             witness: None,
@@ -328,6 +342,7 @@ impl Core {
             Body::Calendar { instrument, source, calendar } => self.hours.set(*instrument, *source, calendar),
             Body::AlertRules(rules) => self.alerts.set_rules(rules),
             Body::StopRules(rules) => self.stop.rules = *rules,
+            Body::ProtectRules(rules) => self.protect_rules = *rules,
             Body::Condition { kind, scope, is_so } => self.on_condition(*kind, *scope, *is_so, out),
             Body::Route(route) => self.routes.add(route),
             Body::Tested(_) => {}
@@ -336,6 +351,12 @@ impl Core {
                     (inst.venue_px, inst.venue_px_ns) = (*px, event.ts_ns);
                 }
             }
+        }
+        if self.stirred {
+            self.stirred = false;
+            self.tend_natives(out);
+            self.go_on_parked(out);
+            self.go_on_protecting(out);
         }
         self.act_on_alerts(out);
         self.watch_difference(out);
@@ -399,11 +420,16 @@ impl Core {
             match intent {
                 // A halted strategy may still cancel.
                 Intent::Place(_) if self.desks.get(strategy).trading == TradingState::Halted => {}
+                // It is answered when the one that waits is.
+                Intent::Place(order) if self.parked.has(strategy, order.instrument, order.side) => {}
                 Intent::Place(order) => {
                     let source = Source { request: RequestId(0), strategy };
                     let placed = self.place(&order, source, out);
-                    self.strategies.on_answer(strategy, order.side, placed, self.now);
-                    if let Some(live) = placed.filter(|_| on_live) {
+                    if placed == Placed::Parked {
+                        continue;
+                    }
+                    self.strategies.on_answer(strategy, order.side, placed.order(), self.now);
+                    if let Some(live) = placed.order().filter(|_| on_live) {
                         self.shadow(live, &order, strategy, out);
                     }
                 }
@@ -417,9 +443,9 @@ impl Core {
         }
     }
 
-    /// The one way an order comes to be: the gate, the table, the effects. `None` where it was denied.
-    fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
-        let id = self.next_order();
+    /// The one way an order comes to be: the gate, the table, the effects; after protection at the venue has made way,
+    /// where that holds what it sells.
+    fn place(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Placed {
         let sized;
         let order = if order.auto_qty {
             sized = self.sized(order, source, out);
@@ -427,9 +453,18 @@ impl Core {
         } else {
             order
         };
+        if let Some(parked) = self.park(order, source, out) {
+            return parked;
+        }
+        self.place_free(order, source, out).map_or(Placed::Denied, Placed::Sent)
+    }
+
+    /// Places an order that nothing is in the way of. `None` where it was denied.
+    fn place_free(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<OrderId> {
         if self.routes.takes(order, source) {
             return self.route(order, source, out);
         }
+        let id = self.next_order();
         match self.verdict(order, id, source.strategy) {
             Ok(verdict) => {
                 self.made += 1;
@@ -693,6 +728,7 @@ impl Core {
         }
         self.orders.retire(id);
         self.follow_list(id);
+        self.stirred = true;
     }
 
     // What readers of the state may see.
@@ -769,6 +805,10 @@ impl Core {
     /// What protects the entries that are open.
     pub fn protections(&self) -> &Protections {
         &self.protections
+    }
+    /// Where they are kept, in this run's configuration.
+    pub fn protect_rules(&self) -> &ProtectRules {
+        &self.protect_rules
     }
     pub fn strategies(&self) -> &Strategies {
         &self.strategies

@@ -1,12 +1,14 @@
-//! Protection: a stop loss and a take profit for what entries have filled, kept by the core.
+//! Protection: a stop loss and a take profit for what entries have filled.
 //!
-//! An exit is sent when the price has gone through one of the two, as a market order through the gate, and never rests at
-//! the venue before: so it locks no balance, a strategy's own exits go on as they are, and it is never larger than what
-//! is left of the position when it is sent.
+//! Kept by the core, an exit is sent when the price has gone through one of the two, as a market order through the gate,
+//! and never rests at the venue before: so it locks no balance, a strategy's own exits go on as they are, and it is never
+//! larger than what is left of the position when it is sent. Where the configuration has protection rest at the venue
+//! (`native`), this is the second line, and all there is until it rests there.
 //! Invariants:
 //! - What is protected of an instrument is never more than its position: every fill that reduces the position reduces
 //!   what is protected, whoever's it is.
-//! - Of one protection at most one exit lives; while its fate is unknown no other is sent.
+//! - Of one protection at most one exit lives; while its fate, or that of its orders at the venue, is unknown no other is
+//!   sent.
 //! - Working orders that would sell the same quantity twice are cancelled first, and their end is awaited.
 //!
 //! All of it is state of the core: a replay of the journal brings it back, and the next quote of a new run meets it.
@@ -14,12 +16,13 @@
 use super::command::{Guard, PlaceOrder, Protect, TradingState};
 use super::config::Limits;
 use super::effect::{AlarmKind, Outbox};
+use super::native::{self, Native, is_too_small};
 use super::orders::Order;
 use super::portfolio::Inst;
 use super::{Core, Source};
 use crate::domain::{
-    InstrumentId, MAX_INSTRUMENTS, Nanos, OrderId, OrderType, Price, Qty, RequestId, Round, Side, StrategyId,
-    VenueState, num,
+    InstrumentId, MAX_INSTRUMENTS, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, Quote, RequestId, Round, Side,
+    StrategyId, num,
 };
 use crate::{wire_enum, wire_struct};
 
@@ -67,6 +70,8 @@ pub struct Protection {
     pub attempts: u8,
     /// An operator was told that the exit does not come about.
     pub told: bool,
+    /// What of it rests at the venue.
+    pub native: Native,
 }
 wire_struct!(Protection {
     entry,
@@ -83,6 +88,7 @@ wire_struct!(Protection {
     tried_ns,
     attempts,
     told,
+    native,
 });
 
 impl Protection {
@@ -98,6 +104,21 @@ impl Protection {
                 self.stop_px = stop.map_or(self.stop_px, Price);
             }
         }
+        self.reaches(px)
+    }
+
+    /// The touch at which the position could be closed.
+    fn touch(&self, quote: &Quote) -> Price {
+        if self.side == Side::Sell { quote.bid_px } else { quote.ask_px }
+    }
+
+    /// What the instrument's quote has reached.
+    pub(super) fn reached(&self, inst: &Inst) -> Trigger {
+        self.reaches(self.touch(&inst.quote))
+    }
+
+    fn reaches(&self, px: Price) -> Trigger {
+        let long = self.side == Side::Sell;
         let reached = |level: Price, above: bool| !level.is_zero() && if above { px >= level } else { px <= level };
         if reached(self.stop_px, !long) {
             Trigger::Stop
@@ -122,8 +143,9 @@ struct Calm {
 pub struct Protections {
     all: Vec<Protection>,
     calm: Box<[Calm]>,
-    /// Of `all`, so many wait for their exit.
+    /// Of `all`, so many wait for their exit, and so many have orders at the venue.
     triggered: usize,
+    placed: usize,
 }
 
 impl Protections {
@@ -132,11 +154,50 @@ impl Protections {
             all: Vec::with_capacity(PROTECTIONS_MAX),
             calm: vec![Calm::default(); MAX_INSTRUMENTS].into_boxed_slice(),
             triggered: 0,
+            placed: 0,
         }
     }
 
     pub fn all(&self) -> &[Protection] {
         &self.all
+    }
+
+    /// Any has orders at the venue.
+    #[inline]
+    pub(super) fn any_placed(&self) -> bool {
+        self.placed > 0
+    }
+
+    pub(super) fn set_native(&mut self, n: usize, native: Native) {
+        let Some(p) = self.all.get_mut(n) else { return };
+        self.placed = self.placed + usize::from(native.is_placed()) - usize::from(p.native.is_placed());
+        p.native = native;
+    }
+
+    /// A level of a protection is reached for good: its exit goes out.
+    pub(super) fn trigger(&mut self, n: usize, trigger: Trigger) {
+        let Some(p) = self.all.get_mut(n).filter(|p| p.triggered != trigger) else { return };
+        p.triggered = trigger;
+        let id = p.instrument;
+        self.settle(id);
+    }
+
+    /// Forgets what protects nothing any more, and has nothing left at the venue.
+    pub(super) fn sweep(&mut self) {
+        while let Some(at) = self.all.iter().position(|p| p.qty.is_zero() && !p.native.is_placed()) {
+            let id = self.all.remove(at).instrument;
+            self.settle(id);
+        }
+    }
+
+    /// A run begins: what the price had passed is to be seen anew.
+    pub(super) fn on_start(&mut self) {
+        for n in 0..self.all.len() {
+            let p = &mut self.all[n];
+            p.native.passed = Trigger::None;
+            let id = p.instrument;
+            self.settle(id);
+        }
     }
 
     /// Works out anew between which prices nothing of the instrument happens.
@@ -152,6 +213,10 @@ impl Protections {
             range.0 = range.0.max(low.0);
             if !high.is_zero() {
                 range.1 = range.1.min(high.0);
+            }
+            if p.native.passed != Trigger::None {
+                // Every quote may be the one that ends it.
+                *range = (i64::MAX, 0);
             }
             if p.trail_bips > 0 {
                 // A new best price moves the stop.
@@ -198,12 +263,26 @@ impl Core {
         } else {
             0
         };
+        self.serve_native(id, out);
         if closed > 0 {
             let side = if before > 0 { Side::Sell } else { Side::Buy };
             self.unprotect(id, instrument, side, closed);
         }
         if opened > 0 {
             self.protect(id, instrument, if after > 0 { Side::Sell } else { Side::Buy }, opened, out);
+        }
+    }
+
+    /// An order of a protection at the venue has begun to fill.
+    fn serve_native(&mut self, id: OrderId, out: &mut Outbox) {
+        let Some(p) = self.protections.all.iter_mut().find(|p| p.native.owns(id)) else { return };
+        let trigger = if p.native.stop == id { Trigger::Stop } else { Trigger::Target };
+        if p.native.served == Trigger::None && p.triggered == Trigger::None {
+            let (instrument, entry) = (p.instrument, p.entry);
+            p.native.served = trigger;
+            self.alarm(AlarmKind::ProtectionTriggered, instrument, entry, out);
+        } else {
+            p.native.served = trigger;
         }
     }
 
@@ -214,7 +293,7 @@ impl Core {
         for pass in 0..3 {
             for p in self.protections.all.iter_mut().filter(|p| p.instrument == instrument && p.side == side) {
                 let meant = match pass {
-                    0 => p.exit == id,
+                    0 => p.exit == id || p.native.owns(id),
                     1 => Some(p.strategy) == strategy,
                     _ => true,
                 };
@@ -228,7 +307,7 @@ impl Core {
                 }
             }
         }
-        self.protections.all.retain(|p| !p.qty.is_zero());
+        self.protections.sweep();
         self.protections.settle(instrument);
     }
 
@@ -294,7 +373,16 @@ impl Core {
             if p.instrument != id || p.triggered != Trigger::None {
                 continue;
             }
-            p.triggered = p.meet(if p.side == Side::Sell { quote.bid_px } else { quote.ask_px });
+            let met = p.meet(p.touch(&quote));
+            if p.native.is_placed() {
+                // The venue's to fill; only what it leaves too long is the core's.
+                if p.native.passed != met {
+                    (p.native.passed, p.native.passed_ns) = (met, self.now);
+                    self.stirred = true;
+                }
+                continue;
+            }
+            p.triggered = met;
             if p.triggered != Trigger::None {
                 triggered = true;
                 let entry = p.entry;
@@ -343,24 +431,22 @@ impl Core {
             }
         }
         if over {
-            self.protections.all.retain(|p| !p.qty.is_zero());
-            for id in 0..MAX_INSTRUMENTS {
-                self.protections.settle(InstrumentId(id as u16));
-            }
+            self.protections.sweep();
         }
     }
 
     /// The next step of one exit.
     fn exit(&mut self, p: &Protection, out: &mut Outbox) -> Exit {
         let lives = self.orders.get(p.exit).is_some_and(|o| !o.status.is_closed());
-        if lives || (p.attempts > 0 && self.now - p.tried_ns < RETRY_NS) {
+        if lives || p.native.is_placed() || (p.attempts > 0 && self.now - p.tried_ns < RETRY_NS) {
             return Exit::Waits;
         }
         let Some(inst) = self.portfolio.get(p.instrument) else { return Exit::Waits };
         if inst.closing.active {
             return Exit::Waits;
         }
-        let ready = self.venues.get(inst.def.venue.index()).is_some_and(|v| v.state == VenueState::Ready);
+        // Fills that are being fetched may have closed it already.
+        let ready = self.is_settled(inst);
         // Of a strategy that is halted the position is still protected; of everything else that is halted nothing is.
         let (scope, trading) = self.strictest(Some(inst), StrategyId(0));
         let open = !inst.permit.keeps_hours || self.hours.venue_open(self.now, p.instrument);
@@ -368,16 +454,16 @@ impl Core {
             return Exit::Blocked;
         }
         let def = &inst.def;
-        let net = inst.position.net.0;
-        let against = if p.side == Side::Sell { net.max(0) } else { net.min(0).saturating_neg() };
-        let (left, working) =
-            (p.qty.0.min(against), if p.side == Side::Sell { inst.working.sell } else { inst.working.buy });
-        let Some(value) = inst.notional(inst.exit_px(), Qty(left), Round::Down) else { return Exit::Blocked };
-        if def.floor_to_lot(Qty(left)).is_zero() || left < def.qty_min.0 || value < def.notional_min {
+        let (against, working) = native::against(inst, p.side);
+        let left = p.qty.0.min(against);
+        if inst.notional(inst.exit_px(), Qty(left), Round::Down).is_none() {
+            return Exit::Blocked;
+        }
+        if is_too_small(inst, Qty(left)) {
             return Exit::TooSmall;
         }
         // Orders of ours that would close the same quantity again, or that the exit would meet.
-        let twice = working.0.saturating_add(left) > against;
+        let twice = working.saturating_add(left) > against;
         let reach = self.exit_reach(inst, p.side);
         let in_the_way = |o: &Order| {
             let rests = !o.is_immediate() && !o.kind.is_triggered();
@@ -386,11 +472,12 @@ impl Core {
         };
         if self.orders.live().any(in_the_way) {
             // Their end is awaited: a report of it, or a tick, comes back here.
-            self.cancel_where(in_the_way, out);
+            // One whose fate is not known is being asked for; it is cancelled once it is known to work.
+            self.cancel_where(|o| in_the_way(o) && o.status != OrdStatus::Unknown, out);
             return Exit::Waits;
         }
         // Of what is left other exits may be taking a part, and commissions may have made the balance smaller.
-        let mut qty = left.min(against.saturating_sub(working.0));
+        let mut qty = left.min(against.saturating_sub(working));
         if p.side == Side::Sell {
             let available = self.account.get(def.venue, def.base).available();
             qty = qty.min(num::rescale(i128::from(available), 8, def.qty_scale, Round::Down).unwrap_or(0).max(0));

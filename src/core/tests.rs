@@ -6,6 +6,7 @@ mod gate;
 mod lists;
 mod live;
 mod margin;
+mod native;
 mod oracle;
 mod order_types;
 mod portfolio;

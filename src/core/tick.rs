@@ -36,6 +36,7 @@ impl Core {
         self.watch_left(out);
         self.watch_road(out);
         self.watch_alerts(out);
+        self.stirred = true;
     }
 
     fn turn_day(&mut self) {
@@ -198,7 +199,8 @@ impl Core {
         desk.trading = TradingState::Halted;
         self.alarm_runaway(strategy, id, out);
         out.push(EffectOf::Trading { scope: Scope::Strategy(strategy), state: TradingState::Halted });
-        self.cancel_where(|o| o.strategy == strategy, out);
+        // What protects its positions stays.
+        self.cancel_where(|o| o.strategy == strategy && !o.protects, out);
     }
 
     /// Begins to close an instrument: opens are barred, its orders cancelled, its position flattened when they are gone.
@@ -209,6 +211,7 @@ impl Core {
         let apart = if open { self.held_apart(id) } else { None };
         let Some(inst) = self.portfolio.get_mut(id) else { return (0, false) };
         inst.closing = Closing { active: true, request, unverified: open, apart, ..Closing::default() };
-        (self.cancel_where(|o| o.instrument == id, out), open)
+        let dropped = self.drop_parked(|order| order.instrument == id, out);
+        (self.cancel_where(|o| o.instrument == id, out) + dropped, open)
     }
 }

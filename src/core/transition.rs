@@ -10,6 +10,7 @@ use super::command::{Command, PlaceOrder, TradingState};
 use super::config::{StrategyConfig, StrategyKind};
 use super::effect::{AlarmKind, Effect, EffectOf, Outbox};
 use super::orders::Order;
+use super::parked::Placed;
 use super::standing::{Cause, Moved, Policy, Standing, State, Step};
 use super::{Core, Source};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, Side, StrategyId, Text, Usd, VenueId, VenueState};
@@ -37,7 +38,7 @@ impl Shadows {
         Shadows { pairs: Box::new([Shadow::default(); SHADOWS_MAX]), next: 0 }
     }
 
-    fn add(&mut self, live: OrderId, paper: OrderId) {
+    pub(super) fn add(&mut self, live: OrderId, paper: OrderId) {
         self.pairs[self.next] = Shadow { live, paper };
         self.next = (self.next + 1) % SHADOWS_MAX;
     }
@@ -280,8 +281,10 @@ impl Core {
     pub(super) fn shadow(&mut self, live: OrderId, order: &PlaceOrder, twin: StrategyId, out: &mut Outbox) {
         let (Some(instrument), Some(strategy)) = (self.twin_on_paper(order.instrument), twin.paper()) else { return };
         let order = PlaceOrder { instrument, ..*order };
-        if let Some(paper) = self.place(&order, Source { request: RequestId(0), strategy }, out) {
-            self.shadows.add(live, paper);
+        match self.place(&order, Source { request: RequestId(0), strategy }, out) {
+            Placed::Sent(paper) => self.shadows.add(live, paper),
+            Placed::Parked => self.parked.shadow_last(live),
+            Placed::Denied => {}
         }
     }
 
@@ -290,6 +293,7 @@ impl Core {
         if let Some(paper) = self.shadows.of(live) {
             self.cancel(paper, out);
         }
+        self.parked.forget_shadow(live);
     }
 }
 

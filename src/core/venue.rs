@@ -41,6 +41,7 @@ impl Core {
         self.alerts.on_start(self.now);
         self.forget_outside(out);
         self.stop.on_start(self.now);
+        self.protections.on_start();
         self.strategies.reset();
         let mut n = 0;
         while let Some(id) = self.orders.live_id(n) {
@@ -189,6 +190,8 @@ impl Core {
         let since = slot.reconcile_ns;
         slot.synced_ns = since;
         slot.reconciling = false;
+        // Those that were missed since are asked for by the next one.
+        slot.fills_missing &= slot.reconcile_due;
         slot.fills = slot.fills.saturating_sub(slot.marked_fills);
         slot.marked_fills = 0;
         for inst in self.portfolio.all_mut().filter(|i| i.def.venue == venue) {
@@ -212,6 +215,7 @@ impl Core {
         }
         self.confirm_stop(venue, out);
         self.verify_closed(venue, out);
+        self.stirred = true;
         let differs = self.venues[venue.index()].differs;
         self.condition(AlarmKind::ReconcileDifference, Scope::Venue(venue), differs, out);
     }

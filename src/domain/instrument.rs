@@ -139,6 +139,13 @@ impl Instrument {
         if tick <= 0 { px } else { Price(px.0 - px.0 % tick) }
     }
 
+    /// The price rounded up to the tick.
+    #[inline]
+    pub fn ceil_to_tick(&self, px: Price) -> Price {
+        let down = self.floor_to_tick(px);
+        if down == px { px } else { Price(down.0.saturating_add(self.tick_at(px).0)) }
+    }
+
     /// The time in force of a market order that any quantity may have: where the venue knows `Day`, fractions go with
     /// that alone.
     #[inline]

@@ -25,12 +25,8 @@ struct Rig {
     refuse: Option<u32>,
 }
 
-fn rig() -> Rig {
-    let clock = Clock::virtual_at(1_770_000_000_000 * MS);
-    let hub = MemHub::new(&clock, 1);
-    let listener = hub.network().listen("data:80").unwrap();
-    let (tx, rx) = link(64, &Wake::default());
-    let one = |id: u16, symbol: &str| Wanted {
+fn one(id: u16, symbol: &str) -> Wanted {
+    Wanted {
         id: InstrumentId(id),
         symbol: symbol.to_owned(),
         base: AssetId(id + 1),
@@ -38,9 +34,11 @@ fn rig() -> Rig {
         quote: AssetId(0),
         quote_name: "USD".to_owned(),
         quote_is_usd: true,
-    };
-    let names = Names::new(VenueId(0), 7, vec![one(0, "AAPL"), one(1, "BTC/USD")]).unwrap();
-    let config = AlpacaFeedConfig {
+    }
+}
+
+fn config() -> AlpacaFeedConfig {
+    AlpacaFeedConfig {
         name: "feed".to_owned(),
         venue: "alpaca".to_owned(),
         stream: Endpoint { host: "data".to_owned(), port: 80, tls: false },
@@ -55,9 +53,17 @@ fn rig() -> Rig {
         reconnect_min_ns: 100 * MS,
         reconnect_max_ns: 1_000 * MS,
         frame_max_bytes: 1 << 20,
-    };
+    }
+}
+
+fn rig() -> Rig {
+    let clock = Clock::virtual_at(1_770_000_000_000 * MS);
+    let hub = MemHub::new(&clock, 1);
+    let listener = hub.network().listen("data:80").unwrap();
+    let (tx, rx) = link(64, &Wake::default());
+    let names = Names::new(VenueId(0), 7, vec![one(0, "AAPL"), one(1, "BTC/USD")]).unwrap();
     let network = Box::new(hub.network());
-    let feed = AlpacaFeed::new(config, names, network, clock.clone(), tx, &Counters::default(), 1);
+    let feed = AlpacaFeed::new(config(), names, network, clock.clone(), tx, &Counters::default(), 1);
     Rig { clock, feed, listener, servers: Vec::new(), asked: Vec::new(), rx, told: Vec::new(), refuse: None }
 }
 
@@ -177,4 +183,54 @@ fn a_place_that_is_taken_is_not_fought_over() {
     rig.refuse = None;
     rig.turns(20_000);
     assert_eq!(rig.subscriptions().len(), 2);
+}
+
+/// Against the simulated venue, which shares no code with the decoders.
+#[test]
+fn every_feed_is_read_in_both_encodings() {
+    use crate::sim::alpaca::{AlpacaAccount, AlpacaConfig, AlpacaSim};
+    for (equities, symbol) in [("iex", "AAPL"), ("sip", "AAPL"), ("delayed_sip", "AAPL"), ("test", "FAKEPACA")] {
+        for msgpack in [false, true] {
+            let clock = Clock::virtual_at(1_770_000_000_000 * MS);
+            let hub = MemHub::new(&clock, 1);
+            let account = AlpacaAccount {
+                key: "key".to_owned(),
+                secret: "secret".to_owned(),
+                cash: "100000".to_owned(),
+                multiplier: 2,
+            };
+            let venue = AlpacaConfig::new("data:80", vec![account]);
+            let mut venue = AlpacaSim::new(venue, Box::new(hub.network()), clock.clone()).unwrap();
+            let (tx, rx) = link(4096, &Wake::default());
+            let symbols = [(AAPL, symbol), (BTC, "BTC/USD")];
+            let wanted = symbols.map(|(id, symbol)| one(id.0, symbol));
+            let config = AlpacaFeedConfig { equities: equities.to_owned(), msgpack, ..config() };
+            let names = Names::new(VenueId(0), 7, wanted.to_vec()).unwrap();
+            let counters = Counters::default();
+            let network = Box::new(hub.network());
+            let mut feed = AlpacaFeed::new(config, names, network, clock.clone(), tx, &counters, 1);
+            let (mut quotes, mut trades) = ([0; 2], [0; 2]);
+            for _ in 0..20_000 {
+                let now = clock.now() + MS;
+                clock.set(now);
+                feed.do_work(now);
+                venue.do_work(now);
+                while let Some(input) = rx.try_recv() {
+                    match input.body {
+                        Body::Quote(quote) => {
+                            assert!(quote.bid_px < quote.ask_px && quote.bid_qty.0 > 0, "{quote:?}");
+                            quotes[quote.instrument.index()] += 1;
+                        }
+                        Body::Trade(trade) => trades[trade.instrument.index()] += 1,
+                        _ => {}
+                    }
+                }
+            }
+            let what = format!("{equities}, MessagePack {msgpack}: {quotes:?} quotes, {trades:?} trades");
+            assert!(quotes.iter().chain(&trades).all(|n| *n > 0), "{what}");
+            for counter in ["errors", "reconnects"] {
+                assert_eq!(counters.counter(&format!("feed_alpaca_{counter}_total")).get(), 0, "{what}: {counter}");
+            }
+        }
+    }
 }

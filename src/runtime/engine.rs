@@ -25,6 +25,7 @@ use crate::core::alerts::{Act, AlertRules};
 use crate::core::command::{Action, Command, Scope};
 use crate::core::config::{Limits, StrategyConfig, StrategyKind};
 use crate::core::event::{Body, Input};
+use crate::core::native::ProtectRules;
 use crate::core::risk::{Allowed, Permit};
 use crate::core::routing::{RouteConfig, RoutePolicy};
 use crate::core::stop::StopRules;
@@ -452,6 +453,7 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     agent.take(Body::Limits(limits(&config.risk)));
     agent.take(Body::AlertRules(alert_rules(&config.alerts)));
     agent.take(Body::StopRules(stop_rules(&config.emergency)));
+    agent.take(Body::ProtectRules(protect_rules(&config.protection)));
     for (at, venue) in config.venues.iter().enumerate() {
         agent.take(Body::Venue { venue: VenueId(at as u8), name: Text::new(&venue.name) });
     }
@@ -579,6 +581,10 @@ fn alert_rules(alerts: &config::Alerts) -> AlertRules {
         venue_down_ns: alerts.venue_down_ns,
         risk_score_high: alerts.risk_score_high,
     }
+}
+
+fn protect_rules(protection: &config::Protection) -> ProtectRules {
+    ProtectRules { at_venue: protection.at_venue, overdue_ns: protection.overdue_ns, again_ns: protection.again_ns }
 }
 
 fn stop_rules(emergency: &config::Emergency) -> StopRules {

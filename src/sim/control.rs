@@ -1,6 +1,7 @@
 //! The control port of a simulated venue: a small HTTP server on loopback that changes what goes wrong while it runs.
 //!
-//! Answers are JSON; a request that is wrong changes nothing and says why. `tollgate sim fault` sends the same.
+//! Answers are JSON; a request that is wrong, or asks for what the venue does not have, changes nothing and says why.
+//! `tollgate sim fault` sends the same. What Alpaca takes besides, and what it refuses, stands in `sim::alpaca::port`.
 //!
 //! | request | body | does |
 //! |---|---|---|
@@ -10,13 +11,13 @@
 //! | `POST /disconnect` | `{"only": "streams"}` or `"api"`, may be left out | resets connections of that kind, or all |
 //! | `POST /server_shutdown` | `{"seconds": n}` | tells WebSocket clients `serverShutdown` and closes them after that time |
 //! | `POST /clock` | `{"offset_ms": n}` | the venue's clock runs ahead by this |
-//! | `POST /ban` | `{"seconds": n}` | 418 at once, WebSocket API connections closed |
+//! | `POST /ban` | `{"seconds": n}` | of Binance: 418 at once, WebSocket API connections closed |
 //! | `POST /rate_limit` | `{"seconds": n}`, with `"refusals"` and `"ban_seconds"` if wanted | 429 for that time; after that many refusals 418 |
 //! | `POST /key` | `{"api_key": "...", "secret": "..."}`, with `"account"` (an older key of it) if wanted | the first account, or that one, has another key besides |
 //! | `POST /revoke_key` | `{"api_key": "..."}` | that key is known no more |
 //! | `POST /drop_after_bytes` | `{"n": n}` | cuts every open connection after so many more bytes |
-//! | `POST /price` | `{"symbol": "BTCUSDT", "price": 90000}`, with `"still": true` if wanted | the made-up market is at that price at its next step; still, it stays there |
-//! | `POST /ledger` | `{"asset": "USDT", "change": -1000}`, with `"account"` (a key of it) if wanted | of Binance: that account's free balance, or the first one's, changes by this, and nobody is told |
+//! | `POST /price` | `{"symbol": "BTCUSDT", "price": 90000}`, with `"still": true` if wanted | of Binance: the made-up market is at that price at its next step; still, it stays there |
+//! | `POST /ledger` | `{"asset": "USDT", "change": -1000}`, with `"account"` (a key of it) if wanted | that account's free balance, or the first one's, changes by this, and nobody is told |
 //! | `POST /hang` | `{"ms": n}` | after its answer the venue stands still for that time, with the thread it runs on |
 //! | `POST /report` | `{"event": {...}}` | the private stream says this to every session, whatever the truth is |
 //!
@@ -26,6 +27,7 @@
 //! | `answer_unknown_before`, `answer_unknown_after` | 0..=1 | an order request is answered "execution status unknown", before or after it took effect |
 //! | `answer_unknown_code` | -1006, -1007 | the code of that answer |
 //! | `answer_5xx_before`, `answer_5xx_after` | 0..=1 | a plain 502 page (WebSocket API: status 500, -1000), before or after it took effect |
+//! | `request_reset` | 0..=1 | the connection is reset before an order request took effect |
 //! | `answer_reset` | 0..=1 | it took effect, and the connection is reset without an answer |
 //! | `answer_cut`, `answer_cut_bytes` | 0..=1, bytes | it took effect, and the connection is cut in the middle of the answer |
 //! | `report_drop`, `report_double` | 0..=1 | an execution report is lost, or comes twice |

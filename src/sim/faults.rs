@@ -16,6 +16,8 @@ pub struct Faults {
     /// An execution report arrives after the one that follows it, or after `reorder_wait_ns` where none does.
     pub report_reorder: f64,
     pub reorder_wait_ns: i64,
+    /// The connection is reset before an order request took effect.
+    pub request_reset: f64,
     /// The connection is reset after an order request took effect and before its answer was sent.
     pub answer_reset: f64,
     /// The connection is cut after the first `answer_cut_bytes` of the answer to an order request that took effect.
@@ -55,6 +57,7 @@ impl Faults {
             report_double: 0.0,
             report_reorder: 0.0,
             reorder_wait_ns: 20_000_000,
+            request_reset: 0.0,
             answer_reset: 0.0,
             answer_cut: 0.0,
             answer_cut_bytes: 20,
@@ -79,6 +82,7 @@ impl Faults {
             "report_delay" => &mut self.report_delay,
             "report_double" => &mut self.report_double,
             "report_reorder" => &mut self.report_reorder,
+            "request_reset" => &mut self.request_reset,
             "answer_reset" => &mut self.answer_reset,
             "answer_cut" => &mut self.answer_cut,
             "answer_5xx_before" => &mut self.answer_5xx_before,
@@ -135,7 +139,7 @@ impl Faults {
     }
 
     /// Every switch by its name.
-    pub(in crate::sim) fn show(&self) -> serde_json::Value {
+    pub(crate) fn show(&self) -> serde_json::Value {
         let ms = |ns: &i64| ns / 1_000_000;
         serde_json::json!({
             "report_drop": self.report_drop,
@@ -144,6 +148,7 @@ impl Faults {
             "report_double": self.report_double,
             "report_reorder": self.report_reorder,
             "reorder_wait_ms": ms(&self.reorder_wait_ns),
+            "request_reset": self.request_reset,
             "answer_reset": self.answer_reset,
             "answer_cut": self.answer_cut,
             "answer_cut_bytes": self.answer_cut_bytes,
@@ -216,6 +221,8 @@ impl Faults {
             RequestFault::Before(BadAnswer::Plain5xx)
         } else if self.happens(self.answer_5xx_after) {
             RequestFault::After(BadAnswer::Plain5xx)
+        } else if self.happens(self.request_reset) {
+            RequestFault::Lost
         } else if self.happens(self.answer_reset) {
             RequestFault::Reset
         } else if self.happens(self.answer_cut) {
@@ -251,6 +258,8 @@ pub(in crate::sim) enum RequestFault {
     Before(BadAnswer),
     /// Answered so, after it took effect.
     After(BadAnswer),
+    /// Not heard: the connection is reset, and nothing has happened.
+    Lost,
     /// Not answered: the connection is reset.
     Reset,
     /// The connection is cut after this much of the answer.

@@ -1,6 +1,6 @@
 //! The commands for a running daemon, as a person and as a script use them.
 
-use super::support::{API, Daemon, config, free_port, http, tollgate};
+use super::support::{Daemon, config, free_port, tollgate};
 use serde_json::Value;
 
 struct Desk {
@@ -166,46 +166,4 @@ fn doctor_says_what_to_do_in_both_forms() {
     assert!(json["findings"].as_array().unwrap().iter().any(|finding| finding["what"] == "clock offset"), "{json:#}");
     let bad = json["findings"].as_array().unwrap().iter().filter(|finding| finding["state"] == "bad").count();
     assert_eq!((json["bad"].as_u64(), told.status.code()), (Some(bad as u64), Some(i32::from(bad > 0))));
-}
-
-#[test]
-fn a_request_with_a_key_acts_once_also_over_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let path = config(dir.path(), port, &[]);
-    let body = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy","type":"market","quantity":"0.001"}"#;
-    let ask = |body: &str, key: &str| {
-        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
-        let (status, text) = http(port, "POST", API, &headers, body).unwrap();
-        let reply: Value = serde_json::from_str(&text).unwrap();
-        (status, reply)
-    };
-    let mut daemon = Daemon::start(&path, port, &[]);
-    daemon.ready();
-    // Two at once: the second comes while the first is not settled.
-    let (one, two) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| ask(body, "7c0e"));
-        let two = scope.spawn(|| ask(body, "7c0e"));
-        (one.join().unwrap(), two.join().unwrap())
-    });
-    assert_eq!((one.0, two.0), (200, 200), "{one:?} {two:?}");
-    let order = one.1["data"]["order_id"].clone();
-    assert_eq!(two.1["data"]["order_id"], order, "the second got the first one's answer");
-    let (status, other) = ask(&body.replace("0.001", "0.002"), "7c0e");
-    assert_eq!((status, other["error"]["code"].as_str()), (422, Some("IDEMPOTENCY_KEY_REUSED")), "{other}");
-    let (_, new) = ask(body, "7c0f");
-    assert_ne!(new["data"]["order_id"], order, "another key is another order");
-
-    daemon.process.signal("KILL");
-    daemon.process.wait();
-    let mut daemon = Daemon::start(&path, port, &[]);
-    daemon.ready();
-    let (status, again) = ask(body, "7c0e");
-    assert_eq!((status, &again["data"]["order_id"]), (200, &order), "{again}");
-    assert_eq!(again["data"]["status"], "filled");
-    // A denial is an answer too, and stays the same.
-    let large = body.replace("0.001", "5");
-    let denied = ask(&large, "7c10");
-    assert_eq!(denied.0, 422);
-    assert_eq!(ask(&large, "7c10").1["error"], denied.1["error"]);
 }

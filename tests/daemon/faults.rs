@@ -65,6 +65,7 @@ const ANSWERS: &[Story] = &[
     ),
     story("a 5xx to an order that had no effect", &[("/faults", r#"{"answer_5xx_before":0.3}"#)], UNKNOWN),
     story("a 5xx to an order that took effect", &[("/faults", r#"{"answer_5xx_after":0.3}"#)], UNKNOWN),
+    story("a reset before the request took effect", &[("/faults", r#"{"request_reset":0.1}"#)], RECONNECTED),
     story("a reset in place of the answer", &[("/faults", r#"{"answer_reset":0.1}"#)], RECONNECTED),
     story("an answer cut in the middle", &[("/faults", r#"{"answer_cut":0.1,"answer_cut_bytes":60}"#)], RECONNECTED),
 ];

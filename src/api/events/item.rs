@@ -5,6 +5,7 @@ use super::{EventId, Kind as K};
 use crate::api::alerts::AlertNews;
 use crate::api::answer::time;
 use crate::api::denial::DenialReply;
+use crate::api::kept::is_piece;
 use crate::api::replies::{AlarmNote, Names, denial_id, usd, venue_name, venue_order_id};
 use crate::api::view::{Alarm, View};
 use crate::core::alarm::AlertChange;
@@ -125,6 +126,8 @@ impl Maker<'_> {
                 let venue = self.view.core().portfolio().get(*instrument).map(|inst| inst.def.venue);
                 self.connection(venue.unwrap_or_default(), "market_data", Some(*instrument), state.as_str());
             }
+            // The pieces of an answer that was given: it has been told.
+            Body::Command(command) if is_piece(command) => {}
             Body::Command(command) => {
                 if let Action::EmergencyStop { flatten } = command.action {
                     let data = json!({

@@ -8,7 +8,7 @@
 //! The API is one path with many actions. A look's parameters are one object, spread over the query (`style: form`,
 //! `explode`), so that each action has its own; a body is told by its `action`. `x-answers` names the answer of each.
 
-mod codes;
+pub(super) mod codes;
 #[cfg(test)]
 pub(super) mod conform;
 mod replies;

@@ -20,6 +20,7 @@ fn closed() -> Value {
         ("complete", flag()),
         ("trading_state", trading()),
         ("orders", list(named("Order"))),
+        ("orders_not_listed", count()),
         ("denial", or_null(named("Denial"))),
         ("working_orders", list(named("Order"))),
         ("positions", list(named("Position"))),

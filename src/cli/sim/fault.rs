@@ -35,7 +35,7 @@ enum Order {
     ServerShutdown,
     /// Set the venue's clock off: offset_ms=N.
     Clock,
-    /// Answer 418: seconds=N.
+    /// Of Binance: answer 418: seconds=N.
     Ban,
     /// Answer 429, then 418: seconds=N refusals=N ban_seconds=N.
     RateLimit,
@@ -47,13 +47,18 @@ enum Order {
     RevokeKey,
     /// Of Alpaca: set the market's clock: now=2026-11-27T09:29:50-05:00 speed=60.
     Time,
-    /// Of Alpaca: set a market: symbol=AAPL bid=230 ask=230.02 size=100 trade=230.01 halted=true correct=231 bust=true.
+    /// Of Alpaca: set a market: symbol=AAPL bid=230 ask=230.02 size=100 trade=230.01 halted=true correct=231 bust=true low=218 high=241.
     Market,
     /// Of Alpaca: let the exchange turn away the next orders: next=N.
     Reject,
-    /// Put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
+    /// Of Alpaca: refuse the next requests for an order: next=N status=403 code=40310000 message=TEXT members='{...}'
+    /// after=true.
+    Refuse,
+    /// Of Alpaca: an account's flags: trading_blocked=true account_blocked=true shorting=false account=KEY.
+    Account,
+    /// Of Binance: put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
     Price,
-    /// Of Binance: change what an account has, and tell nobody: asset=USDT change=-1000 account=KEY.
+    /// Change what an account has, and tell nobody: asset=USDT change=-1000 account=KEY.
     Ledger,
     /// Stand still, with the thread that the venue runs on: ms=N.
     Hang,
@@ -77,6 +82,8 @@ impl Order {
             Order::Time => "time",
             Order::Market => "market",
             Order::Reject => "reject",
+            Order::Refuse => "refuse",
+            Order::Account => "account",
             Order::Price => "price",
             Order::Ledger => "ledger",
             Order::Hang => "hang",

@@ -81,13 +81,29 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let position = position_notional::worst(c)?;
     let gross = scene.totals.exposure.saturating_add(c.notional);
     let usd = |usd: Usd| Dec { value: usd.0, scale: Usd::SCALE };
-    let count = |n: u64| Dec { value: n as i64, scale: 0 };
-    // Counts are of what there would be with this order.
-    let (sent, open) = (u64::from(scene.day.orders) + 1, scene.open_orders as u64 + 1);
     for (cap, value, max) in [
         (Capped::OrderNotional, usd(c.notional), usd(caps.order_notional_max)),
         (Capped::PositionNotional, usd(position), usd(caps.position_notional_max)),
         (Capped::GrossExposure, usd(gross), usd(caps.exposure_gross_max)),
+    ] {
+        if value.value > max.value {
+            return Err(DenyReason::StageCapReached { stage: caps.stage, cap, value, max });
+        }
+    }
+    room(scene)
+}
+
+/// The caps of counts alone.
+#[inline]
+pub(super) fn room(scene: &Scene) -> Result<(), DenyReason> {
+    let caps = scene.caps;
+    if caps.stage == 0 {
+        return Ok(());
+    }
+    let count = |n: u64| Dec { value: n as i64, scale: 0 };
+    // Counts are of what there would be with this order.
+    let (sent, open) = (u64::from(scene.day.orders) + 1, scene.open_orders as u64 + 1);
+    for (cap, value, max) in [
         (Capped::OrdersPerDay, count(sent), count(caps.orders_per_day_max.into())),
         (Capped::OpenOrders, count(open), count(caps.open_orders_max.into())),
     ] {

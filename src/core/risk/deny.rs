@@ -124,9 +124,17 @@ pub enum Unevaluable {
         "the venue's filters hold limits against its average price, and that is not known, or was last told long ago"
     )]
     NoVenuePrice,
+    #[error(
+        "protection at the venue holds what it sells, and was not released in time: ask again, or look at the venue"
+    )]
+    NotReleased,
+    #[error("protection at the venue holds what it sells, and too many orders wait for such a release: ask again")]
+    TooManyWait,
+    #[error("it was cancelled while it waited for protection at the venue to be released")]
+    CancelledWaiting,
 }
 wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull, 5 => NoCalendar,
-    6 => NoVenuePrice });
+    6 => NoVenuePrice, 7 => NotReleased, 8 => TooManyWait, 9 => CancelledWaiting });
 
 wire_enum!(DenyReason {
     0 => TradingNotActive { state, scope },

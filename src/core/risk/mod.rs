@@ -287,6 +287,15 @@ fn walk<'a>(
     ControlFlow::Continue(Valued { inst, value_px, qty, notional, short })
 }
 
+/// What limits how much is sent and rests, for orders that only reduce and can be done without: those that protect a
+/// position at the venue.
+pub(crate) fn room(scene: &Scene) -> Result<(), DenyReason> {
+    rate::check(scene)?;
+    day_count::check(scene)?;
+    open_orders::check(scene)?;
+    caps::room(scene)
+}
+
 /// A sum that did not fit once is not to be relied on.
 #[inline]
 fn broken_sums(scene: &Scene) -> Result<(), DenyReason> {

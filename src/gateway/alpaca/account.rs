@@ -65,6 +65,10 @@ impl Standing {
         self.account.is_some()
     }
 
+    pub fn fractions_extended(&self, symbol: &str) -> bool {
+        self.assets.iter().any(|asset| asset.symbol == symbol && asset.fractional_extended)
+    }
+
     pub fn knows_settings(&self) -> bool {
         self.settings.is_some()
     }

@@ -73,8 +73,13 @@ impl AlpacaGateway {
         let (call, request) = match job {
             Job::Place(placed) => {
                 let wanted = self.config.names.wanted(instrument).ok_or("the instrument is not one of this venue")?;
-                let held = self.held.get(instrument.index()).copied().flatten().unwrap_or(0);
-                let request = self.builder.place(placed, &wanted.symbol, wanted.is_crypto(), Qty(held));
+                let on = request::Ground {
+                    symbol: &wanted.symbol,
+                    crypto: wanted.is_crypto(),
+                    held: Qty(self.held.get(instrument.index()).copied().flatten().unwrap_or(0)),
+                    fractions_extended: self.standing.fractions_extended(&wanted.symbol),
+                };
+                let request = self.builder.place(placed, on);
                 (Call::Place { order, instrument, side }, request.map_err(|error| error.to_string())?)
             }
             Job::List { kind, .. } => {

@@ -3,6 +3,8 @@
 
 mod compound;
 mod rekey;
+mod rules;
+mod stories;
 
 use super::*;
 use crate::core::Core;
@@ -126,13 +128,18 @@ fn rig_with(seed: u64, secret: &str) -> Rig {
 }
 
 fn rig_on(seed: u64, secret: &str, leave: Leave) -> Rig {
+    rig_at(seed, secret, leave, |sim| sim)
+}
+
+/// At a venue that is set up otherwise.
+fn rig_at(seed: u64, secret: &str, leave: Leave, venue: impl FnOnce(SimConfig) -> SimConfig) -> Rig {
     let clock = Clock::virtual_at(START);
     let hub = MemHub::new(&clock, seed);
     hub.set_default_plan(LinkPlan { latency_ns: 2 * MS, ..LinkPlan::default() });
     let account =
         AlpacaAccount { key: "key".to_owned(), secret: "secret".to_owned(), cash: "100000".to_owned(), multiplier: 2 };
     let sim = SimConfig { seed, requests_per_minute: 100_000, ..SimConfig::new(ADDR, vec![account]) };
-    let sim = AlpacaSim::new(sim, Box::new(hub.network()), clock.clone()).unwrap();
+    let sim = AlpacaSim::new(venue(sim), Box::new(hub.network()), clock.clone()).unwrap();
     let counters = Counters::default();
     let (gateway, effects, reports, keys) = gateway(&clock, &hub, seed, secret, leave, &counters);
     let (core, out) = (Core::new(), Outbox::new());

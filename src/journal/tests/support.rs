@@ -10,6 +10,7 @@ use crate::core::effect::{
     AlarmKind, CancelOrder, EffectOf, Fill, OrderUpdate, Outbox, QueryOrder, RecordedEffect, Reply,
 };
 use crate::core::event::{Body, Event};
+use crate::core::native::ProtectRules;
 use crate::core::risk::{
     Allowed, Calendar, CalendarSource, Capped, Caps, DenyReason, NoShort, Permit, SESSIONS, Session, TermFault,
     Unevaluable,
@@ -772,6 +773,9 @@ pub(in crate::journal) fn arb_body() -> impl Strategy<Value = Body> {
         any::<(bool, bool, i64)>().prop_map(|(flatten, cancel_foreign, heartbeat_max_ns)| {
             Body::StopRules(StopRules { flatten, cancel_foreign, heartbeat_max_ns })
         }),
+        any::<(bool, i64, i64)>().prop_map(|(at_venue, overdue_ns, again_ns)| {
+            Body::ProtectRules(ProtectRules { at_venue, overdue_ns, again_ns })
+        }),
         (alarm_kind(), scope(), any::<bool>()).prop_map(|(kind, scope, is_so)| Body::Condition { kind, scope, is_so }),
         (instrument_id(), any::<(bool, bool, bool)>()).prop_map(|(instrument, n)| {
             let permit = Permit { restricted: n.0, keeps_hours: n.1, short_sale: n.2 };
@@ -811,6 +815,9 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::OrderTableFull),
         Just(Unevaluable::NoCalendar),
         Just(Unevaluable::NoVenuePrice),
+        Just(Unevaluable::NotReleased),
+        Just(Unevaluable::TooManyWait),
+        Just(Unevaluable::CancelledWaiting),
     ];
     let no_short = prop::sample::select(vec![
         NoShort::NotConfigured,

@@ -23,7 +23,7 @@ pub fn test(target: &Target, way: &Way, api_key: &str, secret: &str, checks: &mu
             match account::clock(&first.body) {
                 Ok(clock) if first.status == 200 => {
                     let offset_ns = clock.now_ns.saturating_sub(first.middle_ns);
-                    checks.clock(offset_ns, first.round_trip, target.clock_offset_max_ns);
+                    checks.clock(offset_ns, first.round_trip, clock.grain_ns, target.clock_offset_max_ns);
                 }
                 _ => checks.skipped(CLOCK, "the venue tells its clock to those with a key alone"),
             }

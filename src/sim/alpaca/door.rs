@@ -40,6 +40,8 @@ pub struct Door {
     data_budgets: Vec<Budget>,
     /// Everybody is refused until then.
     throttled_until: Nanos,
+    /// So many requests for an order are still to be answered so, and whether they take effect all the same.
+    refusals: Option<(u64, ApiError, bool)>,
 }
 
 impl Door {
@@ -47,7 +49,7 @@ impl Door {
     pub fn new(keys: Vec<(String, String, usize)>, per_minute: u32) -> Door {
         let budgets = vec![Budget::default(); keys.len()];
         let (accounts, data_budgets) = (keys.len(), vec![Budget::default(); keys.len() + 1]);
-        Door { keys, accounts, per_minute, budgets, data_budgets, throttled_until: 0 }
+        Door { keys, accounts, per_minute, budgets, data_budgets, throttled_until: 0, refusals: None }
     }
 
     /// The account of a key and its secret.
@@ -77,6 +79,34 @@ impl Door {
     /// Answers 429 to everything until then.
     pub fn throttle_until(&mut self, until: Nanos) {
         self.throttled_until = until;
+    }
+
+    /// Answers the next requests for an order so; `after` they took effect.
+    pub fn refuse_next(&mut self, next: u64, error: ApiError, after: bool) {
+        self.refusals = (next > 0).then_some((next, error, after));
+    }
+
+    fn take_refusal(&mut self) -> Option<(ApiError, bool)> {
+        let (left, error, after) = self.refusals.as_mut()?;
+        *left -= 1;
+        let refusal = (error.clone(), *after);
+        if *left == 0 {
+            self.refusals = None;
+        }
+        Some(refusal)
+    }
+
+    /// Ends what the control port has ordered.
+    pub fn clear(&mut self) {
+        (self.throttled_until, self.refusals) = (0, None);
+    }
+
+    /// The headers of an answer: while everybody is refused nothing remains until that ends.
+    fn headers(&self, budget: &Budget, now: Nanos) -> Vec<(String, String)> {
+        if now < self.throttled_until {
+            return Budget::spent_headers(self.per_minute, self.throttled_until);
+        }
+        budget.headers(self.per_minute)
     }
 
     /// The two headers, or HTTP Basic with the key as user.
@@ -112,7 +142,7 @@ impl Door {
         if data_rest::is_data(request) && (account.is_some() || !data_rest::needs_key(request)) {
             let at = account.unwrap_or(self.accounts);
             let within = self.data_budgets[at].take(self.per_minute, now);
-            let headers = self.data_budgets[at].headers(self.per_minute);
+            let headers = self.headers(&self.data_budgets[at], now);
             if !within || now < self.throttled_until {
                 return refuse(out, &ApiError::throttled(), &headers);
             }
@@ -127,9 +157,18 @@ impl Door {
             return refuse(out, &ApiError::unauthorized(), &headers);
         };
         let within = self.budgets[account].take(self.per_minute, now);
-        let headers = self.budgets[account].headers(self.per_minute);
+        let headers = self.headers(&self.budgets[account], now);
         if !within || now < self.throttled_until {
             return refuse(out, &ApiError::throttled(), &headers);
+        }
+        if rest::makes_orders(request)
+            && let Some((error, after)) = self.take_refusal()
+        {
+            if after {
+                // What becomes of it is nobody's to know.
+                let _ = rest::answer(venue, account, request);
+            }
+            return refuse(out, &error, &headers);
         }
         let fault = if rest::changes_orders(request) { faults.of_request() } else { RequestFault::None };
         let bad = |out: &mut Vec<u8>, bad: BadAnswer| match bad {
@@ -140,8 +179,10 @@ impl Door {
                 After::Answered { keep_alive }
             }
         };
-        if let RequestFault::Before(answer) = fault {
-            return bad(out, answer);
+        match fault {
+            RequestFault::Before(answer) => return bad(out, answer),
+            RequestFault::Lost => return After::Reset,
+            _ => {}
         }
         match (fault, rest::answer(venue, account, request)) {
             (RequestFault::Reset, _) => return After::Reset,

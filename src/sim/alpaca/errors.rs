@@ -10,7 +10,7 @@ pub struct ApiError {
     pub code: i64,
     pub message: String,
     /// Members next to `code` and `message`: a name with its JSON value.
-    pub members: Vec<(&'static str, Vec<u8>)>,
+    pub members: Vec<(String, Vec<u8>)>,
 }
 
 impl ApiError {
@@ -18,17 +18,17 @@ impl ApiError {
         ApiError { status, code, message: message.into(), members: Vec::new() }
     }
 
-    pub fn with(mut self, name: &'static str, value: &str) -> ApiError {
+    pub fn with(mut self, name: &str, value: &str) -> ApiError {
         let mut j = Json::new(TimeUnit::Milli);
         j.str("", value);
-        self.members.push((name, j.into_bytes()));
+        self.members.push((name.to_owned(), j.into_bytes()));
         self
     }
 
-    pub fn with_list(mut self, name: &'static str, values: &[String]) -> ApiError {
+    pub fn with_list(mut self, name: &str, values: &[String]) -> ApiError {
         let mut j = Json::new(TimeUnit::Milli);
         j.array("", |j| values.iter().for_each(|value| j.str("", value)));
-        self.members.push((name, j.into_bytes()));
+        self.members.push((name.to_owned(), j.into_bytes()));
         self
     }
 

@@ -136,6 +136,17 @@ impl Hub {
         }
     }
 
+    /// Every session that listens is told this event, whatever the truth is.
+    pub fn tell_untrue(&mut self, event: &serde_json::Value) {
+        let frame = serde_json::json!({ "stream": "trade_updates", "data": event }).to_string();
+        let binary = self.binary_updates;
+        for Slot { conn, role } in self.slots.iter_mut().flatten() {
+            if matches!(role, Role::Trades(session) if session.listens) {
+                send_data(conn, binary, frame.as_bytes());
+            }
+        }
+    }
+
     /// The answer to a message on the trade-update stream.
     pub fn answer_trades(&mut self, slot: usize, reply: Reply, now: Nanos) {
         let Some(Slot { conn, .. }) = &mut self.slots[slot] else { return };

@@ -24,11 +24,20 @@ impl Budget {
 
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, which every answer carries.
     pub fn headers(&self, per_minute: u32) -> Vec<(String, String)> {
+        Budget::say(per_minute, per_minute.saturating_sub(self.used), (self.window + 1) * WINDOW_S)
+    }
+
+    /// The same where nothing is left until then.
+    pub fn spent_headers(per_minute: u32, until: Nanos) -> Vec<(String, String)> {
+        Budget::say(per_minute, 0, (until + 999_999_999) / 1_000_000_000)
+    }
+
+    fn say(per_minute: u32, remaining: u32, reset_s: i64) -> Vec<(String, String)> {
         let header = |name: &str, value: String| (format!("X-RateLimit-{name}"), value);
         vec![
             header("Limit", per_minute.to_string()),
-            header("Remaining", per_minute.saturating_sub(self.used).to_string()),
-            header("Reset", ((self.window + 1) * WINDOW_S).to_string()),
+            header("Remaining", remaining.to_string()),
+            header("Reset", reset_s.to_string()),
         ]
     }
 }

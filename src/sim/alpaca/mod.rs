@@ -5,7 +5,7 @@
 //! `calendar` has the exchange's days and the clock that can be set; `market` joins the market model, `tape` keeps what it
 //! has shown. `rest`, `show` and `history` are the trading routes, `stream` the account's events; `data_rest` and `data`
 //! are the market's, in the records of `record` and the form of `msgpack`. `door` decides who may ask, `hub` sends;
-//! `state` remembers across a kill.
+//! `state` remembers across a kill, `port` makes things go wrong.
 //!
 //! Two clocks: delays, pings and limits run on the process's time; everything that the venue says is in its own, which
 //! can be set and run faster.
@@ -29,6 +29,7 @@ mod msgpack;
 mod number;
 mod orders;
 mod place;
+mod port;
 mod query;
 mod record;
 mod rest;
@@ -49,7 +50,7 @@ pub use hub::ClientCounts;
 pub use venue::{FillModel, Rules};
 
 use super::conn::{BadBytes, Conn, Message};
-use super::control::{self, ControlServer, Which};
+use super::control::ControlServer;
 use super::faults::Faults;
 use super::{SimError, http};
 use crate::agent::Agent;
@@ -66,8 +67,7 @@ use number::MONEY;
 use state::StateLog;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
-use tape::{Shown, Tape};
+use tape::Tape;
 use venue::Venue;
 
 /// An HTTP connection without a request for this long is closed.
@@ -146,16 +146,19 @@ impl AlpacaConfig {
 /// One account's truth, for tests that compare a client's view with the venue's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AlpacaLedger {
-    /// In 10^-18 of a dollar.
+    /// In 10^-18 of a dollar; with it what may be bought on margin and without, open orders taken off.
     pub cash: i128,
+    pub buying_power: i128,
+    pub cash_power: i128,
     /// By symbol, in 10^-9; negative is short.
     pub positions: BTreeMap<String, i64>,
     /// `(client order id, status, filled quantity)`, oldest first.
     pub open_orders: Vec<(String, &'static str, i64)>,
     /// Fills so far.
     pub fills: usize,
-    /// Of every order that there ever was.
+    /// Of every order that there ever was, and how often one was used again.
     pub client_ids: Vec<String>,
+    pub repeated: usize,
 }
 
 /// The simulated venue. An agent: it does nothing but in `do_work`.
@@ -292,11 +295,15 @@ impl AlpacaSim {
         let at = self.door.account_of(key)?;
         let account = &self.venue.accounts[at];
         let symbol = |at: &usize| self.venue.assets[*at].symbol.clone();
+        let (value, reserved) = (self.venue.value(at), self.venue.reserved(at));
         Some(AlpacaLedger {
             cash: account.cash,
+            buying_power: account.buying_power(&value, reserved),
+            cash_power: account.non_marginable(&value, reserved),
             positions: account.positions.iter().map(|(at, p)| (symbol(at), p.qty)).collect(),
             open_orders: self.venue.open_of(at).map(|o| (o.client_id.clone(), o.status.text(), o.filled)).collect(),
             fills: account.activities.iter().filter(|a| a.what.kind() == "FILL").count(),
+            repeated: self.venue.repeated,
             client_ids: self.venue.by_client.keys().filter(|(of, _)| *of == at).map(|(_, id)| id.clone()).collect(),
         })
     }
@@ -383,153 +390,6 @@ impl AlpacaSim {
             state.append(&self.venue, &self.venue.changes);
         }
         self.hub.settle(&mut self.venue, &mut self.tape);
-    }
-
-    /// Answers the control port.
-    fn serve_control(&mut self, now: Nanos) -> usize {
-        let Some(mut control) = self.control.take() else { return 0 };
-        let requests = control.requests(&mut self.scratch, now);
-        for (at, request) in &requests {
-            let (status, body) = match self.own_order(request) {
-                Some(Ok(())) => (200, self.hub.faults.show()),
-                Some(Err(msg)) => (400, control::refusal(&msg)),
-                None => match control::parse(request, &self.hub.faults) {
-                    Ok(order) => (200, self.obey(order, now)),
-                    Err((status, msg)) => (status, control::refusal(&msg)),
-                },
-            };
-            control.answer(*at, status, &body, request.keep_alive, now);
-            self.settle();
-        }
-        control.tend(now);
-        self.control = Some(control);
-        requests.len()
-    }
-
-    /// Orders of the control port that only this venue has: `POST /time {"now": RFC 3339, "speed": 60}`,
-    /// `POST /market {"symbol", "bid", "ask", "size", "trade", "halted", "correct", "bust"}`, `POST /reject {"next": n}`.
-    fn own_order(&mut self, request: &http::Request) -> Option<Result<(), String>> {
-        let body = || {
-            serde_json::from_slice::<serde_json::Value>(&request.body).map_err(|_| "the body must be JSON".to_owned())
-        };
-        match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/time") => Some(body().and_then(|body| self.order_time(&body))),
-            ("POST", "/market") => Some(body().and_then(|body| self.order_market(&body))),
-            ("POST", "/reject") => Some(body().and_then(|body| {
-                let next = body["next"].as_u64().and_then(|n| u32::try_from(n).ok());
-                self.reject_next(next.ok_or("\"next\" must be a whole number")?);
-                Ok(())
-            })),
-            _ => None,
-        }
-    }
-
-    /// So many orders are turned away by the exchange, after they were taken.
-    pub fn reject_next(&mut self, orders: u32) {
-        self.venue.reject_next = orders;
-    }
-
-    fn order_time(&mut self, body: &serde_json::Value) -> Result<(), String> {
-        let at = match body.get("now") {
-            None => self.venue.now,
-            Some(text) => {
-                let at = text.as_str().and_then(parse_time);
-                at.ok_or_else(|| format!("\"now\" = {text} is no time such as 2026-11-27T09:29:50-05:00"))?
-            }
-        };
-        let speed = match body.get("speed") {
-            None => self.clock.speed_permille(),
-            Some(speed) => {
-                let fits = speed.as_f64().filter(|speed| (0.0..=100_000.0).contains(speed));
-                (fits.ok_or_else(|| format!("\"speed\" = {speed} is not within 0 and 100000"))? * 1_000.0) as i64
-            }
-        };
-        tracing::info!(at, speed, "the control port sets the clock");
-        self.set_clock(at, speed);
-        Ok(())
-    }
-
-    /// The market as `POST /market` of the control port sets it.
-    pub fn order_market(&mut self, body: &serde_json::Value) -> Result<(), String> {
-        let symbol = body["symbol"].as_str().ok_or("\"symbol\" is missing")?;
-        let asset = self.venue.find_asset(symbol).ok_or_else(|| format!("{symbol} is not listed"))?;
-        let amount = |name: &str| -> Result<Option<i64>, String> {
-            let Some(value) = body.get(name) else { return Ok(None) };
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let read = number::parse(&text).ok().filter(|value| *value > 0);
-            read.map(Some).ok_or_else(|| format!("{name:?} = {value} is no amount above 0"))
-        };
-        let quote = match (amount("bid")?, amount("ask")?) {
-            (Some(bid), Some(ask)) if bid < ask => Some((bid, ask)),
-            (None, None) => None,
-            _ => return Err("\"bid\" and \"ask\" come together, the bid below the ask".into()),
-        };
-        if let Some(halted) = body.get("halted") {
-            let halted = halted.as_bool().ok_or("\"halted\" must be true or false")?;
-            self.venue.markets[asset].halted = halted;
-            self.tape.shown.push(Shown::Status { asset, halted, at: self.venue.now });
-        }
-        // The last trade is told anew at another price, or taken back.
-        let amended = match (amount("correct")?, body["bust"] == true) {
-            (Some(px), _) => self.tape.amend_last(asset, Some(px), self.venue.now),
-            (None, true) => self.tape.amend_last(asset, None, self.venue.now),
-            (None, false) => true,
-        };
-        if !amended {
-            return Err(format!("{symbol} has not traded"));
-        }
-        let size = amount("size")?.unwrap_or(1_000 * number::ONE);
-        Market::script(&mut self.venue, &mut self.tape, asset, quote, size, amount("trade")?);
-        Ok(())
-    }
-
-    /// Carries out an order of the control port; the answer is every switch as it is now.
-    fn obey(&mut self, order: control::Order, now: Nanos) -> serde_json::Value {
-        match &order {
-            // A key's secret is not for the log, though the venue is a made up one.
-            control::Order::AddKey { .. } => tracing::info!("the control port gives an account another key"),
-            other => tracing::info!(order = ?other, "the control port orders"),
-        }
-        match order {
-            control::Order::Show => {}
-            control::Order::AddKey { api_key, secret, account } => {
-                if !self.door.add_key(api_key, secret, account.as_deref()) {
-                    tracing::error!("there is no such account");
-                }
-            }
-            control::Order::RevokeKey(api_key) => self.revoke_key(&api_key),
-            control::Order::Faults(faults) => self.hub.faults = *faults,
-            control::Order::Clear => {
-                self.hub.faults.clear();
-                self.door.throttle_until(0);
-                self.offset_clock(0);
-            }
-            control::Order::Disconnect(Which::All) => self.hub.faults.disconnect_all(),
-            control::Order::Disconnect(which) => {
-                let meant = |role: &Role| match role {
-                    Role::Http => false,
-                    Role::Trades(_) => which == Which::Api,
-                    Role::Data(_) => which == Which::Streams,
-                };
-                self.hub.slots.iter_mut().flatten().filter(|s| meant(&s.role)).for_each(|s| s.conn.reset());
-            }
-            // This venue announces nothing: it closes.
-            control::Order::ServerShutdown(seconds) => {
-                self.hub.shut_at = Some(now + Nanos::from(seconds) * 1_000_000_000)
-            }
-            control::Order::Clock(offset_ms) => self.offset_clock(offset_ms * 1_000_000),
-            control::Order::Ban(seconds) | control::Order::RateLimit { seconds, .. } => {
-                self.door.throttle_until(now + Nanos::from(seconds) * 1_000_000_000);
-            }
-            // This venue's own `POST /market` does it.
-            control::Order::Price { .. } | control::Order::Report(_) => {}
-            control::Order::Ledger { .. } => tracing::error!("this venue's ledger is not changed by the control port"),
-            control::Order::Hang(ms) => self.hub.faults.hang(Duration::from_millis(ms.into())),
-            control::Order::DropAfter(bytes) => {
-                self.hub.slots.iter_mut().flatten().for_each(|slot| slot.conn.cut_after(bytes));
-            }
-        }
-        self.hub.faults.show()
     }
 
     /// Takes in new connections.

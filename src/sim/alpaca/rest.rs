@@ -33,6 +33,11 @@ pub fn changes_orders(request: &Request) -> bool {
         && (request.path.starts_with("/v2/orders") || request.path.starts_with("/v2/positions"))
 }
 
+/// Whether a request would make an order.
+pub fn makes_orders(request: &Request) -> bool {
+    matches!(request.method.as_str(), "POST" | "PATCH") && request.path.starts_with("/v2/orders")
+}
+
 fn json(write: impl FnOnce(&mut Json)) -> Vec<u8> {
     let mut j = Json::new(TimeUnit::Milli);
     write(&mut j);

@@ -57,6 +57,9 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, request: &Request, out: &mut
         return After::Answered { keep_alive };
     };
     let fault = if route.changes_orders() { faults.of_request() } else { RequestFault::None };
+    if fault == RequestFault::Lost {
+        return After::Reset;
+    }
     let (result, account) = call(desk, route, request, fault, now_us);
     if fault == RequestFault::Reset {
         return After::Reset;

@@ -64,6 +64,9 @@ pub fn handle(desk: &mut Desk, faults: &mut Faults, session: &mut ApiSession, te
     let method = request.method.strip_prefix("v3/").unwrap_or(&request.method);
     let call = ROUTES.iter().find(|r| r.ws == method && !method.is_empty()).map(|r| r.call);
     let fault = if call.is_some_and(Call::changes_orders) { faults.of_request() } else { RequestFault::None };
+    if fault == RequestFault::Lost {
+        return Reply { text: None, events: Vec::new(), close: true, cut: None };
+    }
     let mut account = None;
     let subscribed = session.subscriptions.clone();
     let result = desk.limits.admit(now_us).and_then(|()| {

@@ -1,5 +1,5 @@
-//! The account's side: what it is worth and may do (§5, §6), what it holds (§11), its past fills (§15), its worth over
-//! time (§14), and the venue's clock and calendar (§13).
+//! The account's side: what it is worth and may do (§5, §6), what it holds (§11), its past fills (§15), and the venue's
+//! clock and calendar (§13).
 
 use super::decode::DecodeError;
 use super::json::{self, Source, unescaped};
@@ -172,10 +172,6 @@ pub fn positions(body: &[u8], names: &Names) -> Result<Vec<Position>, DecodeErro
     json::body(body, |json| json::items(json, |json| position(json, names)))
 }
 
-pub fn one_position(body: &[u8], names: &Names) -> Result<Position, DecodeError> {
-    json::body(body, |json| position(json, names))
-}
-
 /// A page of past executions, oldest first where they were asked for so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fills {
@@ -240,11 +236,16 @@ pub fn activities(body: &[u8], names: &Names) -> Result<Fills, DecodeError> {
 /// The venue's clock (§13): coarse, and no time service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VenueClock {
+    /// The middle of the second, where it is told in whole ones.
     pub now_ns: Nanos,
+    /// What it is told by: a second, or 0 where there are fractions.
+    pub grain_ns: Nanos,
     pub is_open: bool,
     pub next_open_ns: Nanos,
     pub next_close_ns: Nanos,
 }
+
+const SECOND_NS: Nanos = 1_000_000_000;
 
 pub fn clock(body: &[u8]) -> Result<VenueClock, DecodeError> {
     let (mut now, mut is_open, mut open, mut close) = (None, None, 0, 0);
@@ -261,8 +262,11 @@ pub fn clock(body: &[u8]) -> Result<VenueClock, DecodeError> {
             Ok(())
         })
     })?;
+    let told_ns = now.ok_or(DecodeError::MissingField("timestamp"))?;
+    let grain_ns = if told_ns % SECOND_NS == 0 { SECOND_NS } else { 0 };
     Ok(VenueClock {
-        now_ns: now.ok_or(DecodeError::MissingField("timestamp"))?,
+        now_ns: told_ns.saturating_add(grain_ns / 2),
+        grain_ns,
         is_open: is_open.ok_or(DecodeError::MissingField("is_open"))?,
         next_open_ns: open,
         next_close_ns: close,
@@ -290,10 +294,6 @@ fn hours(text: &str) -> Option<(i8, i8)> {
 /// Reads the calendar. Its times are New York's, whatever daylight saving does.
 pub fn calendar(body: &[u8]) -> Result<Vec<Session>, DecodeError> {
     json::body(body, |json| json::items(json, session))
-}
-
-pub fn one_session(body: &[u8]) -> Result<Session, DecodeError> {
-    json::body(body, session)
 }
 
 fn session<'a, S: Source<'a>>(source: &mut S) -> Result<Session, DecodeError> {
@@ -337,41 +337,6 @@ fn session<'a, S: Source<'a>>(source: &mut S) -> Result<Session, DecodeError> {
     })
 }
 
-/// The account's worth over time (§14): parallel lists, in which a moment without a value is null.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PortfolioHistory {
-    /// UNIX seconds of the left edge.
-    pub timestamps: Vec<i64>,
-    pub equity: Vec<Option<Usd>>,
-    pub profit_loss: Vec<Option<Usd>>,
-    pub base_value: Usd,
-}
-
-pub fn portfolio_history(body: &[u8]) -> Result<PortfolioHistory, DecodeError> {
-    let mut found = PortfolioHistory::default();
-    let amount = |value: Value, name| if value.is_unset() { Ok(None) } else { money(value, name).map(Some) };
-    json::body(body, |json| {
-        json.map(|json, name| {
-            match name {
-                "timestamp" => {
-                    found.timestamps = json::items(json, |json| json.value()?.fixed(0, Extra::Floor, "timestamp"))?;
-                }
-                "equity" => found.equity = json::items(json, |json| amount(json.value()?, "equity"))?,
-                "profit_loss" => {
-                    found.profit_loss = json::items(json, |json| amount(json.value()?, "profit_loss"))?;
-                }
-                "base_value" => found.base_value = money(json.value()?, "base_value")?,
-                _ => drop(json.value()?),
-            }
-            Ok(())
-        })
-    })?;
-    if found.timestamps.len() != found.equity.len() {
-        return Err(DecodeError::BadField("equity"));
-    }
-    Ok(found)
-}
-
 /// A moment in the form that queries take.
 pub fn time_text(ns: Nanos) -> String {
     // Every number of nanoseconds in 64 bits is a moment that jiff knows.
@@ -387,9 +352,9 @@ mod tests {
     fn a_session_is_new_yorks_on_both_sides_of_daylight_saving() {
         let day = |date: &str, close: &str| {
             let body = format!(
-                "{{\"date\":\"{date}\",\"open\":\"09:30\",\"close\":\"{close}\",\"session_open\":\"0400\",\"session_close\":\"2000\"}}"
+                "[{{\"date\":\"{date}\",\"open\":\"09:30\",\"close\":\"{close}\",\"session_open\":\"0400\",\"session_close\":\"2000\"}}]"
             );
-            one_session(body.as_bytes()).unwrap()
+            calendar(body.as_bytes()).unwrap()[0]
         };
         let at = |text: &str| nanos(text).unwrap();
         let summer = day("2026-07-02", "16:00");
@@ -398,10 +363,21 @@ mod tests {
         assert_eq!((half.open_ns, half.close_ns), (at("2026-11-27T14:30:00Z"), at("2026-11-27T18:00:00Z")));
         assert_eq!(half.session_close_ns, at("2026-11-28T01:00:00Z"));
         assert_eq!(
-            one_session(b"{\"date\":\"2026-11-27\",\"open\":\"09:30\"}"),
+            calendar(b"[{\"date\":\"2026-11-27\",\"open\":\"09:30\"}]"),
             Err(DecodeError::MissingField("close"))
         );
         assert_eq!(time_text(at("2026-11-27T14:30:00Z")), "2026-11-27T14:30:00Z");
+    }
+
+    #[test]
+    fn a_clock_that_is_told_in_whole_seconds_is_somewhere_within_one() {
+        let told = |time: &str| {
+            let clock = clock(format!("{{\"timestamp\":\"{time}\",\"is_open\":true}}").as_bytes()).unwrap();
+            (clock.now_ns, clock.grain_ns)
+        };
+        let at = |text: &str| nanos(text).unwrap();
+        assert_eq!(told("2025-06-24T14:15:22-04:00"), (at("2025-06-24T18:15:22.5Z"), SECOND_NS));
+        assert_eq!(told("2025-06-24T14:15:22.25-04:00"), (at("2025-06-24T18:15:22.25Z"), 0));
     }
 
     #[test]

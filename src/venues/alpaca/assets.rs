@@ -88,10 +88,6 @@ pub fn asset(body: &[u8]) -> Result<Asset, DecodeError> {
     json::body(body, read)
 }
 
-pub fn assets(body: &[u8]) -> Result<Vec<Asset>, DecodeError> {
-    json::body(body, |json| json::items(json, read))
-}
-
 /// Why an asset makes no instrument.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

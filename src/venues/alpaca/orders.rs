@@ -184,6 +184,9 @@ impl VenueOrder {
         // The venue may count what its predecessor filled into an order that replaced one: of such an order its
         // own executions alone are believed.
         let replaces = !self.replaces.is_none();
+        // An amount of money has no quantity until all of it is spent (§8.6).
+        let spent = self.qty.is_zero() && self.status == Status::Filled;
+        let order_qty = if spent { self.filled_qty } else { self.qty };
         ExecReport {
             venue: names.venue,
             instrument: self.instrument,
@@ -192,7 +195,7 @@ impl VenueOrder {
             side: self.side,
             venue_order_id: self.id,
             cum_qty: if replaces { Qty::ZERO } else { self.filled_qty },
-            order_qty: if replaces { Qty::ZERO } else { self.qty },
+            order_qty: if replaces { Qty::ZERO } else { order_qty },
             order_px: self.limit_px,
             text: if self.status == Status::Replaced { Text::new("replaced") } else { Text::default() },
             ts_event_ns: self.ts_event_ns,
@@ -216,13 +219,10 @@ pub fn orders(body: &[u8], names: &Names) -> Result<Vec<VenueOrder>, DecodeError
     json::body(body, |json| json::items(json, |json| VenueOrder::read(json, names)))
 }
 
-/// What became of one item of a bulk request (§7.6, §11).
+/// What became of one item of a cancel of everything (§7.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// The order that was to be cancelled; of a closed position, the order that closes it.
     pub id: VenueOrderId,
-    /// Of a closed position.
-    pub symbol: String,
     pub status: u16,
     pub code: i64,
     pub text: String,
@@ -234,12 +234,11 @@ impl Item {
     }
 }
 
-/// Walks the answer of a bulk request: its own status says nothing (§7.6).
+/// Walks the answer to a cancel of everything: its own status says nothing (§7.6).
 pub fn bulk(body: &[u8]) -> Result<Vec<Item>, DecodeError> {
     json::body(body, |json| {
         json::items(json, |json| {
-            let mut item =
-                Item { id: VenueOrderId::NONE, symbol: String::new(), status: 0, code: 0, text: String::new() };
+            let mut item = Item { id: VenueOrderId::NONE, status: 0, code: 0, text: String::new() };
             json.map(|json, name| {
                 if name == "body" && json.is_map() {
                     return json.map(|json, name| {
@@ -256,7 +255,6 @@ pub fn bulk(body: &[u8]) -> Result<Vec<Item>, DecodeError> {
                 let value = json.value()?;
                 match name {
                     "id" => item.id = value.order_id("id")?,
-                    "symbol" => item.symbol = json::unescaped(value.text("symbol")?),
                     "status" => {
                         item.status =
                             u16::try_from(value.uint("status")?).map_err(|_| DecodeError::BadNumber("status"))?;

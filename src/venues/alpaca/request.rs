@@ -32,6 +32,8 @@ pub enum PlaceError {
     Unsupported(OrderType, TimeInForce),
     #[error("fractions of a share go with day alone")]
     FractionNotDay,
+    #[error("no fractions of it outside the core session")]
+    FractionExtended,
     #[error("fractions of a share are not sold short")]
     FractionShort,
     #[error("fractions are simple orders, not trailing")]
@@ -52,6 +54,17 @@ pub enum PlaceError {
     ReplaceFraction,
     #[error("a replacement keeps side and instrument")]
     ReplaceOther,
+}
+
+/// What decides besides the order itself whether it can be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground<'a> {
+    pub symbol: &'a str,
+    pub crypto: bool,
+    /// What can be sold without selling short.
+    pub held: Qty,
+    /// Fractions of the share trade outside the core session too.
+    pub fractions_extended: bool,
 }
 
 /// A decimal without trailing zeros.
@@ -163,7 +176,7 @@ impl RequestBuilder {
     }
 
     /// What no table of order types and times in force can say.
-    fn check(order: &NewOrder, crypto: bool, held: Qty) -> Result<(), PlaceError> {
+    fn check(order: &NewOrder, on: Ground) -> Result<(), PlaceError> {
         use OrderType as T;
         use TimeInForce as I;
         let (kind, tif, terms) = (order.kind, order.tif, &order.terms);
@@ -171,7 +184,7 @@ impl RequestBuilder {
         if type_text(kind).is_none() {
             return unsupported;
         }
-        if crypto {
+        if on.crypto {
             let known = matches!(kind, T::Market | T::Limit | T::StopLimit) && matches!(tif, I::Gtc | I::Ioc);
             return if known { Ok(()) } else { unsupported };
         }
@@ -191,7 +204,10 @@ impl RequestBuilder {
             if kind == T::TrailingStop {
                 return Err(PlaceError::FractionComplex);
             }
-            if order.side == Side::Sell && order.qty > held {
+            if terms.extended_hours && !on.fractions_extended {
+                return Err(PlaceError::FractionExtended);
+            }
+            if order.side == Side::Sell && order.qty > on.held {
                 return Err(PlaceError::FractionShort);
             }
         }
@@ -230,11 +246,11 @@ impl RequestBuilder {
         Ok(())
     }
 
-    /// A simple order. `held` is the quantity that can be sold without selling short.
-    pub fn place(&self, order: &NewOrder, symbol: &str, crypto: bool, held: Qty) -> Result<Request, PlaceError> {
-        RequestBuilder::check(order, crypto, held)?;
+    /// A simple order.
+    pub fn place(&self, order: &NewOrder, on: Ground) -> Result<Request, PlaceError> {
+        RequestBuilder::check(order, on)?;
         let mut body = Body::new();
-        self.common(&mut body, order, symbol, Exits::default())?;
+        self.common(&mut body, order, on.symbol, Exits::default())?;
         Ok(Request { method: "POST", path: "/v2/orders".to_owned(), body: body.finish() })
     }
 
@@ -444,16 +460,6 @@ pub fn configurations() -> Request {
     get("/v2/account/configurations".to_owned())
 }
 
-/// The venue's own switch: it refuses new orders, and cancels still pass (§6).
-pub fn suspend_trading(suspended: bool) -> Request {
-    let body = format!("{{\"suspend_trade\":{suspended}}}");
-    Request { method: "PATCH", path: "/v2/account/configurations".to_owned(), body }
-}
-
-pub fn portfolio_history(period: &str, timeframe: &str) -> Request {
-    get(format!("/v2/account/portfolio/history?period={}&timeframe={}", encoded(period), encoded(timeframe)))
-}
-
 /// Executions since a moment, oldest first; the page behind `token`, where there is one.
 pub fn fills(after_ns: i64, token: &str) -> Request {
     let mut path = format!(
@@ -469,24 +475,6 @@ pub fn fills(after_ns: i64, token: &str) -> Request {
 
 pub fn positions() -> Request {
     get("/v2/positions".to_owned())
-}
-
-pub fn position(symbol: &str) -> Request {
-    get(format!("/v2/positions/{}", encoded(symbol)))
-}
-
-/// Closes a position by a market order, all of it or a quantity.
-pub fn close_position(symbol: &str, qty: Option<Qty>) -> Request {
-    let mut path = format!("/v2/positions/{}", encoded(symbol));
-    if let Some(qty) = qty {
-        path.push_str("?qty=");
-        push_fixed(&mut path, qty.0, QTY_SCALE);
-    }
-    delete(path)
-}
-
-pub fn close_all(cancel_orders: bool) -> Request {
-    delete(format!("/v2/positions?cancel_orders={cancel_orders}"))
 }
 
 pub fn asset(symbol: &str) -> Request {

@@ -8,7 +8,11 @@ use crate::domain::{NewOrder, OrderId, OrderType, Price, Qty, Side, Terms, TimeI
 use serde_json::{Value, json};
 
 const E9: i64 = 1_000_000_000;
-const HELD: Qty = Qty(0);
+
+/// Nothing is held of it, and its fractions keep to the core session.
+fn on(symbol: &str, crypto: bool) -> Ground<'_> {
+    Ground { symbol, crypto, held: Qty(0), fractions_extended: false }
+}
 
 fn order(kind: OrderType, tif: TimeInForce) -> NewOrder {
     let px = if kind.is_limit() { Price(150_250_000_000) } else { Price::ZERO };
@@ -28,7 +32,7 @@ fn body(request: &Request) -> Value {
 
 /// The body, without the client order id.
 fn place(order: &NewOrder) -> Value {
-    let mut body = body(&builder().place(order, "AAPL", false, HELD).unwrap());
+    let mut body = body(&builder().place(order, on("AAPL", false)).unwrap());
     assert_eq!(body.as_object_mut().unwrap().remove("client_order_id").unwrap(), "tg000000070000000000000280");
     body
 }
@@ -53,7 +57,7 @@ fn requests_are_those_of_another_client() {
                     qty: Qty(fixed(3)),
                     ..order(OrderType::Market, TimeInForce::Gtc)
                 };
-                builder().place(&order, &text(0), true, HELD).unwrap()
+                builder().place(&order, on(&text(0), true)).unwrap()
             }
             "fetchOrder" => {
                 let (hi, lo) = value::uuid(&text(0)).unwrap();
@@ -129,15 +133,18 @@ fn what_the_venue_would_refuse_is_refused_here() {
         (half(T::Market, I::Gtc), false, E::FractionNotDay),
         (half(T::TrailingStop, I::Day), false, E::FractionComplex),
         (NewOrder { side: Side::Sell, ..half(T::Market, I::Day) }, false, E::FractionShort),
+        (NewOrder { terms: extended, ..half(T::Limit, I::Day) }, false, E::FractionExtended),
         (NewOrder { terms: extended, ..order(T::Market, I::Day) }, false, E::ExtendedNotLimit),
         (NewOrder { terms: extended, ..order(T::Limit, I::Ioc) }, false, E::ExtendedNotLimit),
         (NewOrder { terms: notional, qty: Qty::ZERO, ..order(T::Market, I::Gtc) }, false, E::NotionalNotDay),
     ] {
-        assert_eq!(builder().place(&order, "X", crypto, HELD), Err(want), "{order:?}");
+        assert_eq!(builder().place(&order, on("X", crypto)), Err(want), "{order:?}");
         assert!(want.to_string().len() <= 48, "{want}");
     }
     let sell = NewOrder { side: Side::Sell, ..half(T::Market, I::Day) };
-    assert!(builder().place(&sell, "X", false, Qty(E9)).is_ok());
+    assert!(builder().place(&sell, Ground { held: Qty(E9), ..on("X", false) }).is_ok());
+    let early = NewOrder { terms: extended, ..half(T::Limit, I::Day) };
+    assert!(builder().place(&early, Ground { fractions_extended: true, ..on("X", false) }).is_ok());
 }
 
 /// The documented examples, member by member; quantities and prices as decimals, because the documents write numbers.
@@ -213,7 +220,7 @@ fn the_documented_examples_are_what_is_written() {
     let Some(bytes) = fixture("order_trailing_stop_request.json") else { return };
     let want: Value = serde_json::from_slice(&bytes).unwrap();
     let (order, _) = described(&want);
-    let request = builder().place(&order, want["symbol"].as_str().unwrap(), false, HELD).unwrap();
+    let request = builder().place(&order, on(want["symbol"].as_str().unwrap(), false)).unwrap();
     same(&body(&request), &want, "trailing stop");
 }
 
@@ -246,7 +253,7 @@ fn a_replacement_asks_for_the_rest_and_what_has_filled_together() {
     let want = json!({"qty": "10", "limit_price": "150.25", "time_in_force": "day", "client_order_id": "tg000000070000000000000280"});
     assert_eq!(body(&request), want);
     let half = NewOrder { qty: Qty(E9 / 2), ..new };
-    assert_eq!(builder().replace(VenueOrderId { hi, lo }, &half, HELD), Err(PlaceError::ReplaceFraction));
+    assert_eq!(builder().replace(VenueOrderId { hi, lo }, &half, Qty(0)), Err(PlaceError::ReplaceFraction));
 }
 
 #[test]
@@ -273,11 +280,6 @@ fn questions_and_cancels_have_their_paths() {
              &page_token=20220202135509981%3A%3A2d7be4ff",
         ),
         (asset("BTC/USD"), "GET", "/v2/assets/BTC%2FUSD"),
-        (position("BRK.B"), "GET", "/v2/positions/BRK.B"),
-        (close_position("AAPL", Some(Qty(E9 / 2))), "DELETE", "/v2/positions/AAPL?qty=0.5"),
-        (close_all(true), "DELETE", "/v2/positions?cancel_orders=true"),
-        (suspend_trading(true), "PATCH", "/v2/account/configurations"),
-        (portfolio_history("1D", "15Min"), "GET", "/v2/account/portfolio/history?period=1D&timeframe=15Min"),
         (request::account(), "GET", "/v2/account"),
         (configurations(), "GET", "/v2/account/configurations"),
         (positions(), "GET", "/v2/positions"),

@@ -2,5 +2,6 @@
 
 mod data;
 mod life;
+mod port;
 mod refusals;
 mod shapes;
