@@ -308,6 +308,11 @@ impl AlpacaSim {
         })
     }
 
+    /// How often the calendar was asked for.
+    pub fn calendar_asked(&self) -> usize {
+        self.door.calendar_asked
+    }
+
     /// Another key for the first account. False where there is none.
     pub fn add_key(&mut self, key: &str, secret: &str) -> bool {
         self.door.add_key(key.to_owned(), secret.to_owned(), None)

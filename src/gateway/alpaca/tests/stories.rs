@@ -76,7 +76,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// A market that stands still at the price the engine is told of, so that what the account is worth does.
-fn still(seed: u64) -> Rig {
+pub(super) fn still(seed: u64) -> Rig {
     let mut rig = rig_at(seed, "secret", paper(), |mut sim| {
         for asset in &mut sim.assets {
             (asset.market.quotes_per_second, asset.market.trades_per_second) = (1e-9, 0.0);
@@ -93,7 +93,7 @@ fn still(seed: u64) -> Rig {
 }
 
 impl Rig {
-    fn control(&mut self, path: &str, body: &str) {
+    pub(super) fn control(&mut self, path: &str, body: &str) {
         self.sim.control(path, body).unwrap_or_else(|why| panic!("{path} {body}: {why}"));
     }
 
@@ -190,7 +190,7 @@ impl Rig {
     }
 
     /// Until both say the same; at most two minutes, in which the engine asks on its schedule.
-    fn agree(&mut self, story: &str) {
+    pub(super) fn agree(&mut self, story: &str) {
         for _ in 0..1_200 {
             if self.engine_says() == self.venue_says() {
                 return;
