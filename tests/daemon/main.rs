@@ -17,6 +17,7 @@ mod drill;
 mod events;
 mod explain;
 mod fallback;
+mod fallback_alpaca;
 mod faults;
 mod hung;
 mod keys;

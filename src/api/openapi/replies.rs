@@ -194,8 +194,8 @@ fn status() -> Value {
         ("quantity", dec()),
         ("strategy", strategy()),
         ("code", one_word(RULES)),
-        ("value", id_or_null()),
-        ("limit", id_or_null()),
+        ("value", text()),
+        ("limit", text()),
         ("message", text()),
         ("clear", text()),
     ]);
