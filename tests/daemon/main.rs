@@ -19,6 +19,7 @@ mod explain;
 mod fallback;
 mod fallback_alpaca;
 mod faults;
+mod faults_alpaca;
 mod hung;
 mod keys;
 mod kill9;
