@@ -7,9 +7,10 @@
 
 use super::answer::{Answer, Failure, ok, time};
 use super::app::{App, Call};
+use super::denial::DenialReply;
 use super::events::Past;
 use super::query::Query;
-use super::replies::{DenialReply, Names, OrderReply, RouteReply, SizingReply, venue_name};
+use super::replies::{Names, OrderReply, RouteReply, SizingReply, venue_name};
 use super::rules::Known;
 use super::view::View;
 use crate::core::ORDERS_PER_EVENT;

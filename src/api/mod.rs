@@ -22,6 +22,7 @@ mod auth;
 mod connections;
 mod curves;
 mod dashboard;
+mod denial;
 mod effective;
 mod events;
 mod explain;

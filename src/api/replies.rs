@@ -1,11 +1,11 @@
 //! What the answers are made of. Decimals are strings, times RFC 3339 in UTC with nanoseconds.
 
 use super::answer::time;
+use super::denial::DenialReply;
 use super::view::{Alarm, Denial, FillNote, Outcome, View};
 use crate::core::orders::Order;
 use crate::core::portfolio::Inst;
 use crate::core::protect::{Protection, Trigger};
-use crate::core::risk::DenyReason;
 use crate::core::routing::{LegSeen, Routed};
 use crate::core::sizing::Sizing;
 use crate::domain::{
@@ -251,76 +251,6 @@ impl TradeReply {
             position: names.qty(fill.position),
             strategy: strategy(fill.strategy),
         }
-    }
-}
-
-/// A rule that did not hold: its code, what it found, what it allows, and the sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DenialReply {
-    pub code: &'static str,
-    pub value: Option<String>,
-    pub limit: Option<String>,
-    pub message: String,
-    /// What lets such an order pass again.
-    pub clear: &'static str,
-}
-
-impl DenialReply {
-    pub fn new(reason: &DenyReason) -> DenialReply {
-        let (value, limit) = value_and_limit(reason);
-        DenialReply { code: reason.code(), value, limit, message: reason.to_string(), clear: reason.how_to_clear() }
-    }
-}
-
-/// What a rule found and what it allows, in one unit each.
-fn value_and_limit(reason: &DenyReason) -> (Option<String>, Option<String>) {
-    let both = |value: String, limit: String| (Some(value), Some(limit));
-    match *reason {
-        DenyReason::TradingNotActive { state, scope } => (Some(format!("{state} for {scope}")), None),
-        DenyReason::QuoteStale { age_ms, age_max_ms } => both(age_ms.to_string(), age_max_ms.to_string()),
-        DenyReason::LotSize { qty, min, max, step } => both(qty.to_string(), format!("{min} to {max} by {step}")),
-        DenyReason::PriceFilter { px, min, max, tick } => both(px.to_string(), format!("{min} to {max} by {tick}")),
-        DenyReason::VenueFilter { value, limit, .. } => both(value.to_string(), limit.to_string()),
-        DenyReason::VenueNotional { notional, min, max } => {
-            both(usd(notional), format!("{} to {}", usd(min), usd(max)))
-        }
-        DenyReason::OrderNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
-        DenyReason::PriceCollar { px, reference, max_pct } => {
-            both(px.to_string(), format!("{reference} and {max_pct} % around it"))
-        }
-        DenyReason::PriceJumped { moved_pct, max_pct, .. } => both(moved_pct.to_string(), max_pct.to_string()),
-        DenyReason::DuplicateOrder { age_ms, window_ms } => both(age_ms.to_string(), window_ms.to_string()),
-        DenyReason::OrderRateAboveMax { max, .. } => (None, Some(max.to_string())),
-        DenyReason::OrdersPerDayAboveMax { orders, max } => both(orders.to_string(), max.to_string()),
-        DenyReason::OrderToTradeAboveMax { orders, trades, max } => {
-            both(format!("{orders} for {trades}"), max.to_string())
-        }
-        DenyReason::SelfMatch { own } => (None, Some(own.to_string())),
-        DenyReason::OpenOrdersAboveMax { open, max } => both(open.to_string(), max.to_string()),
-        DenyReason::AccountBelowMin { equity, min } => both(usd(equity), usd(min)),
-        DenyReason::PositionNotionalAboveMax { notional, max } => both(usd(notional), usd(max)),
-        DenyReason::LeverageAboveMax { leverage, max } => both(leverage.to_string(), max.to_string()),
-        DenyReason::GrossExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
-        DenyReason::NetExposureAboveMax { exposure, max } => both(usd(exposure), usd(max)),
-        DenyReason::DailyLossReached { loss, max } => both(usd(loss), usd(max)),
-        DenyReason::StageCapReached { value, max, .. } => both(value.to_string(), max.to_string()),
-        DenyReason::BalanceTooLow { needed, available, .. } => both(needed.to_string(), available.to_string()),
-        DenyReason::OutsideTradingHours { wait_s, .. } => (None, Some(format!("{wait_s} s"))),
-        DenyReason::ShortSaleNotPermitted { why } => (Some(why.to_string()), None),
-        DenyReason::AssetExposureAboveMax { exposure, max, .. }
-        | DenyReason::CorrelatedExposureAboveMax { exposure, max, .. } => both(usd(exposure), usd(max)),
-        DenyReason::RiskScoreAboveMax { score, max, .. } => both(score.to_string(), max.to_string()),
-        DenyReason::InstrumentNotTrading { why } => (Some(why.to_string()), None),
-        DenyReason::InstrumentNotAllowed { strategy } => (Some(strategy.to_string()), None),
-        DenyReason::ClientIdReused { order } => (Some(order.to_string()), None),
-        DenyReason::OrderTypeUnsupported { what } => (Some(what.to_string()), None),
-        DenyReason::UnknownInstrument
-        | DenyReason::NotLive { .. }
-        | DenyReason::InstrumentRestricted
-        | DenyReason::NotReducing
-        | DenyReason::VenueNotReady
-        | DenyReason::TermsInvalid(_)
-        | DenyReason::CannotEvaluate(_) => (None, None),
     }
 }
 
@@ -614,20 +544,5 @@ mod tests {
         assert_eq!(venue_order_id(VenueOrderId::from_u64(42)).as_deref(), Some("42"));
         let uuid = VenueOrderId { hi: 0x0123_4567_89ab_cdef, lo: 0xfedc_ba98_7654_3210 };
         assert_eq!(venue_order_id(uuid).as_deref(), Some("01234567-89ab-cdef-fedc-ba9876543210"));
-    }
-
-    #[test]
-    fn a_denial_tells_value_and_limit_in_one_unit() {
-        let reason = DenyReason::OrderNotionalAboveMax { notional: Usd(512_350_000_000), max: Usd::dollars(5_000) };
-        assert_eq!(
-            DenialReply::new(&reason),
-            DenialReply {
-                code: "ORDER_NOTIONAL_ABOVE_MAX",
-                value: Some("5123.5".to_owned()),
-                limit: Some("5000".to_owned()),
-                message: reason.to_string(),
-                clear: "send less, or raise order_notional_max_usd",
-            }
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! Each rule with what it found of an order and what it allows, in words: for `explain`.
 
-use super::replies::{DenialReply, Names, usd};
+use super::denial::DenialReply;
+use super::replies::{Names, usd};
 use super::view::View;
 use crate::core::config::Limits;
 use crate::core::portfolio::Inst;
@@ -33,7 +34,12 @@ impl Known<'_> {
                 }
                 _ => None,
             };
-            return (DenialReply::new(reason).value, around.or(limit));
+            // Of then, and not the one at its strictest that the rule was asked with.
+            let limit = around.or(limit);
+            let told = DenialReply::new(reason);
+            let own = || self.limits.map(|_| told.limit);
+            let cap = (code == "STAGE_CAP_REACHED").then(|| usd(weighed.caps.order_notional_max));
+            return (Some(told.value), limit.or(cap).or_else(own));
         }
         let (value, allowed) = self.in_words(weighed, inst, code);
         (value, limit.or(allowed))
@@ -72,7 +78,7 @@ impl Known<'_> {
             "DUPLICATE_ORDER" => (Some("not sent before".to_owned()), None),
             "PRICE_JUMPED" | "RISK_SCORE_ABOVE_MAX" => (Some("0".to_owned()), None),
             "ORDER_RATE_ABOVE_MAX" => (Some(format!("{} at the venue, {} of the source", w.sent.0, w.sent.1)), None),
-            "STAGE_CAP_REACHED" if w.stage == 0 => both("no stage", "no stage"),
+            "STAGE_CAP_REACHED" if w.caps.stage == 0 => both("no stage", "no stage"),
             "SELF_MATCH" => {
                 let own = w.resting.map_or_else(|| "no own order".to_owned(), |px| names.px(px));
                 let meets = if order.kind.is_limit() { names.px(order.px) } else { order.kind.as_str().to_owned() };

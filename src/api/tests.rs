@@ -631,14 +631,14 @@ fn each_rule_says_what_it_found_and_what_it_allows() {
     denies(|l| l.price_collar_ppm = 10_000, &[], at("61000.5"), far);
     let again = ["DUPLICATE_ORDER", "0", "1000"];
     denies(|l| l.duplicate_window_ns = 1_000_000_000, &[at("61000.5")], at("61000.5"), again);
-    denies(|l| l.orders_per_second_max = 1, &[at("61000")], at("61001"), ["ORDER_RATE_ABOVE_MAX", "null", "1"]);
+    denies(|l| l.orders_per_second_max = 1, &[at("61000")], at("61001"), ["ORDER_RATE_ABOVE_MAX", "at least 2", "1"]);
     denies(|l| l.orders_per_day_max = 1, &[at("61000")], at("61001"), ["ORDERS_PER_DAY_ABOVE_MAX", "1", "1"]);
     let ratio = ["ORDER_TO_TRADE_ABOVE_MAX", "1 for 0", "1"];
     denies(|l| (l.order_to_trade_max, l.order_to_trade_orders_min) = (1, 1), &[at("61000")], at("61001"), ratio);
     let gross = ["GROSS_EXPOSURE_ABOVE_MAX", "610", "500"];
     denies(|l| l.exposure_gross_max = Usd::dollars(500), &[], at("61000"), gross);
     denies(|l| l.exposure_net_max = Usd::dollars(500), &[], at("61000"), ["NET_EXPOSURE_ABOVE_MAX", "610", "500"]);
-    denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "null", "60100"]);
+    denies(|_| {}, &[at("60100")], at("60200").replace("sell", "buy"), ["SELF_MATCH", "would meet it", "60100"]);
 }
 
 #[test]
@@ -866,6 +866,13 @@ fn status_shows_what_the_second_line_of_the_issue_asks_for() {
     let (_, portfolio) = rig.get("portfolio");
     let usdt = &portfolio["data"]["balances"][0];
     assert_eq!((&usdt["asset"], &usdt["total"]), (&"USDT".into(), &"9939.93999".into()));
+    let assets = portfolio["data"]["assets"].as_array().unwrap();
+    let usdt = assets.iter().find(|asset| asset["asset"] == "USDT").unwrap();
+    assert_eq!((&usdt["mode"], &usdt["total"]), (&"paper".into(), &"9939.93999".into()));
+    let worth =
+        assets.iter().map(|asset| asset["value_usd"].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap());
+    let equity: rust_decimal::Decimal = portfolio["data"]["equity_usd"].as_str().unwrap().parse().unwrap();
+    assert_eq!(worth.sum::<rust_decimal::Decimal>(), equity, "the assets are all there is");
     assert_eq!(rig.get("latency").1["data"]["stages"].as_array().unwrap().len(), 8);
 }
 

@@ -8,6 +8,11 @@
 //! the one before: denied at the gate, never written (`NotSent`), or definitely rejected before anything else was said of it,
 //! for a reason that is the venue's and not the order's (`RejectReason::is_of_the_venue`). An order whose fate was unknown for a
 //! moment, that was acknowledged, asked to be cancelled, or filled in part, stays; and so does one that is itself at fault.
+//!
+//! A key that the venue refuses (`RejectReason::Access`: 401, 403 without a code of an order's own) is such a reason. What
+//! was not let in made no order, the request went out once, and so the next leg may have it. The same answer once the
+//! order is unknown, or to a question about it, says nothing of where it lives, and the order stays. The gateway bars the
+//! venue besides, until it takes the key again: later orders are not sent there first only to be refused.
 
 use super::command::{PlaceOrder, Route};
 use super::effect::{EffectOf, Outbox};

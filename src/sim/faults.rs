@@ -139,7 +139,7 @@ impl Faults {
     }
 
     /// Every switch by its name.
-    pub(in crate::sim) fn show(&self) -> serde_json::Value {
+    pub(crate) fn show(&self) -> serde_json::Value {
         let ms = |ns: &i64| ns / 1_000_000;
         serde_json::json!({
             "report_drop": self.report_drop,

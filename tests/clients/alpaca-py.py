@@ -428,6 +428,26 @@ async def bar_stream():
     check(got["bar"].high >= got["bar"].low, got)
 
 
+@step("statuses and corrections on the stream")
+async def status_stream():
+    def subscribe(stream, take):
+        async def traded(_):
+            # A trade is heard of: there is one to correct, and one to take back.
+            venue.order("/market", symbol=EQUITY, correct="199.5")
+            venue.order("/market", symbol=EQUITY, bust=True)
+            venue.order("/market", symbol=EQUITY, halted=True)
+            venue.order("/market", symbol=EQUITY, halted=False)
+
+        stream.subscribe_trades(traded, EQUITY)
+        stream.subscribe_trading_statuses(take("status"), EQUITY)
+        stream.register_trade_corrections(take("correction"))
+        stream.register_trade_cancels(take("cancel"))
+        return {"status", "correction", "cancel"}
+
+    got = await listen(StockDataStream(venue.key, venue.secret, url_override=venue.data_stream + "/v2/delayed_sip"), subscribe)
+    equal((got["status"].symbol, got["correction"].symbol, got["cancel"].symbol), (EQUITY,) * 3)
+
+
 @step("crypto data stream")
 async def crypto_stream():
     def subscribe(stream, take):

@@ -194,6 +194,25 @@ def crypto():
     check(0 <= Decimal("0.009975") - held < Decimal("0.00000001"), held)
 
 
+@step("short sale")
+def short():
+    market("MSFT", 3, "sell")
+    position = api.get_position("MSFT")
+    equal((position.side, position.qty), ("short", "-3"))
+    market("MSFT", 3)
+
+
+@step("a bracket's exits come alive")
+def bracket_alive():
+    order = api.submit_order("MSFT", 2, "buy", "market", "gtc", order_class="bracket",
+                             take_profit={"limit_price": 900}, stop_loss={"stop_price": 100})
+    becomes(order, "filled")
+    legs = api.get_order(order.id, nested=True).legs
+    equal([leg.status for leg in legs], ["new", "held"])
+    api.cancel_order(legs[1].id)
+    eventually("the group's end", lambda: not api.list_orders())
+
+
 @step("positions, close one")
 def positions():
     check({EQUITY, OTHER, "BTCUSD"} <= {p.symbol for p in api.list_positions()}, "not all held")
@@ -266,6 +285,27 @@ async def stock_stream():
 
     got = await listen(stream._data_ws, subscribe)
     check(got["quote"].bid_price < got["quote"].ask_price and got["trade"].size > 0, got)
+
+
+@step("bars, statuses and price bands on the stream")
+async def bar_stream():
+    # A stream that has run cannot be subscribed to more without waiting for itself, and its place is taken for a while.
+    other = Stream(venue.key, venue.secret, base_url=venue.rest, data_stream_url=venue.data, data_feed="sip")
+
+    def subscribe(take):
+        other.subscribe_bars(take("bar"), EQUITY)
+        other.subscribe_statuses(take("status"), EQUITY)
+        other.subscribe_lulds(take("band"), EQUITY)
+        # A minute passes in a second.
+        venue.order("/time", speed=60)
+        return {"bar", "band"}
+
+    got = await listen(other._data_ws, subscribe)
+    venue.order("/time", speed=1)
+    check(got["bar"].high >= got["bar"].low, got)
+    # The client maps a band's names twice over, and finds none by its attributes.
+    band = got["band"]._raw
+    check(0 < band["limit_down_price"] < band["limit_up_price"], band)
 
 
 @step("crypto data stream")

@@ -150,6 +150,128 @@ async def trades():
     check(len(found) >= 2 and all(t["side"] == "buy" for t in found), found)
 
 
+# What it has no words of its own for goes by its raw calls, signed and sent as all others.
+
+
+async def submit(symbol=EQUITY, qty="1", side="buy", kind="market", tif="day", **members):
+    order = {"symbol": symbol, "qty": qty, "side": side, "type": kind, "time_in_force": tif, **members}
+    return await ex.trader_private_post_v2_orders(order)
+
+
+async def turns(order, status):
+    return (await becomes(order, status))["info"]
+
+
+async def gone(order):
+    await ex.trader_private_delete_v2_orders_order_id({"order_id": order["id"]})
+    return await turns(order, "canceled")
+
+
+@step("account and its settings")
+async def account():
+    found = await ex.trader_private_get_v2_account()
+    equal((found["status"], found["currency"], found["multiplier"]), ("ACTIVE", "USD", "2"))
+    changed = await ex.trader_private_patch_v2_account_configurations({"suspend_trade": True})
+    equal(changed["suspend_trade"], True)
+    await refused(ccxt.pro.BaseError, SUSPENDED[2], submit)
+    await ex.trader_private_patch_v2_account_configurations({"suspend_trade": False})
+    equal((await ex.trader_private_get_v2_account_configurations())["suspend_trade"], False)
+
+
+@step("clock and calendar")
+async def clock():
+    now = await ex.trader_private_get_v2_clock()
+    check(now["is_open"] and now["timestamp"] < now["next_close"] < now["next_open"], now)
+    days = await ex.trader_private_get_v2_calendar({"start": "2026-11-26", "end": "2026-11-27"})
+    equal([(day["date"], day["close"]) for day in days], [("2026-11-27", "13:00")])
+
+
+@step("assets")
+async def assets():
+    found = await ex.trader_private_get_v2_assets({"status": "active", "asset_class": "us_equity"})
+    check({EQUITY, OTHER} <= {a["symbol"] for a in found}, found)
+    equal((await ex.trader_private_get_v2_assets_symbol_or_asset_id({"symbol_or_asset_id": EQUITY}))["class"], "us_equity")
+
+
+@step("shares: every type")
+async def types():
+    equal((await turns(await submit(qty="10"), "filled"))["filled_qty"], "10")
+    notional = {"symbol": OTHER, "notional": "50", "side": "buy", "type": "market", "time_in_force": "day"}
+    equal((await turns(await ex.trader_private_post_v2_orders(notional), "filled"))["qty"], None)
+    for tif in ("ioc", "fok"):
+        await turns(await submit(kind="limit", tif=tif, limit_price="50"), "canceled")
+    for side, kind, tif, members in (
+        ("buy", "limit", "day", {"limit_price": "100"}),
+        ("buy", "limit", "gtc", {"limit_price": "100"}),
+        ("buy", "limit", "day", {"limit_price": "100", "extended_hours": True}),
+        ("buy", "market", "cls", {}),
+        ("sell", "stop", "gtc", {"stop_price": "100"}),
+        ("sell", "stop_limit", "gtc", {"stop_price": "100", "limit_price": "99"}),
+        ("sell", "trailing_stop", "day", {"trail_percent": "5"}),
+        ("sell", "trailing_stop", "day", {"trail_price": "5"}),
+    ):
+        order = await submit(side=side, kind=kind, tif=tif, **members)
+        await turns(order, "new")
+        await gone(order)
+
+
+@step("shares: every class")
+async def classes():
+    profit, stop = {"limit_price": "500"}, {"stop_price": "50"}
+    for side, name, members, legs in (
+        ("buy", "bracket", {"limit_price": "100", "take_profit": profit, "stop_loss": stop}, 2),
+        ("sell", "oco", {"limit_price": "500", "take_profit": profit, "stop_loss": stop}, 1),
+        ("buy", "oto", {"limit_price": "100", "stop_loss": stop}, 1),
+    ):
+        order = await submit(side=side, kind="limit", tif="gtc", order_class=name, **members)
+        await turns(order, "new")
+        nested = await ex.trader_private_get_v2_orders_order_id({"order_id": order["id"], "nested": True})
+        equal((nested["order_class"], {leg["status"] for leg in nested["legs"]}, len(nested["legs"])), (name, {"held"}, legs))
+        await gone(order)
+
+
+@step("shares: replace")
+async def replace_share():
+    old = await submit(kind="limit", tif="gtc", limit_price="100")
+    await turns(old, "new")
+    new = await ex.trader_private_patch_v2_orders_order_id({"order_id": old["id"], "qty": "2", "limit_price": "101"})
+    equal((await turns(new, "new"))["replaces"], old["id"])
+    equal((await turns(old, "replaced"))["replaced_by"], new["id"])
+    await gone(new)
+
+
+@step("positions, close one")
+async def positions():
+    held = {p["symbol"]: Decimal(p["qty"]) for p in await ex.trader_private_get_v2_positions()}
+    check(held[EQUITY] == 10 and {OTHER, "BTCUSD"} <= set(held), held)
+    order = await ex.trader_private_delete_v2_positions_symbol_or_asset_id({"symbol_or_asset_id": EQUITY, "qty": "4"})
+    await turns(order, "filled")
+    equal((await ex.trader_private_get_v2_positions_symbol_or_asset_id({"symbol_or_asset_id": EQUITY}))["qty"], "6")
+
+
+@step("cancel all, close all, item by item")
+async def close_all():
+    order = await submit(OTHER, kind="limit", tif="gtc", limit_price="100")
+    await turns(order, "new")
+    answers = await ex.trader_private_delete_v2_orders()
+    equal([(a["id"], a["status"]) for a in answers], [(order["id"], 200)])
+    await turns(order, "canceled")
+    answers = await ex.trader_private_delete_v2_positions({"cancel_orders": True})
+    equal({(a["symbol"], a["status"]) for a in answers}, {(symbol, 200) for symbol in (EQUITY, OTHER, "BTCUSD")})
+    while await ex.trader_private_get_v2_positions():
+        await asyncio.sleep(0.01)
+
+
+@step("portfolio history and activities")
+async def history():
+    found = await ex.trader_private_get_v2_account_portfolio_history({"period": "1D", "timeframe": "1Min"})
+    equal(len(found["timestamp"]), len(found["equity"]))
+    first = await ex.trader_private_get_v2_account_activities_activity_type({"activity_type": "FILL", "page_size": 3})
+    page = {"activity_type": "FILL", "page_size": 3, "page_token": first[-1]["id"]}
+    second = await ex.trader_private_get_v2_account_activities_activity_type(page)
+    check(len(first) == 3 and not {a["id"] for a in first} & {a["id"] for a in second}, second)
+
+
 @step("ticker, book, trades, candles")
 async def prices():
     ticker = await ex.fetch_ticker(PAIR)

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 const PRIMARY: &str = "primary-then-fallback";
 
-fn market(two: &Two, quantity: &str) -> (u16, Value) {
+pub fn market(two: &Two, quantity: &str) -> (u16, Value) {
     let body = format!(
         r#"{{"action":"place-order","symbol":"BTCUSDT","side":"buy","type":"market","quantity":{quantity},"exchange":"auto"}}"#
     );
     two.engine.post(&body)
 }
 
-fn decimal(value: &Value) -> Decimal {
+pub fn decimal(value: &Value) -> Decimal {
     value.as_str().unwrap_or_else(|| panic!("not a decimal: {value}")).parse::<Decimal>().unwrap().normalize()
 }
 
@@ -27,13 +27,13 @@ fn held(two: &Two, symbol: &str) -> Decimal {
 }
 
 /// What Alpaca says that it executed of Bitcoin, fees not taken off.
-fn filled_at_alpaca(two: &Two) -> Decimal {
+pub fn filled_at_alpaca(two: &Two) -> Decimal {
     let orders = two.alpaca.says("/v2/orders?status=all&limit=500");
     orders.as_array().unwrap().iter().map(|order| decimal(&order["filled_qty"])).sum()
 }
 
 /// The order, once the engine says that of it.
-fn until_order(two: &Two, id: &Value, status: &str) -> Value {
+pub fn until_order(two: &Two, id: &Value, status: &str) -> Value {
     wait_until(|| {
         for list in ["orders", "orders&status=closed"] {
             let orders = two.engine.get(list).ok_or("the engine to answer")?;

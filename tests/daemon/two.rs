@@ -113,7 +113,10 @@ pub struct Two {
 }
 
 /// What the engine is told of the two: where they are, Bitcoin at both, one route, short time-outs, no strategies.
-fn configured(dir: &Path, port: u16, binance: &Venue, alpaca: &Venue, policy: &str) -> PathBuf {
+fn configured(dir: &Path, port: u16, binance: &Venue, alpaca: &Venue, policy: &str, first: &str) -> PathBuf {
+    let mut legs = ["\"binance/BTCUSDT\"", "\"alpaca/BTC/USD\""];
+    legs.sort_by_key(|leg| !leg.contains(first));
+    let legs = legs.join(", ");
     let keyed = |venue: &Venue, stream: String, events: &str| {
         format!(
             "account = \"keys\"\nrest_url = \"{}\"\nstream_url = \"{}\"\nws_api_url = \"{}\"\n\
@@ -135,7 +138,7 @@ fn configured(dir: &Path, port: u16, binance: &Venue, alpaca: &Venue, policy: &s
     let risk = strategies + text[strategies..].find("[risk]").unwrap();
     let routes = format!(
         "[[instruments]]\nvenue = \"alpaca\"\nsymbol = \"BTC/USD\"\nbase = \"BTC\"\nquote = \"USD\"\ntrading_hours = false\n\n\
-         [[routes]]\nsymbol = \"BTC\"\nlegs = [\"binance/BTCUSDT\", \"alpaca/BTC/USD\"]\npolicy = \"{policy}\"\n\n"
+         [[routes]]\nsymbol = \"BTC\"\nlegs = [{legs}]\npolicy = \"{policy}\"\n\n"
     );
     text.replace_range(strategies..risk, &routes);
     for (from, to) in [
@@ -165,12 +168,17 @@ fn cut(text: &mut String, begin: &str, end: &str) {
 }
 
 impl Two {
+    /// Binance is the first leg of the route.
     pub fn open(policy: &str, binance: &[&str], alpaca: &[&str]) -> Two {
+        Two::with_first("binance", policy, binance, alpaca)
+    }
+
+    pub fn with_first(first: &str, policy: &str, binance: &[&str], alpaca: &[&str]) -> Two {
         let dir = tempfile::tempdir().unwrap();
         let binance = Venue::binance(dir.path(), binance);
         let alpaca = Venue::alpaca(dir.path(), alpaca);
         let port = free_port();
-        let path = configured(dir.path(), port, &binance, &alpaca, policy);
+        let path = configured(dir.path(), port, &binance, &alpaca, policy, first);
         let mut engine = Daemon::start(&path, port, &[("TWO_KEY", KEY), ("TWO_SECRET", SECRET)]);
         engine.ready();
         // A venue is ready for orders before its market data is live, and until then a route passes it by.

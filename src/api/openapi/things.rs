@@ -71,8 +71,8 @@ pub fn things() -> Vec<(&'static str, Value)> {
             "Denial",
             object([
                 ("code", one_word(RULES)),
-                ("value", id_or_null()),
-                ("limit", id_or_null()),
+                ("value", text()),
+                ("limit", text()),
                 ("message", text()),
                 ("clear", text()),
             ]),

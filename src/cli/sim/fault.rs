@@ -54,8 +54,12 @@ enum Order {
     /// Of Alpaca: refuse the next requests for an order: next=N status=403 code=40310000 message=TEXT members='{...}'
     /// after=true.
     Refuse,
-    /// Of Alpaca: an account's flags: trading_blocked=true account_blocked=true shorting=false account=KEY.
+    /// Of Alpaca: an account's flags: trading_blocked=true account_blocked=true suspended=true shorting=false account=KEY.
     Account,
+    /// Of Alpaca: take the private stream alone away: seconds=N.
+    CloseStream,
+    /// Of Alpaca: answer the calendar with what cannot be read, or as ever: readable=false.
+    Calendar,
     /// Of Binance: put the made-up market at a price: symbol=BTCUSDT price=90000, and still=true to keep it there.
     Price,
     /// Change what an account has, and tell nobody: asset=USDT change=-1000 account=KEY.
@@ -84,6 +88,8 @@ impl Order {
             Order::Reject => "reject",
             Order::Refuse => "refuse",
             Order::Account => "account",
+            Order::CloseStream => "close_stream",
+            Order::Calendar => "calendar",
             Order::Price => "price",
             Order::Ledger => "ledger",
             Order::Hang => "hang",

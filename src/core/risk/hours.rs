@@ -4,6 +4,9 @@
 //! what the venue publishes), days ahead. An order is held to the regular session, one that asks for extended hours to
 //! the extended one. Exits pass the configured hours and meet only a venue that is closed. What lies beyond the end of
 //! what is known cannot be evaluated, and is denied.
+//!
+//! Where the configured hours and the venue's differ (a holiday, a half day), both must be open: the order is denied by
+//! whichever is closed, and the denial says which of the two that is.
 
 use super::{DenyReason, Scene, Unevaluable};
 use crate::core::portfolio::Inst;

@@ -28,7 +28,8 @@ pub struct Weighed {
     pub scope: Scope,
     pub venue: VenueState,
     pub barred_from_live: Option<State>,
-    pub stage: u8,
+    /// Of the stage between paper and live that it fell under.
+    pub caps: Caps,
     /// Messages that count against the rate of the venue and of the source.
     pub sent: (i64, i64),
     /// Our own best resting price on the other side.
@@ -109,7 +110,7 @@ fn weigh(scene: &Scene, order: &PlaceOrder, id: OrderId, passed: bool) -> Weighe
         scope: scene.scope,
         venue: scene.venue,
         barred_from_live: scene.barred_from_live,
-        stage: scene.caps.stage,
+        caps: *scene.caps,
         sent: (0, 0),
         resting: None,
         open_here: 0,

@@ -19,6 +19,8 @@ use jiff::{Timestamp, ToSpan};
 const DAYS: i32 = 12;
 /// The calendar is asked for again after so long.
 const CALENDAR_EVERY_NS: Nanos = 6 * 3_600_000_000_000;
+/// One that is not to be had, or cannot be read, is asked for again after this, and after twice as long each time.
+const CALENDAR_RETRY_NS: Nanos = 60_000_000_000;
 /// What it may be moved by without being told anew: the venue's clock is measured with each reconciliation.
 const OFFSET_MOVED_NS: Nanos = 1_000_000_000;
 const MARKET_ZONE: &str = "America/New_York";
@@ -35,6 +37,8 @@ pub(super) struct Standing {
     barred: String,
     days: Option<Days>,
     calendar_after: Nanos,
+    /// How often in a row there was no calendar to be had.
+    calendar_failures: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,21 +95,32 @@ impl AlpacaGateway {
         self.terms().is_some() && self.standing.instruments.len() == self.config.names.wanted.len()
     }
 
+    /// The key was refused: no order is sent that would only be refused as well. The account is asked for again, and its
+    /// first answer ends this.
+    pub(super) fn key_refused(&mut self) {
+        self.account_due = true;
+        self.tell_barred("the venue refuses the key".to_owned());
+    }
+
+    fn tell_barred(&mut self, why: String) {
+        if why == self.standing.barred {
+            return;
+        }
+        match why.as_str() {
+            "" => tracing::info!(venue = %self.config.name, "the venue takes orders from the account again"),
+            why => tracing::error!(venue = %self.config.name, why, "the venue will refuse orders"),
+        }
+        let (venue, text) = (self.config.names.venue, Text::new(&why));
+        self.reports.say(Body::Barred { venue, text });
+        self.standing.barred = why;
+    }
+
     /// The account's flags, from every answer that has them.
     pub(super) fn judge(&mut self, account: &Account) {
         let flags =
             Flags { shorting: account.shorting_enabled && account.multiplier >= 2, crypto: account.crypto_active };
         let changed = self.standing.account.replace(flags) != Some(flags);
-        let why = account.can_trade().err().unwrap_or_default();
-        if why != self.standing.barred {
-            match why.as_str() {
-                "" => tracing::info!(venue = %self.config.name, "the venue takes orders from the account again"),
-                why => tracing::error!(venue = %self.config.name, why, "the venue will refuse orders"),
-            }
-            let (venue, text) = (self.config.names.venue, Text::new(&why));
-            self.reports.say(Body::Barred { venue, text });
-            self.standing.barred = why;
-        }
+        self.tell_barred(account.can_trade().err().unwrap_or_default());
         if changed {
             self.retell_instruments();
         }
@@ -201,6 +216,7 @@ impl AlpacaGateway {
     pub(super) fn on_calendar(&mut self, body: &[u8], now: Nanos) -> Result<(), DecodeError> {
         let sessions = account::calendar(body)?;
         self.standing.calendar_after = now + CALENDAR_EVERY_NS;
+        self.standing.calendar_failures = 0;
         let Some(first) = day_of(now.saturating_add(self.offset_ns)) else { return Ok(()) };
         let end = first.checked_add((DAYS + 1).days()).ok().and_then(begin_of);
         let Some(until_ns) = end else { return Ok(()) };
@@ -214,11 +230,26 @@ impl AlpacaGateway {
         self.standing.calendar_after = now + CALENDAR_EVERY_NS;
     }
 
+    /// It cannot be read, or is not to be had now: all else is asked for meanwhile. The sessions told last hold until
+    /// they end, and beyond them nothing is sent; where none were told the configured hours hold alone.
+    pub(super) fn calendar_failed(&mut self, why: &str, now: Nanos) {
+        let failures = self.standing.calendar_failures;
+        self.standing.calendar_failures = failures.saturating_add(1);
+        let wait = (CALENDAR_RETRY_NS << failures.min(16)).min(CALENDAR_EVERY_NS);
+        self.standing.calendar_after = now + wait;
+        let wait_s = wait / 1_000_000_000;
+        tracing::error!(
+            venue = %self.config.name, why, wait_s,
+            "the market's calendar is not to be had: what was told of it holds until it ends, asking again"
+        );
+    }
+
     /// The venue's clock has been measured: its sessions are told in ours.
     pub(super) fn move_calendar(&mut self, now: Nanos) {
         let offset_ns = self.offset_ns;
         let Some(days) = &mut self.standing.days else { return };
-        if day_of(now.saturating_add(offset_ns)) != Some(days.first) {
+        // One that fails is left to its own time.
+        if self.standing.calendar_failures == 0 && day_of(now.saturating_add(offset_ns)) != Some(days.first) {
             self.standing.calendar_after = now;
         }
         if (offset_ns - days.told_offset_ns).saturating_abs() > OFFSET_MOVED_NS {

@@ -412,6 +412,9 @@ impl AlpacaGateway {
 
     /// What a refusal says of more than its order.
     fn note(&mut self, error: &ApiError) {
+        if error.class == ErrorClass::Auth {
+            self.key_refused();
+        }
         if matches!(error.class, ErrorClass::Auth | ErrorClass::Suspended | ErrorClass::Account | ErrorClass::Forbidden)
         {
             tracing::error!(venue = %self.config.name, %error, "the venue refuses the account");

@@ -470,11 +470,15 @@ impl AlpacaGateway {
             },
             Answer::Refused(error) if error.class == ErrorClass::Auth => {
                 self.ask_after = now + REFUSED_NS;
+                self.key_refused();
                 format!("{error}; is the key one of this host? paper and live have keys of their own")
             }
             Answer::Refused(error) => error.to_string(),
             Answer::None(why) => why,
         };
+        if call == Call::Calendar {
+            return self.calendar_failed(&why, now);
+        }
         let wait = self.ask_backoff.fail();
         self.ask_after = self.ask_after.max(now + wait);
         self.account_due |= matches!(call, Call::Worth { .. });

@@ -4,6 +4,8 @@
 mod compound;
 mod rekey;
 mod rules;
+mod standing;
+mod stories;
 
 use super::*;
 use crate::core::Core;
@@ -497,7 +499,9 @@ fn a_key_of_another_host_is_refused_and_nothing_is_sent() {
     let mut rig = rig_with(7, "wrong");
     rig.pass(5 * SECOND);
     assert_eq!(rig.state(), VenueState::Down);
-    assert!(rig.told.is_empty(), "{:?}", rig.told);
+    let barred =
+        |body: &Body| matches!(body, Body::Barred { text, .. } if text.as_str() == "the venue refuses the key");
+    assert!(rig.told.len() == 1 && barred(&rig.told[0]), "{:?}", rig.told);
 }
 
 /// Lost, late, doubled and reordered events, answers that never come or lie about their outcome, broken connections.

@@ -1,5 +1,6 @@
 //! Cold HTTP: ureq on a worker thread for the real world, and a polled client over any `Network` for simulations.
 
+mod addresses;
 pub mod stream;
 pub mod ureq;
 

@@ -1,5 +1,6 @@
 //! ureq on a thread of its own: it blocks, so it must not stand on an agent's thread.
 
+use super::addresses::Addresses;
 use super::{BODY_MAX, REQUESTS_MAX, too_many};
 use crate::net::link::{Rx, Tx, Wake, link};
 use crate::net::tls::{TlsError, certificates};
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 use ureq::http;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 
 /// Time limits of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +70,17 @@ impl UreqRest {
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls_config(extra_ca)?)
             .build();
+        let addresses = Addresses::default();
         let (requests, work) = bounded(REQUESTS_MAX);
         let (answer, answers) = link(REQUESTS_MAX, wake);
         for n in 0..threads.max(1) {
             let name = if threads > 1 { format!("{thread}-{n}") } else { thread.to_owned() };
-            let (agent, work, answer) = (ureq::Agent::new_with_config(config.clone()), work.clone(), answer.clone());
+            let known = addresses.clone();
+            let agent = ureq::Agent::with_parts(config.clone(), DefaultConnector::default(), known.clone());
+            let (work, answer) = (work.clone(), answer.clone());
             std::thread::Builder::new()
                 .name(name)
-                .spawn(move || serve(&agent, &work, &answer))
+                .spawn(move || serve(&agent, &known, &work, &answer))
                 .map_err(UreqError::Spawn)?;
         }
         Ok(UreqRest { requests, answers, out: 0, failed: VecDeque::new() })
@@ -115,11 +120,14 @@ impl Rest for UreqRest {
     }
 }
 
-fn serve(agent: &ureq::Agent, work: &Receiver<(u64, RestRequest)>, answers: &Tx<Answer>) {
+fn serve(agent: &ureq::Agent, known: &Addresses, work: &Receiver<(u64, RestRequest)>, answers: &Tx<Answer>) {
     while let Ok((id, request)) = work.recv() {
         let path = request.url.split('?').next().unwrap_or_default();
         let what = format!("{} {path}", request.method);
         let answer = perform(agent, request).map_err(|error| format!("{what}: {error}"));
+        if answer.is_err() {
+            known.forget();
+        }
         if answers.try_send((id, answer)).is_err() {
             // There is room for every request that is out, so the asker is gone.
             return;

@@ -42,6 +42,12 @@ pub struct Door {
     throttled_until: Nanos,
     /// So many requests for an order are still to be answered so, and whether they take effect all the same.
     refusals: Option<(u64, ApiError, bool)>,
+    /// The private stream is away until then.
+    stream_closed_until: Nanos,
+    /// The calendar's answer is a proxy's page.
+    calendar_lost: bool,
+    /// How often the calendar was asked for.
+    pub calendar_asked: usize,
 }
 
 impl Door {
@@ -49,7 +55,18 @@ impl Door {
     pub fn new(keys: Vec<(String, String, usize)>, per_minute: u32) -> Door {
         let budgets = vec![Budget::default(); keys.len()];
         let (accounts, data_budgets) = (keys.len(), vec![Budget::default(); keys.len() + 1]);
-        Door { keys, accounts, per_minute, budgets, data_budgets, throttled_until: 0, refusals: None }
+        Door {
+            keys,
+            accounts,
+            per_minute,
+            budgets,
+            data_budgets,
+            throttled_until: 0,
+            refusals: None,
+            stream_closed_until: 0,
+            calendar_lost: false,
+            calendar_asked: 0,
+        }
     }
 
     /// The account of a key and its secret.
@@ -86,6 +103,14 @@ impl Door {
         self.refusals = (next > 0).then_some((next, error, after));
     }
 
+    pub fn close_stream_until(&mut self, until: Nanos) {
+        self.stream_closed_until = until;
+    }
+
+    pub fn calendar_readable(&mut self, readable: bool) {
+        self.calendar_lost = !readable;
+    }
+
     fn take_refusal(&mut self) -> Option<(ApiError, bool)> {
         let (left, error, after) = self.refusals.as_mut()?;
         *left -= 1;
@@ -99,6 +124,7 @@ impl Door {
     /// Ends what the control port has ordered.
     pub fn clear(&mut self) {
         (self.throttled_until, self.refusals) = (0, None);
+        (self.stream_closed_until, self.calendar_lost) = (0, false);
     }
 
     /// The headers of an answer: while everybody is refused nothing remains until that ends.
@@ -161,6 +187,13 @@ impl Door {
         if !within || now < self.throttled_until {
             return refuse(out, &ApiError::throttled(), &headers);
         }
+        if request.path == "/v2/calendar" {
+            self.calendar_asked += 1;
+            if self.calendar_lost {
+                http::respond(out, 200, "text/html", &headers, b"<html></html>", keep_alive);
+                return After::Answered { keep_alive };
+            }
+        }
         if rest::makes_orders(request)
             && let Some((error, after)) = self.take_refusal()
         {
@@ -209,6 +242,9 @@ impl Door {
             return refuse(out, &ApiError::new(400, 40_010_000, "not a WebSocket handshake of version 13"));
         };
         let role = match (request.path.trim_end_matches('/'), Feed::of(&request.path)) {
+            ("/stream", _) if now < self.stream_closed_until => {
+                return refuse(out, &ApiError::new(503, 50_010_000, "service unavailable"));
+            }
             ("/stream", _) => Role::Trades(TradeSession::default()),
             (_, Some(feed)) => {
                 let msgpack = request.header("content-type").is_some_and(|kind| kind.contains("msgpack"));

@@ -156,8 +156,9 @@ pub struct AlpacaLedger {
     pub open_orders: Vec<(String, &'static str, i64)>,
     /// Fills so far.
     pub fills: usize,
-    /// Of every order that there ever was.
+    /// Of every order that there ever was, and how often one was used again.
     pub client_ids: Vec<String>,
+    pub repeated: usize,
 }
 
 /// The simulated venue. An agent: it does nothing but in `do_work`.
@@ -302,8 +303,14 @@ impl AlpacaSim {
             positions: account.positions.iter().map(|(at, p)| (symbol(at), p.qty)).collect(),
             open_orders: self.venue.open_of(at).map(|o| (o.client_id.clone(), o.status.text(), o.filled)).collect(),
             fills: account.activities.iter().filter(|a| a.what.kind() == "FILL").count(),
+            repeated: self.venue.repeated,
             client_ids: self.venue.by_client.keys().filter(|(of, _)| *of == at).map(|(_, id)| id.clone()).collect(),
         })
+    }
+
+    /// How often the calendar was asked for.
+    pub fn calendar_asked(&self) -> usize {
+        self.door.calendar_asked
     }
 
     /// Another key for the first account. False where there is none.

@@ -17,6 +17,7 @@ impl Venue {
         let Some(asset) = self.find_asset(&ask.symbol) else {
             return Err(ApiError::bad(format!("asset \"{}\" not found", ask.symbol)));
         };
+        self.note_repeat(account, ask);
         self.check(account, asset, ask, None)?;
         let grouped = Venue::in_group(ask.class);
         let key = self.next_key;
@@ -33,6 +34,12 @@ impl Venue {
             self.tell(leg, "held", None);
         }
         Ok(key)
+    }
+
+    /// Counts an order under an id that is taken: a client that sends again what it does not know the fate of.
+    fn note_repeat(&mut self, account: usize, ask: &Ask) {
+        let taken = |id: &String| self.by_client.contains_key(&(account, id.clone()));
+        self.repeated += usize::from(ask.client_id.as_ref().is_some_and(taken));
     }
 
     fn make(&mut self, account: usize, asset: usize, ask: &Ask, key: u64) -> Order {
@@ -210,6 +217,7 @@ impl Venue {
                 price_step(&self.assets[old.asset], name, px)?;
             }
         }
+        self.note_repeat(old.account, &next);
         self.check(old.account, old.asset, &next, Some(key))?;
         let new = self.next_key;
         let made = self.make(old.account, old.asset, &next, new);

@@ -7,7 +7,9 @@
 //! | `POST /market` | `{"symbol", "bid", "ask", "size", "trade", "halted", "correct", "bust", "low", "high"}` | a market is set, halted, corrected; with `low` and `high` its price band is told |
 //! | `POST /reject` | `{"next": n}` | the exchange turns away the next orders, after they were taken |
 //! | `POST /refuse` | `{"next": n, "status": 403, "code": 40310000, "message": "...", "members": {...}, "after": true}` | the next requests for an order are answered so; with `after` they took effect |
-//! | `POST /account` | `{"trading_blocked", "account_blocked", "shorting"}`, with `"account"` (a key of it) if wanted | the account's flags |
+//! | `POST /close_stream` | `{"seconds": n}` | the private stream alone is away for that time |
+//! | `POST /calendar` | `{"readable": false}` | the calendar's answer is a page that no client reads |
+//! | `POST /account` | `{"trading_blocked", "account_blocked", "suspended", "shorting"}`, with `"account"` (a key of it) if wanted | the account's flags |
 //! | `POST /ledger` | as everywhere; `"USD"`, or the symbol of a share or a pair | cash or a position changes, and nobody is told |
 
 use super::errors::ApiError;
@@ -19,7 +21,7 @@ use super::{AlpacaSim, parse_time};
 use crate::domain::Nanos;
 use crate::sim::control::{self, Order, Which};
 use crate::sim::faults::Faults;
-use crate::sim::http::Request;
+use crate::sim::http::{self, Request};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -57,6 +59,15 @@ impl AlpacaSim {
         done.map_err(|msg| (400, msg))
     }
 
+    /// As a `POST` to the control port, by path and body.
+    pub fn control(&mut self, path: &str, body: &str) -> Result<(), String> {
+        let text = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let Ok(Some((request, _))) = http::parse(text.as_bytes()) else { return Err("no request".into()) };
+        let done = self.carry_out(&request, self.hub.now).map_err(|(_, said)| said);
+        self.settle();
+        done
+    }
+
     fn own_order(&mut self, request: &Request) -> Option<Result<(), String>> {
         let body = || serde_json::from_slice::<Value>(&request.body).map_err(|_| "the body must be JSON".to_owned());
         let order = match (request.method.as_str(), request.path.as_str()) {
@@ -65,6 +76,8 @@ impl AlpacaSim {
             ("POST", "/reject") => AlpacaSim::order_reject,
             ("POST", "/refuse") => AlpacaSim::order_refuse,
             ("POST", "/account") => AlpacaSim::order_account,
+            ("POST", "/close_stream") => AlpacaSim::order_close_stream,
+            ("POST", "/calendar") => AlpacaSim::order_calendar,
             _ => return None,
         };
         Some(body().and_then(|body| order(self, &body)))
@@ -112,10 +125,27 @@ impl AlpacaSim {
                 "trading_blocked" => account.trading_blocked = flag,
                 "account_blocked" => account.blocked = flag,
                 "shorting" => account.shorting = flag,
-                _ => return Err(format!("{name:?} is no flag: trading_blocked, account_blocked, shorting")),
+                "suspended" => account.settings.suspend_trade = flag,
+                _ => return Err(format!("{name:?} is no flag: trading_blocked, account_blocked, suspended, shorting")),
             }
         }
         self.venue.changes.accounts.insert(at);
+        Ok(())
+    }
+
+    /// The private stream is away for so many seconds, and everything else goes on.
+    fn order_close_stream(&mut self, body: &Value) -> Result<(), String> {
+        let seconds = body["seconds"].as_u64().and_then(|n| u32::try_from(n).ok());
+        let seconds = seconds.ok_or("\"seconds\" must be a whole number")?;
+        self.door.close_stream_until(self.hub.now + Nanos::from(seconds) * SECOND_NS);
+        let trades = self.hub.slots.iter_mut().flatten().filter(|slot| matches!(slot.role, Role::Trades(_)));
+        trades.for_each(|slot| slot.conn.reset());
+        Ok(())
+    }
+
+    fn order_calendar(&mut self, body: &Value) -> Result<(), String> {
+        let readable = body["readable"].as_bool().ok_or("\"readable\" must be true or false")?;
+        self.door.calendar_readable(readable);
         Ok(())
     }
 

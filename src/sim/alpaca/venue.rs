@@ -115,6 +115,8 @@ pub struct Venue {
     pub changes: Changes,
     /// The next orders that the exchange rejects, for tests of what follows.
     pub reject_next: u32,
+    /// Orders asked for under a client order id that was taken.
+    pub repeated: usize,
 }
 
 impl Venue {
@@ -142,6 +144,7 @@ impl Venue {
             updates: Vec::new(),
             changes: Changes::default(),
             reject_next: 0,
+            repeated: 0,
         }
     }
 

@@ -9,7 +9,12 @@ use super::value::{Extra, Value, uuid};
 use super::{MONEY_SCALE, PX_SCALE, QTY_SCALE};
 use crate::domain::{ExecId, ExecReport, ExecType, InstrumentId, Nanos, Price, Qty, Usd, VenueOrderId};
 
-/// What the account is worth and may do. Day-trade members are gone from the venue since 2026-07-06 and not read.
+/// What the account is worth and may do.
+///
+/// The day-trade rule ended on 2026-07-06 (§5.2): `pattern_day_trader`, `daytrade_count` and `daytrading_buying_power` are
+/// passed over where an older set-up still sends them, because absent means not limited and present does not say whether
+/// the next order would be one too many. There the venue's own refusal (403, 40310100) is the answer: the order is
+/// rejected with its words, is not sent again, and goes to no other venue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
     pub number: String,

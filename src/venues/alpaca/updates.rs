@@ -6,7 +6,7 @@ use super::names::Names;
 use super::orders::{VenueOrder, price};
 use super::value::Extra;
 use super::{QTY_SCALE, json::unescaped};
-use crate::domain::{ExecId, ExecReport, ExecType, Nanos, Price, Qty};
+use crate::domain::{ExecId, ExecReport, ExecType, Nanos, Price, Qty, Text};
 
 /// What happened to an order (§16.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +99,10 @@ impl Update {
         };
         let mut report = self.order.report_as(names, exec);
         report.ts_event_ns = self.ts_event_ns;
+        if self.event == Event::Rejected {
+            // The stream promises no reason (§16.4).
+            report.text = Text::new("the exchange rejected it and gave no reason");
+        }
         if exec == ExecType::Trade {
             (report.exec_id, report.last_px, report.last_qty) = (self.exec_id, self.last_px, self.last_qty);
         }
