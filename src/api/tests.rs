@@ -910,6 +910,13 @@ fn status_shows_what_the_second_line_of_the_issue_asks_for() {
     let (_, portfolio) = rig.get("portfolio");
     let usdt = &portfolio["data"]["balances"][0];
     assert_eq!((&usdt["asset"], &usdt["total"]), (&"USDT".into(), &"9939.93999".into()));
+    let assets = portfolio["data"]["assets"].as_array().unwrap();
+    let usdt = assets.iter().find(|asset| asset["asset"] == "USDT").unwrap();
+    assert_eq!((&usdt["mode"], &usdt["total"]), (&"paper".into(), &"9939.93999".into()));
+    let worth =
+        assets.iter().map(|asset| asset["value_usd"].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap());
+    let equity: rust_decimal::Decimal = portfolio["data"]["equity_usd"].as_str().unwrap().parse().unwrap();
+    assert_eq!(worth.sum::<rust_decimal::Decimal>(), equity, "the assets are all there is");
     assert_eq!(rig.get("latency").1["data"]["stages"].as_array().unwrap().len(), 8);
 }
 
