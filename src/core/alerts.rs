@@ -344,7 +344,7 @@ impl Core {
         }
     }
 
-    fn escalate(&mut self, at: usize, out: &mut Outbox) {
+    pub(super) fn escalate(&mut self, at: usize, out: &mut Outbox) {
         let (now, after) = (self.now, self.alerts.rules.escalate_after_ns);
         let alert = &mut self.alerts.alerts[at];
         let waits = alert.stands() && alert.acknowledged_ns == 0 && !alert.escalated;

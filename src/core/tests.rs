@@ -1,5 +1,6 @@
 //! Claims about the core, each a short story of events.
 
+mod alert_kinds;
 mod alerts;
 mod close;
 mod gate;

@@ -6,24 +6,29 @@ use serde_json::json;
 
 pub(super) fn setup() -> Setup {
     let venues = Venues { binance: false, alpaca: false, balances: &[], pairs: &[], strict: false };
-    Setup { base: Base::Fast, venues, config: String::new(), key: KeyIn::Environment }
+    // Of its tenth in stage 1 more is left than one position may take, so that each cap can be met by itself.
+    let config = "[transition]\ncapital_usd = 15_000\n".to_owned();
+    Setup { base: Base::Fast, venues, config, key: KeyIn::Environment }
 }
 
 /// The other caps of a stage, each met by orders that rest one after another.
 fn caps(desk: &mut Desk) -> Told<()> {
-    for (code, says, usd) in
-        [("STAGE_CAP_POSITION", "position notional", 400.0), ("STAGE_CAP_OPEN_ORDERS", "open orders", 20.0)]
-    {
+    for (code, says, usd, symbols) in [
+        ("STAGE_CAP_POSITION", "position notional", 400.0, &["BTCUSDT"][..]),
+        ("STAGE_CAP_GROSS_EXPOSURE", "gross exposure", 400.0, &["BTCUSDT", "ETHUSDT"][..]),
+        ("STAGE_CAP_OPEN_ORDERS", "open orders", 20.0, &["BTCUSDT"][..]),
+    ] {
         let mut placed = 0;
         let found = desk.wait(&format!("the cap of {says}"), || {
             let status = desk.get("status")?;
+            let symbol = symbols[placed % symbols.len()];
             let mut all = status["instruments"].as_array()?.iter();
-            let inst = all.find(|inst| inst["symbol"] == "BTCUSDT" && inst["exchange"] == "binance-live")?;
+            let inst = all.find(|inst| inst["symbol"] == symbol && inst["exchange"] == "binance-live")?;
             let bid: f64 = inst["bid"].as_str()?.parse().ok()?;
             // Below the market, each at a price of its own.
-            let price = (bid * 0.98).floor() - f64::from(placed);
-            let quantity = (usd / price * 100_000.0).floor() / 100_000.0;
-            let order = json!({ "symbol": "BTCUSDT", "exchange": "binance-live", "side": "buy", "type": "limit",
+            let price = (bid * 0.98).floor() - placed as f64;
+            let quantity = (usd / price * 10_000.0).floor() / 10_000.0;
+            let order = json!({ "symbol": symbol, "exchange": "binance-live", "side": "buy", "type": "limit",
                 "price": price.to_string(), "quantity": quantity.to_string() });
             match desk.place_or_refused(&order) {
                 Ok(_) => {
