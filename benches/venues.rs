@@ -3,8 +3,8 @@
 //! - `router`: single calls of an order that is pinned to its venue, and of the same order routed over two venues by each policy, each
 //!   through every rule of the gate. What the second takes longer is the decision; the bar for it is 100 ns.
 //! - `rest`: an order to the simulated Alpaca and its answer, over kept-alive connections on loopback: by a bare client
-//!   (one blocking socket, the same bytes) and by the gateway (from the effect to the report that it was taken), in turn. The
-//!   ratio is what the gateway, its threads of connections, its decoders and its parked thread add. The simulated venue turns on a thread of its own.
+//!   (one blocking socket, the same bytes), by the gateway's kind of connections alone (a thread that blocks, and an asker
+//!   that spins) and by the gateway (from the effect to the report that it was taken), in turn. The ratio is what the gateway, its threads of connections, its decoders and its parked thread add. The simulated venue turns on a thread of its own.
 //! - `loss`: the simulated Alpaca resets every connection while orders are routed to it first: from the reset to the first
 //!   order that is routed to the other venue (socket, gateway, core and router).
 //!
@@ -34,6 +34,7 @@ use tollgate::net::rest::UreqRest;
 use tollgate::net::rest::ureq::UreqTimeouts;
 use tollgate::net::tcp::Reactor;
 use tollgate::net::tls::TlsClient;
+use tollgate::net::{Rest, RestRequest};
 use tollgate::sim::alpaca::{AlpacaAccount, AlpacaConfig as SimConfig, AlpacaSim};
 use tollgate::telemetry::Counters;
 use tollgate::telemetry::clock::Clock;
@@ -475,17 +476,52 @@ impl Bare {
     }
 }
 
+/// The gateway's kind of connections without a gateway: their threads, and an asker that spins.
+struct Connections {
+    rest: UreqRest,
+    url: String,
+}
+
+impl Connections {
+    fn start(venue: &Venue) -> Connections {
+        let timeouts = UreqTimeouts { connect: Duration::from_secs(1), total: Duration::from_secs(5) };
+        let rest = UreqRest::pool("alone", 2, timeouts, None, &Wake::default()).expect("its threads start");
+        Connections { rest, url: format!("http://{}", venue.addr) }
+    }
+
+    fn ask(&mut self, method: &'static str, path: &str, body: String) -> String {
+        let headers = vec![
+            ("APCA-API-KEY-ID", KEY.to_owned()),
+            ("APCA-API-SECRET-KEY", "secret".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+        ];
+        let url = format!("{}{path}", self.url);
+        self.rest.submit(1, RestRequest { method, url, headers, body: body.into_bytes() });
+        loop {
+            if let Some((_, answer)) = self.rest.poll() {
+                let answer = answer.expect("the sim answers");
+                return String::from_utf8_lossy(&answer.body).into_owned();
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn rest(calls: u64) {
     let clock = Clock::real();
     let venue = Venue::start(&clock);
     let mut engine = Engine::start(&venue, &clock);
     let mut client = Bare::connect(&venue.addr);
-    let (mut bare, mut gateway) = (Times::new(), Times::new());
+    let mut alone = Connections::start(&venue);
+    let (mut bare, mut pool, mut gateway) = (Times::new(), Times::new(), Times::new());
     for n in 0..calls + calls / 10 {
-        let body = format!(
-            "{{\"symbol\":\"BTC/USD\",\"qty\":\"0.01\",\"side\":\"buy\",\"type\":\"limit\",\"limit_price\":\"30000\",\
-             \"time_in_force\":\"gtc\",\"client_order_id\":\"bench-{n}\"}}"
-        );
+        let order = |by: &str| {
+            format!(
+                "{{\"symbol\":\"BTC/USD\",\"qty\":\"0.01\",\"side\":\"buy\",\"type\":\"limit\",\"limit_price\":\"30000\",\
+                 \"time_in_force\":\"gtc\",\"client_order_id\":\"{by}-{n}\"}}"
+            )
+        };
+        let body = order("bare");
         let start = Instant::now();
         let answer = client.ask("POST", "/v2/orders", &body);
         let took = start.elapsed();
@@ -495,7 +531,15 @@ fn rest(calls: u64) {
         if n >= calls / 10 {
             bare.add(took.as_nanos() as u64);
         }
-        // What the stream says of it goes before the next is timed.
+        let start = Instant::now();
+        let answer = alone.ask("POST", "/v2/orders", order("pool"));
+        let took = start.elapsed();
+        let id = answer.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).map_or("", |(id, _)| id);
+        alone.ask("DELETE", &format!("/v2/orders/{id}"), String::new());
+        if n >= calls / 10 {
+            pool.add(took.as_nanos() as u64);
+        }
+        // What the stream says of them goes before the next is timed.
         (0..50).for_each(|_| engine.turn());
 
         engine.taken = None;
@@ -510,6 +554,7 @@ fn rest(calls: u64) {
         engine.until("over", |engine| engine.over == Some(order));
     }
     bare.show("rest/bare client");
+    pool.show("rest/connections alone");
     gateway.show("rest/gateway");
     println!("rest: the gateway takes {:.2} times the bare client at p50", gateway.p50() as f64 / bare.p50() as f64);
 }

@@ -184,9 +184,30 @@ fn portfolio(view: &View) -> Value {
         "pnl_usd": usd(totals.pnl()),
         "day_pnl_usd": usd(totals.day_pnl()),
         "venues": by_venue(view),
+        "assets": by_asset(view),
         "balances": balances.collect::<Vec<_>>(),
         "positions": held(view).collect::<Vec<_>>(),
     })
+}
+
+/// What is held of each asset over all venues, paper and live apart, and what it is worth.
+fn by_asset(view: &View) -> Vec<Value> {
+    let core = view.core();
+    let trades_live = core.portfolio().defined().any(|inst| inst.live);
+    let mut rows = Vec::new();
+    for (id, name) in core.assets() {
+        let asset = core.portfolio().asset(id);
+        for live in [false, true].into_iter().filter(|live| !live || trades_live) {
+            rows.push(json!({
+                "asset": name,
+                "mode": if live { "live" } else { "paper" },
+                "total": Dec { value: asset.total(live), scale: 8 }.to_string(),
+                "value_usd": asset.value(live).map(usd),
+                "exposure_usd": usd(core.portfolio().asset_exposure(id, live)),
+            }));
+        }
+    }
+    rows
 }
 
 /// Profit and loss of each venue's instruments.

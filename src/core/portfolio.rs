@@ -241,6 +241,18 @@ pub struct AssetValue {
 }
 wire_struct!(AssetValue { name, is_usd, priced_by, priced, total, value, exposure });
 
+impl AssetValue {
+    /// Over all venues of a mode, units of 10^-8.
+    pub fn total(&self, live: bool) -> i64 {
+        self.total[usize::from(live)]
+    }
+
+    /// What that is worth; `None` where nothing says what one of it is.
+    pub fn value(&self, live: bool) -> Option<Usd> {
+        (self.is_usd || self.priced || self.total(live) == 0).then_some(self.value[usize::from(live)])
+    }
+}
+
 /// Groups there can be in a mode, the one of what is not known included.
 const GROUPS: usize = MAX_INSTRUMENTS + 1;
 

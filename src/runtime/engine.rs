@@ -514,10 +514,10 @@ fn begin_run(agent: &mut CoreAgent<Journal>, config: &Config, names: &Names, epo
     }
 }
 
-/// The last run ended because its core hung: the stop that it could not journal is the first thing of this one. One that
+/// The last run ended because its core hung or a thread panicked: the stop that it could not journal is the first thing of this one. One that
 /// a person has not taken back yet stays as it is. Returns the event by which it is set.
 fn come_back_stopped(agent: &mut CoreAgent<Journal>, config: &Config, why: &str) -> u64 {
-    tracing::error!(record = "alert", "the watchdog ended the last run: {why}; nothing trades until a person resumes");
+    tracing::error!(record = "alert", "the last run was ended: {why}; nothing trades until a person resumes");
     if !agent.core().stop().is_set() {
         agent.take(Body::Command(Command {
             request: RequestId(0),

@@ -1,6 +1,7 @@
 //! The watchdog's mark: a file beside the journal that says the engine must come back stopped.
 //!
-//! Where the core's own thread hangs, nothing can be journaled any more. The mark is what outlives the process then: the
+//! Where the core's own thread hangs, or any thread panics, nothing can be journaled for sure any more. The mark is what
+//! outlives the process then, with the reason: the
 //! next start finds it, and journals the emergency stop before anything else can happen. It goes once a person has
 //! resumed, and not before: a machine that crashes in between comes back stopped again.
 

@@ -56,10 +56,11 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
         let now = engine.clock.now();
         if let Ok(ThreadEnd::Panicked { name, message } | ThreadEnd::Failed { name, message }) = engine.ends.try_recv()
         {
-            break died(&mut engine, &format!("thread {name} died: {message}"), false);
+            // What broke once may break again at once: whoever restarts the engine must not have it trade meanwhile.
+            break died(&mut engine, &format!("thread {name} died: {message}"), true);
         }
-        if let Some(Fatal { cause, hung }) = watch.look(&engine, &mut service, now) {
-            break died(&mut engine, &cause, hung);
+        if let Some(Fatal { cause, comes_back_stopped }) = watch.look(&engine, &mut service, now) {
+            break died(&mut engine, &cause, comes_back_stopped);
         }
         if hours_at <= now {
             hours_at = now + HOURS_NS;
@@ -104,10 +105,10 @@ pub fn run(mut engine: Engine, config: &Config, signals: &Signals) -> RunEnd {
     end
 }
 
-/// Why a run cannot go on; `hung`: the core could not be asked to stop, and must come back stopped.
+/// Why a run cannot go on, and whether the next one must wait for a person.
 struct Fatal {
     cause: String,
-    hung: bool,
+    comes_back_stopped: bool,
 }
 
 /// Whether every thread still turns, the journal takes events, and nobody has left the stop file.
@@ -152,7 +153,8 @@ impl Watch {
             });
             if since.elapsed() > STALL_MAX {
                 let cause = "the journal has had no room for too long: is the disk full?".to_owned();
-                return Some(Fatal { cause, hung: false });
+                // A disk that has room again is no reason for a person to look.
+                return Some(Fatal { cause, comes_back_stopped: false });
             }
         } else {
             self.stalled_since = None;
@@ -165,7 +167,7 @@ impl Watch {
         self.beats = beats;
         let all = engine.trading.threads.iter().chain(&engine.service.threads);
         match self.watchdog.look(all.map(|thread| (thread.name.as_str(), thread.beats()))) {
-            Some(Found::CoreHangs(cause)) => return Some(Fatal { cause, hung: true }),
+            Some(Found::CoreHangs(cause)) => return Some(Fatal { cause, comes_back_stopped: true }),
             Some(Found::Stop { who, why }) => {
                 self.stop(engine, who, why);
                 // What the gateway on that thread was to send may never leave it.
@@ -284,11 +286,11 @@ fn catch_up(engine: &Engine) {
 /// Time for the watchdog's mark to reach the disk before the orders are seen to, and after.
 const MARK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST. Where the core
-/// `hung`, the next start must be stopped, and cannot learn that from the journal.
-fn died(engine: &mut Engine, cause: &str, hung: bool) -> RunEnd {
+/// A trading thread is gone: the others end, and what the journal holds for open is cancelled over REST. Where the next
+/// start must be stopped, it cannot learn that from the journal, which may have lost its writer: a mark says so.
+fn died(engine: &mut Engine, cause: &str, comes_back_stopped: bool) -> RunEnd {
     tracing::error!(record = "alert", "{cause}; open orders are cancelled over REST and the engine ends");
-    let marking = hung.then(|| engine.stop_mark.set(cause));
+    let marking = comes_back_stopped.then(|| engine.stop_mark.set(cause));
     let mut marked = marking.as_ref().and_then(|marking| marking.wait(MARK_PATIENCE));
     engine.trading.stop(Duration::from_millis(500));
     catch_up(engine);

@@ -85,4 +85,10 @@ fn both_venues_trade_at_once_and_a_kill_leaves_the_engine_with_what_alpaca_holds
     let portfolio = again.get("portfolio").unwrap();
     let assets: Vec<_> = portfolio["balances"].as_array().unwrap().iter().map(|b| b["asset"].clone()).collect();
     assert!(assets.contains(&"USDT".into()) && assets.contains(&"USD".into()), "{portfolio}");
+    // Of each asset over both venues, and what it is worth.
+    for asset in portfolio["assets"].as_array().unwrap() {
+        let held = portfolio["balances"].as_array().unwrap().iter().filter(|row| row["asset"] == asset["asset"]);
+        let held: Decimal = held.map(|row| decimal(&row["total"])).sum();
+        assert_eq!((decimal(&asset["total"]), asset["value_usd"].is_string()), (held.normalize(), true), "{portfolio}");
+    }
 }

@@ -1,10 +1,11 @@
-//! A trading thread dies: what was open is cancelled, without the threads that may have died with it.
+//! A trading thread dies: what was open is cancelled, without the threads that may have died with it, and whoever restarts
+//! the engine finds it stopped.
 
 use super::kill9::pointed_at;
 use super::sim::Sim;
 use super::support::{free_port, wait_for};
 use tollgate::config::Config;
-use tollgate::core::command::{Action, Command, PlaceOrder};
+use tollgate::core::command::{Action, Command, PlaceOrder, TradingState};
 use tollgate::core::event::{Body, Input};
 use tollgate::domain::*;
 use tollgate::runtime::engine::Engine;
@@ -13,7 +14,7 @@ use tollgate::runtime::supervise::{self, RunEnd};
 use tollgate::runtime::thread::ThreadEnd;
 
 #[test]
-fn open_orders_are_cancelled_over_rest_and_the_exit_code_says_so() {
+fn open_orders_are_cancelled_over_rest_the_exit_code_says_so_and_the_next_start_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let sim = Sim::start(dir.path(), &["--seed", "4"]);
     let (key, secret) = sim.key();
@@ -62,4 +63,21 @@ fn open_orders_are_cancelled_over_rest_and_the_exit_code_says_so() {
     let ended = supervise::run(engine, &config, &Signals::listen().unwrap());
     assert_eq!((ended, ended.code()), (RunEnd::Died, 70));
     assert_eq!(open(), 0);
+    // However often it breaks again: no start trades before a person has resumed.
+    let mark = config.engine.data_dir.join("watchdog-stop");
+    for message in ["as it breaks again", "and again"] {
+        assert!(mark.exists());
+        let engine = Engine::start(&config).unwrap();
+        {
+            let view = engine.view.lock();
+            let (stop, trading) = (view.core().stop(), view.core().trading());
+            assert_eq!(trading, TradingState::Halted);
+            assert_eq!((stop.who.as_str(), stop.why.as_str()), ("watchdog", "thread core died: as a test wants it"));
+        }
+        let end = ThreadEnd::Panicked { name: "gateway-binance".to_owned(), message: message.to_owned() };
+        engine.ends_tx.send(end).unwrap();
+        assert_eq!(supervise::run(engine, &config, &Signals::listen().unwrap()), RunEnd::Died);
+    }
+    let said = std::fs::read_to_string(&mark).unwrap();
+    assert!(said.starts_with("thread gateway-binance died: and again\n"), "{said}");
 }

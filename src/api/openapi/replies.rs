@@ -296,6 +296,13 @@ fn portfolio() -> Value {
         ("fees_usd", dec()),
         ("pnl_usd", dec()),
     ]);
+    let asset = object([
+        ("asset", text()),
+        ("mode", one_word(Mode::ALL.map(Mode::as_str))),
+        ("total", dec()),
+        ("value_usd", or_null(dec())),
+        ("exposure_usd", dec()),
+    ]);
     object([
         ("equity_usd", dec()),
         ("exposure_usd", dec()),
@@ -306,6 +313,7 @@ fn portfolio() -> Value {
         ("pnl_usd", dec()),
         ("day_pnl_usd", dec()),
         ("venues", list(venue)),
+        ("assets", list(asset)),
         ("balances", list(balance)),
         ("positions", list(named("Position"))),
     ])

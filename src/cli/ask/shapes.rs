@@ -162,7 +162,15 @@ pub fn portfolio(data: &Value) -> String {
         number("held by orders", "/held_by_orders"),
     ];
     let balances = table(&columns, rows(data, "/balances"), "no balances");
-    format!("{}\n{balances}\n{}", list(data), positions(data))
+    let columns = [
+        text("over all venues", "/asset"),
+        text("mode", "/mode"),
+        number("total", "/total"),
+        number("value USD", "/value_usd"),
+        number("exposure USD", "/exposure_usd"),
+    ];
+    let assets = table(&columns, rows(data, "/assets"), "no assets");
+    format!("{}\n{balances}\n{assets}\n{}", list(data), positions(data))
 }
 
 pub fn trades(data: &Value) -> String {
