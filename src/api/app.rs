@@ -311,7 +311,7 @@ impl App {
             if self.ready().is_err() || self.commands.try_send(Input::new(Body::Command(command))).is_err() {
                 return;
             }
-            tracing::info!(name = token.name, role = %token.role, id = token.id, "{what}");
+            tracing::info!(record = "security", name = token.name, role = %token.role, id = token.id, "{what}");
             self.access.token_change_told();
         }
     }

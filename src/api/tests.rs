@@ -769,6 +769,50 @@ fn limits_are_changed_as_a_whole_in_a_persons_name() {
 }
 
 #[test]
+fn every_limit_of_the_file_is_changed_at_run_time_and_the_journal_says_by_whom_and_why() {
+    let rig = Rig::start(Venue::Fills).opened();
+    let shipped = include_str!("../../config/tollgate.toml");
+    let risk = &shipped[shipped.find("[risk]\n").unwrap()..shipped.find("[risk.trading_hours]").unwrap()];
+    let lines = risk.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+    let own = lines.filter(|(key, _)| !matches!(*key, "usd_assets" | "day_start_utc" | "not_found_after_ms"));
+    // One that can only be raised, and one that is no number, are not as they are already.
+    let others = [("not_found_after_ms", "20_000"), ("day_start_utc", "05:30")];
+    let wanted: Vec<(&str, String)> = own.chain(others).map(|(key, value)| (key, value.replace('_', ""))).collect();
+    let fields: Vec<String> = wanted.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
+    let body = format!(r#"{{"action":"update-risk-config","who":"Ada","why":"as shipped",{}}}"#, fields.join(","));
+    let (status, told) = rig.post(&body);
+    assert_eq!(status, 200, "{told}");
+    let told = &told["data"];
+    assert_eq!(told["changed"].as_object().unwrap().len(), wanted.len());
+    let (_, held) = rig.get("config");
+    let held = &held["data"]["limits"];
+    for (key, value) in &wanted {
+        let changed = &told["changed"][key];
+        assert_eq!(changed["new"], value.as_str(), "{key}: {changed}");
+        assert!(changed["old"].is_string(), "{key}: {changed}");
+        let now = &held[key];
+        let now = now.as_str().map_or_else(|| now.to_string(), str::to_owned);
+        assert!(now == *value || matches!(*key, "day_start_utc"), "{key}: {now}, wanted {value}");
+    }
+    assert_eq!(rig.view.lock().core().limits().day_offset_ns, 330 * 60 * 1_000_000_000);
+    assert!(told["loosened"].as_array().unwrap().iter().any(|key| key == "day_start_utc"), "{told}");
+    let (_, journaled) = rig.get(&format!("explain&id={}", told["request_id"].as_str().unwrap()));
+    let command = journaled["data"].to_string();
+    assert!(command.contains(r#""who":"Ada""#) && command.contains(r#""why":"as shipped""#), "{command}");
+    // Out of the file's bounds, and a wait that would end too soon.
+    for (field, told) in [
+        (r#""price_move_window_ms":9"#, "9 is outside 10 to 3600000"),
+        (r#""maxOrderSize":0"#, "0 must be above 0 and at most 1000000000"),
+        (r#""day_start_utc":"24:00""#, "is not a time of day"),
+        (r#""not_found_after_ms":15000"#, "can only be raised while the engine runs"),
+    ] {
+        let body = format!(r#"{{"action":"update-risk-config","who":"Ada","why":"too far",{field}}}"#);
+        let (status, refused) = rig.post(&body);
+        assert!(matches!(status, 400 | 409) && refused.to_string().contains(told), "{field}: {refused}");
+    }
+}
+
+#[test]
 fn the_venues_verdict_stands_beside_the_gates() {
     let asked = BUY.replacen("place-order", "validate-order", 1).replacen('{', "{\"venue_test\":true,", 1);
     for (venue, body, passes, verdict, code, words) in [

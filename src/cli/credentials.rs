@@ -7,12 +7,13 @@ use super::UNUSABLE;
 use super::check::load;
 use crate::config::CredentialFiles;
 use crate::credentials::{
-    Access, Credential, CredentialError, CredentialId, Environment, KdfCost, KeyWrapper, MasterKeys, Material, Secret,
-    Stage, Store, Which, sources,
+    Access, Credential, CredentialError, CredentialId, EntryInfo, Environment, KdfCost, KeyWrapper, MasterKeys,
+    Material, Secret, Stage, Store, Which, sources,
 };
 use crate::runtime::keys::{self, PASSPHRASE_SUFFIX, WEBHOOK, is_venue_key};
 use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use serde_json::json;
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,7 +83,11 @@ enum Cmd {
         passphrase: bool,
     },
     /// Say which keys are kept, since when, and each one's last four characters.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Forget a key.
     Remove(Named),
     /// Write a copy of the store, encrypted to a passphrase: a line of standard input, or TOLLGATE_EXPORT_PASSPHRASE.
@@ -162,7 +167,7 @@ fn run(command: &Cmd, files: &CredentialFiles) -> Result<String, CredentialError
             let version = store.put_as(&id, Stage::Next, &credential, now_s())?;
             Ok(format!("version {version} of {id} is kept as the next: an engine that runs goes over to it at once"))
         }
-        Cmd::List => list(&open(Access::Read)?),
+        Cmd::List { json } => list(&open(Access::Read)?, *json),
         Cmd::Remove(named) => {
             let id = named.id()?;
             open(Access::Write)?.remove(&id)?;
@@ -274,13 +279,28 @@ fn init(mut keys: MasterKeys, path: &Path, wrapper: Option<&mut dyn KeyWrapper>)
     Ok(format!("an empty store is at {}; {key} {}: without that key the store is lost", path.display(), keys.origin))
 }
 
-fn list(store: &Store) -> Result<String, CredentialError> {
+fn list(store: &Store, as_json: bool) -> Result<String, CredentialError> {
     let kept = store.list()?;
+    let stored = |info: &EntryInfo| {
+        jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string())
+    };
+    if as_json {
+        let row = |info: &EntryInfo| {
+            json!({
+                "credential": info.id.to_string(),
+                "version": info.version,
+                "stage": info.stage.as_str(),
+                "stored_at": stored(info),
+                "key_ends_in": is_venue_key(&info.id).then_some(&info.last_four),
+            })
+        };
+        return Ok(format!("{:#}", json!({ "credentials": kept.iter().map(row).collect::<Vec<_>>() })));
+    }
     if kept.is_empty() {
         return Ok("no credential is kept".to_owned());
     }
     let lines = kept.iter().map(|info| {
-        let stored = jiff::Timestamp::from_second(info.stored_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+        let stored = stored(info);
         let id = info.id.to_string();
         let stage = info.stage.as_str();
         // What is no key has only a word in the place of one.

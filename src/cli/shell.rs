@@ -30,20 +30,21 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     clap_mangen::Man::new(command.clone()).render(&mut text)?;
     writeln!(text, ".SH COMMANDS")?;
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        describe(sub, &mut text)?;
+        describe("tollgate", sub, &mut text)?;
     }
     Ok(text)
 }
 
-/// A command's options, and its own commands' after them.
-fn describe(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
-    let name = command.get_display_name().unwrap_or(command.get_name()).replace('-', " ");
-    writeln!(text, ".SS {name}")?;
+/// A command's options, and its own commands' after them. `above` is what is typed before its name.
+fn describe(above: &str, command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
+    let name = format!("{above} {}", command.get_name());
+    // A bare hyphen would be printed as another character, which no shell takes.
+    writeln!(text, ".SS {}", name.replace('-', "\\-"))?;
     let man = clap_mangen::Man::new(command.clone());
     man.render_description_section(&mut *text)?;
     man.render_options_section(&mut *text)?;
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        describe(sub, text)?;
+        describe(&name, sub, text)?;
     }
     Ok(())
 }

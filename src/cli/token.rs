@@ -2,8 +2,9 @@
 
 use super::UNUSABLE;
 use super::check::load;
-use crate::credentials::{CredentialError, Role, TokenState, Tokens};
+use crate::credentials::{CredentialError, Role, TokenInfo, TokenState, Tokens};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,7 +34,11 @@ enum Cmd {
         days: i64,
     },
     /// Say which tokens there are, and which have ended.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// End a token at once, by its id, or by its name where only one has it.
     Revoke { token: String },
 }
@@ -82,12 +87,15 @@ fn run(command: &Cmd, path: &Path, now_s: i64) -> Result<String, CredentialError
             );
             Ok(text.expose_text().unwrap_or_default().to_owned())
         }
-        Cmd::List => {
+        Cmd::List { json } => {
             let tokens = Tokens::load(path)?;
+            if *json {
+                return Ok(format!("{:#}", listed(&tokens, now_s)));
+            }
             if tokens.is_empty() {
                 return Ok("there is no token".to_owned());
             }
-            let line = |token: &crate::credentials::TokenInfo| {
+            let line = |token: &TokenInfo| {
                 let state = match (token.state(now_s), token.revoked_s) {
                     (TokenState::Revoked, Some(at)) => format!("revoked {}", date(at)),
                     (TokenState::Expired, _) => format!("expired {}", date(token.expires_s)),
@@ -103,6 +111,27 @@ fn run(command: &Cmd, path: &Path, now_s: i64) -> Result<String, CredentialError
             Ok(format!("{} of {} lets nobody in any more", token.id, token.name))
         }
     }
+}
+
+/// The list for programs.
+fn listed(tokens: &Tokens, now_s: i64) -> Value {
+    let row = |token: &TokenInfo| {
+        let state = match token.state(now_s) {
+            TokenState::Revoked => "revoked",
+            TokenState::Expired => "expired",
+            _ => "good",
+        };
+        json!({
+            "id": token.id,
+            "name": token.name,
+            "role": token.role.as_str(),
+            "state": state,
+            "created_at": date(token.created_s),
+            "expires_at": date(token.expires_s),
+            "revoked_at": token.revoked_s.map(date),
+        })
+    };
+    json!({ "tokens": tokens.list().iter().map(row).collect::<Vec<_>>() })
 }
 
 fn date(s: i64) -> String {

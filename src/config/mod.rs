@@ -9,6 +9,7 @@
 //! never stand in the text; it says only where they are.
 
 mod alerts;
+mod bounds;
 mod check;
 mod credentials;
 mod emergency;
@@ -28,6 +29,7 @@ mod webhooks;
 mod tests;
 
 pub use alerts::{AlertAct, Alerts};
+pub use bounds::{BOUNDS, Bound, bound};
 pub use credentials::CredentialFiles;
 pub use emergency::Emergency;
 pub use engine::{Channels, Colour, Control, ControlTls, Engine, Journal, Log, Mode, Telemetry, Thread, Wait};

@@ -4,6 +4,7 @@
 //! keys; the values are let out of this folder only where no fault was noted. Numbers are taken from their source
 //! text (`toml` keeps it), so a limit never passes through a binary float.
 
+use super::bounds::Bound;
 use super::fault::{Fault, Faults, nearest, position};
 use crate::domain::decimal::{self, DecimalError};
 use std::cell::RefCell;
@@ -264,6 +265,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A limit that is a whole number.
+    pub fn bounded_whole(&self, bound: &'static Bound) -> i64 {
+        let bounds = bound.least.unsigned_abs()..=bound.max.unsigned_abs();
+        i64::try_from(self.whole(bound.key, bounds)).unwrap_or(i64::MAX)
+    }
+
+    /// A limit that is a decimal, in units of its scale.
+    pub fn bounded_decimal(&self, bound: &'static Bound) -> i64 {
+        self.need(bound.key).map_or(0, |value| self.bounded_of(bound.key, value, bound))
+    }
+
     /// A whole number of milliseconds within bounds, in nanoseconds.
     pub fn millis(&self, key: &'static str, bounds: RangeInclusive<u64>) -> i64 {
         nanos(self.whole(key, bounds), 1_000_000)
@@ -296,14 +308,16 @@ impl<'a> Section<'a> {
 
     /// `least` is 0 or one unit of the scale.
     fn decimal_of(&self, key: &str, value: &Spanned<DeValue>, scale: u8, least: i64, max: i64) -> i64 {
-        let Some((shown, parsed)) = self.number(key, value, |text| decimal::parse(text.as_bytes(), scale)) else {
+        self.bounded_of(key, value, &Bound { key: "", scale, least, max })
+    }
+
+    fn bounded_of(&self, key: &str, value: &Spanned<DeValue>, bound: &Bound) -> i64 {
+        let Some((shown, parsed)) = self.number(key, value, |text| decimal::parse(text.as_bytes(), bound.scale)) else {
             return 0;
         };
-        let max_scaled = i128::from(max) * 10i128.pow(scale.into());
         let message = match parsed {
-            Ok(number) if number >= least && i128::from(number) <= max_scaled => return number,
-            Ok(_) | Err(DecimalError::TooLarge) if least > 0 => format!("{shown} must be above 0 and at most {max}"),
-            Ok(_) | Err(DecimalError::TooLarge) => format!("{shown} is outside 0 to {max}"),
+            Ok(number) if bound.holds(number) => return number,
+            Ok(_) | Err(DecimalError::TooLarge) => bound.refusal(&shown),
             Err(error) => format!("{shown}: {error}"),
         };
         self.doc.fault_at(value.span(), self.key(key), message);

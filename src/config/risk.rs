@@ -1,7 +1,7 @@
 //! The limits of the gate, as an operator writes them.
 
+use super::bounds::bound;
 use super::reader::Section;
-use super::strategies::USD_MAX;
 use crate::domain::{Nanos, Usd};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -89,63 +89,61 @@ pub struct Risk {
     pub risk_score_max: u32,
 }
 
-/// As many samples as the core's sums have room for.
-const CORRELATION_WINDOW_MAX: u64 = 512;
-
 impl Risk {
     pub(super) fn read(s: Section) -> Risk {
-        let usd = |key| Usd(s.decimal_above_zero(key, Usd::SCALE, USD_MAX));
+        let whole = |key| s.bounded_whole(bound(key)) as u32;
+        let millis = |key| s.bounded_whole(bound(key)) * 1_000_000;
+        let decimal = |key| s.bounded_decimal(bound(key));
+        let ppm = |key| s.bounded_decimal(bound(key)) as u32;
+        let usd = |key| Usd(s.bounded_decimal(bound(key)));
         let risk = Risk {
             usd_assets: s.texts("usd_assets"),
             order_notional_max: usd("order_notional_max_usd"),
             position_notional_max: usd("position_notional_max_usd"),
-            leverage_max_ppm: s.decimal_above_zero("leverage_max", 6, 100) as u64,
+            leverage_max_ppm: decimal("leverage_max") as u64,
             correlated_exposure_max: usd("correlated_exposure_max_usd"),
-            account_balance_min: Usd(s.decimal("account_balance_min_usd", Usd::SCALE, USD_MAX)),
+            account_balance_min: usd("account_balance_min_usd"),
             daily_loss_max: usd("daily_loss_max_usd"),
             day_offset_ns: since_midnight(clock(&s, "day_start_utc")),
-            stop_loss_ppm: s.percent("stop_loss_pct", 100),
-            take_profit_ppm: s.percent("take_profit_pct", 1_000),
-            risk_per_trade_ppm: s.percent_above_zero("risk_per_trade_pct", 100),
+            stop_loss_ppm: ppm("stop_loss_pct"),
+            take_profit_ppm: ppm("take_profit_pct"),
+            risk_per_trade_ppm: ppm("risk_per_trade_pct"),
             trading_hours: TradingHours::read(s.section("trading_hours")),
-            quote_age_max_ns: s.millis("quote_age_max_ms", 1..=600_000),
-            market_order_margin_ppm: s.percent("market_order_margin_pct", 50),
-            open_orders_max: s.whole("open_orders_max", 1..=1_000) as u32,
-            ack_timeout_ns: s.millis("ack_timeout_ms", 10..=60_000),
-            not_found_after_ns: s.millis("not_found_after_ms", 10..=600_000),
-            query_interval_ns: s.millis("query_interval_ms", 10..=600_000),
-            reconcile_interval_ns: s.millis("reconcile_interval_ms", 10_000..=86_400_000),
-            price_collar_ppm: s.percent_above_zero("price_collar_pct", 100),
-            price_move_max_ppm: s.percent_above_zero("price_move_max_pct", 100),
-            price_move_window_ns: s.millis("price_move_window_ms", 10..=3_600_000),
-            duplicate_window_ns: s.millis("duplicate_window_ms", 0..=60_000),
-            orders_per_second_max: s.whole("orders_per_second_max", 1..=100_000) as u32,
-            orders_per_day_max: s.whole("orders_per_day_max", 1..=1_000_000_000) as u32,
-            order_to_trade_max: s.whole("order_to_trade_max", 1..=1_000_000) as u32,
-            order_to_trade_orders_min: s.whole("order_to_trade_orders_min", 1..=1_000_000) as u32,
-            runaway_executions_max: s.whole("runaway_executions_max", 1..=10_000) as u32,
-            runaway_window_ns: s.millis("runaway_window_ms", 10..=86_400_000),
+            quote_age_max_ns: millis("quote_age_max_ms"),
+            market_order_margin_ppm: ppm("market_order_margin_pct"),
+            open_orders_max: whole("open_orders_max"),
+            ack_timeout_ns: millis("ack_timeout_ms"),
+            not_found_after_ns: millis("not_found_after_ms"),
+            query_interval_ns: millis("query_interval_ms"),
+            reconcile_interval_ns: millis("reconcile_interval_ms"),
+            price_collar_ppm: ppm("price_collar_pct"),
+            price_move_max_ppm: ppm("price_move_max_pct"),
+            price_move_window_ns: millis("price_move_window_ms"),
+            duplicate_window_ns: millis("duplicate_window_ms"),
+            orders_per_second_max: whole("orders_per_second_max"),
+            orders_per_day_max: whole("orders_per_day_max"),
+            order_to_trade_max: whole("order_to_trade_max"),
+            order_to_trade_orders_min: whole("order_to_trade_orders_min"),
+            runaway_executions_max: whole("runaway_executions_max"),
+            runaway_window_ns: millis("runaway_window_ms"),
             exposure_gross_max: usd("exposure_gross_max_usd"),
             exposure_net_max: usd("exposure_net_max_usd"),
             strategy_exposure_max: usd("strategy_exposure_max_usd"),
-            daily_loss_halt_ppm: s.percent_above_zero("daily_loss_halt_pct", 1_000),
-            drawdown_reduce_ppm: s.percent_above_zero("drawdown_reduce_pct", 100),
-            drawdown_halt_ppm: s.percent_above_zero("drawdown_halt_pct", 100),
-            loss_streak_max: s.whole("loss_streak_max", 1..=1_000_000) as u32,
+            daily_loss_halt_ppm: ppm("daily_loss_halt_pct"),
+            drawdown_reduce_ppm: ppm("drawdown_reduce_pct"),
+            drawdown_halt_ppm: ppm("drawdown_halt_pct"),
+            loss_streak_max: whole("loss_streak_max"),
             exposure_venue_max: usd("exposure_venue_max_usd"),
             exposure_asset_max: usd("exposure_asset_max_usd"),
-            correlation_threshold_ppm: s.decimal_above_zero("correlation_threshold", 6, 1) as u32,
-            correlation_window: s.whole("correlation_window_samples", 10..=CORRELATION_WINDOW_MAX) as u32,
-            correlation_samples_min: s.whole("correlation_samples_min", 5..=CORRELATION_WINDOW_MAX) as u32,
-            correlation_sample_ns: s.millis("correlation_sample_ms", 100..=86_400_000),
-            sizing_volatility_ppm: s.percent("sizing_volatility_pct", 100),
-            volatility_assumed_ppm: s.percent_above_zero("volatility_assumed_pct", 100),
+            correlation_threshold_ppm: decimal("correlation_threshold") as u32,
+            correlation_window: whole("correlation_window_samples"),
+            correlation_samples_min: whole("correlation_samples_min"),
+            correlation_sample_ns: millis("correlation_sample_ms"),
+            sizing_volatility_ppm: ppm("sizing_volatility_pct"),
+            volatility_assumed_ppm: ppm("volatility_assumed_pct"),
             value_at_risk_max: usd("value_at_risk_max_usd"),
-            risk_score_max: s.whole("risk_score_max", 1..=100) as u32,
+            risk_score_max: whole("risk_score_max"),
         };
-        if risk.daily_loss_halt_ppm < 1_000_000 && s.sound(&["daily_loss_halt_pct"]) {
-            s.fault("daily_loss_halt_pct", "must be at least 100: at daily_loss_max_usd itself trading is reduced");
-        }
         if risk.drawdown_reduce_ppm > risk.drawdown_halt_ppm && s.sound(&["drawdown_reduce_pct", "drawdown_halt_pct"]) {
             s.fault("drawdown_reduce_pct", "is above drawdown_halt_pct: trading would halt before it is reduced");
         }

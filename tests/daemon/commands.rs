@@ -1,7 +1,8 @@
 //! The commands for a running daemon, as a person and as a script use them.
 
+use super::credentials::{credentials, on_binance, said, with_store};
 use super::support::{Daemon, config, free_port, tollgate};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Desk {
     url: String,
@@ -166,4 +167,134 @@ fn doctor_says_what_to_do_in_both_forms() {
     assert!(json["findings"].as_array().unwrap().iter().any(|finding| finding["what"] == "clock offset"), "{json:#}");
     let bad = json["findings"].as_array().unwrap().iter().filter(|finding| finding["state"] == "bad").count();
     assert_eq!((json["bad"].as_u64(), told.status.code()), (Some(bad as u64), Some(i32::from(bad > 0))));
+}
+
+/// Every command that is promised, and whether it answers programs too. What shows a table has `--json`; the rest says
+/// why it has none.
+const COMMANDS: &[(&str, &str)] = &[
+    ("run", "its log is JSON with --log-format"),
+    ("sim", "prints one line of JSON"),
+    ("sim fault", "a sentence"),
+    ("check", "--json"),
+    ("doctor", "--json"),
+    ("status", "--json"),
+    ("orders", "--json"),
+    ("positions", "--json"),
+    ("portfolio", "--json"),
+    ("order place", "--json"),
+    ("order validate", "--json"),
+    ("order cancel", "--json"),
+    ("order replace", "--json"),
+    ("cancel-all", "--json"),
+    ("close", "--json"),
+    ("halt", "--json"),
+    ("resume", "--json"),
+    ("heartbeat", "--json"),
+    ("alerts", "--json"),
+    ("events", "--follow"),
+    ("trades", "--json"),
+    ("performance", "--json"),
+    ("latency", "--json"),
+    ("explain", "--json"),
+    ("test-connections", "--json"),
+    ("transition status", "--json"),
+    ("transition initiate", "--json"),
+    ("transition approve", "--json"),
+    ("transition reject", "--json"),
+    ("transition revert", "--json"),
+    ("credentials init", "a sentence"),
+    ("credentials store", "a sentence"),
+    ("credentials rotate", "a sentence"),
+    ("credentials list", "--json"),
+    ("credentials remove", "a sentence"),
+    ("credentials export", "a sentence"),
+    ("credentials import", "a sentence"),
+    ("credentials rotate-master", "a sentence"),
+    ("token create", "prints the token and nothing else"),
+    ("token list", "--json"),
+    ("token revoke", "a sentence"),
+    ("replay", "--json"),
+    ("report", "--json"),
+    ("rebuild-store", "--json"),
+    ("drill", "--json"),
+    ("top", "a live view"),
+    ("openapi", "prints JSON"),
+    ("completions", "prints a script"),
+    ("man", "prints a page"),
+];
+
+/// The subcommands that a command's help lists.
+fn listed(path: &[&str]) -> Vec<String> {
+    let done = tollgate().args(path).arg("--help").output().unwrap();
+    let help = String::from_utf8(done.stdout).unwrap();
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    let names = list.lines().take_while(|line| !line.is_empty());
+    let names = names.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_has_help_a_form_for_programs_a_completion_and_a_place_in_the_manual() {
+    let mut there = Vec::new();
+    for name in listed(&[]) {
+        let below = listed(&[&name]);
+        there.extend(below.iter().map(|sub| format!("{name} {sub}")));
+        // A simulated venue is served by the word alone.
+        if below.is_empty() || name == "sim" {
+            there.push(name);
+        }
+    }
+    there.sort();
+    let mut promised: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
+    promised.sort_unstable();
+    assert_eq!(there, promised, "a command without a row here, or a row without a command");
+    let text = |arguments: &[&str]| String::from_utf8(tollgate().args(arguments).output().unwrap().stdout).unwrap();
+    let (manual, shell) = (text(&["man"]), text(&["completions", "bash"]));
+    for (name, form) in COMMANDS {
+        let words: Vec<&str> = name.split(' ').collect();
+        let help = text(&[&words[..], &["--help"]].concat());
+        assert!(help.contains(&format!("Usage: tollgate {name}")), "{name}: {help}");
+        let first = help.lines().next().unwrap_or_default();
+        assert!(first.len() > 10, "{name} says what it does: {help}");
+        if form.starts_with("--") {
+            assert!(help.contains(form), "{name} has no {form}: {help}");
+        }
+        assert!(manual.contains(&format!("\n.SS tollgate {name}\n").replace('-', "\\-")), "the manual has no {name}");
+        assert!(shell.contains(words[words.len() - 1]), "no completion of {name}");
+    }
+    // Each exit code of the process is explained where it is looked for.
+    let help = text(&["--help"]);
+    for code in ["0", "1", "2", "3", "4", "5", "6", "70", "130"] {
+        let row = |line: &str| line.split_whitespace().next() == Some(code);
+        assert!(help.lines().any(row) && manual.lines().any(row), "exit code {code}");
+    }
+}
+
+#[test]
+fn lists_of_keys_and_of_tokens_are_told_to_programs_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), free_port(), &[]);
+    with_store(&path, dir.path(), &[]);
+    let json = |words: &[&str]| -> Value {
+        let done = tollgate().args(words).arg("--config").arg(&path).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    };
+    said(&credentials(&path, &["init"], "", &[]), 0, &[]);
+    assert_eq!(json(&["credentials", "list", "--json"]), json!({ "credentials": [] }));
+    let (key, secret) = ("k".repeat(60) + "Eh8A", "s".repeat(64));
+    said(&credentials(&path, &on_binance("store"), &format!("{key}\n{secret}\n"), &[]), 0, &[&key, &secret]);
+    let kept = json(&["credentials", "list", "--json"]);
+    let row = &kept["credentials"][0];
+    assert_eq!((&row["credential"], &row["key_ends_in"]), (&json!("binance/testnet/main"), &json!("Eh8A")), "{kept}");
+    assert_eq!((&row["version"], &row["stage"]), (&json!(1), &json!("in use")), "{kept}");
+    let secret_token = super::access::create(&path, "ada", "trader");
+    let tokens = json(&["token", "list", "--json"]);
+    let row = &tokens["tokens"][0];
+    assert_eq!(
+        (&row["name"], &row["role"], &row["state"]),
+        (&json!("ada"), &json!("trader"), &json!("good")),
+        "{tokens}"
+    );
+    assert!(row["revoked_at"].is_null() && !tokens.to_string().contains(secret_token.trim()), "{tokens}");
 }

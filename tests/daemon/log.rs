@@ -9,14 +9,19 @@ const TOO_MUCH: &str = r#"{"action":"place-order","symbol":"BTCUSDT","side":"buy
 const STOP: &str = r#"{"action":"emergency-stop","reason":"a drill"}"#;
 
 /// Trades until each kind of record has been written.
-fn trade(daemon: &mut Daemon) {
+fn trade(dir: &tempfile::TempDir, daemon: &mut Daemon) {
     daemon.ready();
     for body in [ORDER, TOO_MUCH, STOP] {
         daemon.post(body);
     }
-    wait_for("a fill, the stop's alert, and a look at performance", || {
+    // The last: from now on the API wants one.
+    super::access::create(&dir.path().join(format!("tollgate-{}.toml", daemon.port)), "ada", "viewer");
+    wait_for("a fill, the stop's alert, a look at performance, and the token", || {
         let log = daemon.process.log();
-        ["filled buy", "the emergency stop is set", "equity "].iter().all(|words| log.contains(words)).then_some(())
+        ["filled buy", "the emergency stop is set", "equity ", "token-create"]
+            .iter()
+            .all(|words| log.contains(words))
+            .then_some(())
     });
     daemon.process.signal("TERM");
     daemon.process.wait();
@@ -34,8 +39,8 @@ fn start(edits: &[(&str, &str)], arguments: &[&str]) -> (tempfile::TempDir, Daem
 
 #[test]
 fn json_lines_name_their_records() {
-    let (_dir, mut daemon) = start(&[], &["--log-format", "json"]);
-    trade(&mut daemon);
+    let (dir, mut daemon) = start(&[], &["--log-format", "json"]);
+    trade(&dir, &mut daemon);
     let log = daemon.process.log();
     let mut records: BTreeMap<String, String> = BTreeMap::new();
     for line in log.lines().filter(|line| line.starts_with('{')) {
@@ -50,6 +55,7 @@ fn json_lines_name_their_records() {
         ("risk", "ORDER_NOTIONAL_ABOVE_MAX"),
         ("alert", "the emergency stop is set"),
         ("performance", "equity "),
+        ("security", "token-create"),
     ] {
         assert!(records.get(record).is_some_and(|said| said.contains(words)), "{record}: {words}: {records:#?}");
     }
@@ -57,16 +63,20 @@ fn json_lines_name_their_records() {
 
 #[test]
 fn marks_stand_before_lines_unless_they_are_switched_off() {
-    let (_dir, mut daemon) = start(&[], &[]);
-    trade(&mut daemon);
+    let (dir, mut daemon) = start(&[], &[]);
+    trade(&dir, &mut daemon);
     let log = daemon.process.log();
-    for (mark, words) in
-        [("⚡", "filled buy"), ("🔍", "denied buy"), ("🚨", "the emergency stop is set"), ("📊", "equity ")]
-    {
+    for (mark, words) in [
+        ("⚡", "filled buy"),
+        ("🔍", "denied buy"),
+        ("🔐", "token-create"),
+        ("🚨", "the emergency stop is set"),
+        ("📊", "equity "),
+    ] {
         assert!(log.lines().any(|line| line.contains(mark) && line.contains(words)), "{mark} {words}");
     }
-    let (_dir, mut daemon) = start(&[("marks = true", "marks = false")], &[]);
-    trade(&mut daemon);
+    let (dir, mut daemon) = start(&[("marks = true", "marks = false")], &[]);
+    trade(&dir, &mut daemon);
     let log = daemon.process.log();
-    assert!(!["⚡", "🔍", "🚨", "📊"].iter().any(|mark| log.contains(mark)), "{log}");
+    assert!(!["⚡", "🔍", "🔐", "🚨", "📊"].iter().any(|mark| log.contains(mark)), "{log}");
 }

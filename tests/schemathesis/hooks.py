@@ -2,6 +2,7 @@
 and that a decimal is no binary fraction."""
 
 import json
+import os
 from functools import lru_cache
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,6 +36,10 @@ def known(fields):
 
 @schemathesis.hook
 def map_body(context, body):
+    # Every other token is one that is good, where there is one.
+    good = os.environ.get("TOLLGATE_TOKEN")
+    if good and isinstance(body, dict) and isinstance(body.get("token"), str) and len(body["token"]) in range(2, 100, 2):
+        body["token"] = good
     return known(body)
 
 

@@ -254,7 +254,10 @@ fn risk_fields() -> Fields {
         ("end?", or_null(hour())),
         ("timezone?", or_null(json!({ "type": "string", "format": "iana-time-zone" }))),
     ]);
-    with(with(named_person("who"), risk_config::documented()), fields([("tradingHours?", hours)]))
+    with(
+        with(named_person("who"), risk_config::documented()),
+        fields([("day_start_utc?", hour()), ("tradingHours?", hours)]),
+    )
 }
 
 /// The actions of `POST`.
