@@ -69,7 +69,10 @@ fn with_a_key_that_the_first_venue_refuses_the_order_goes_to_the_next_and_the_ve
     two.alpaca.order("/revoke_key", &format!(r#"{{"api_key":{}}}"#, key["api_key"]));
     // Refused there, which is certain, and filled here; the one after it is not even tried there.
     assert_eq!(goes_to(&two, "0.002"), "binance");
-    assert_eq!(goes_to(&two, "0.003"), "binance");
+    let (status, next) = market(&two, "0.003");
+    assert_eq!((status, &next["data"]["exchange"]), (200, &"binance".into()), "{next}");
+    let told = two.engine.get(&format!("explain&id={}", next["data"]["order_id"].as_str().unwrap())).unwrap();
+    assert!(told["route"].to_string().contains("not trading"), "{told}");
     let secret = key["secret"].as_str().unwrap();
     two.alpaca.order("/key", &format!(r#"{{"api_key":{},"secret":"{secret}"}}"#, key["api_key"]));
     assert_eq!(filled_at_alpaca(&two), there, "what was refused is not there");

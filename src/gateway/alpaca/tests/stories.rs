@@ -107,7 +107,7 @@ impl Rig {
             1 | 4 => self.order(AAPL, Side::Buy, OrderType::Limit, E9, (100 + n as i64 % 50) * E9),
             2 if self.position(AAPL) >= 3 * E9 => self.order(AAPL, Side::Sell, OrderType::Limit, 2 * E9, 229 * E9),
             5 => match rests {
-                Some(order) if n % 2 == 0 => {
+                Some(order) if n.is_multiple_of(2) => {
                     self.command(Action::Cancel(order));
                     return;
                 }
@@ -118,7 +118,7 @@ impl Rig {
                 }
                 None => return,
             },
-            6 if n % 4 == 0 => self.order(BTC, Side::Buy, OrderType::Market, E9 / 100, 0),
+            6 if n.is_multiple_of(4) => self.order(BTC, Side::Buy, OrderType::Market, E9 / 100, 0),
             _ => return,
         };
         self.try_place(order);
