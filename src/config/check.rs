@@ -163,6 +163,12 @@ fn live(config: &Config, doc: &Doc) {
             "must be false where engine.mode = \"live\": keys of real money are encrypted",
         );
     }
+    if config.engine.mode == Mode::Live && config.protection.at_venue {
+        doc.fault(
+            "protection.place",
+            "\"venue\" is not proven yet: on paper only; \"core\" where engine.mode = \"live\"",
+        );
+    }
     if config.engine.mode == Mode::Live && lives == 0 && doc.sound(&["engine.mode"]) {
         doc.fault("engine.mode", "\"live\" needs a venue with environment = \"live\"");
     }

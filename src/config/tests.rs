@@ -449,6 +449,11 @@ fn money_is_traded_only_where_everything_says_so() {
     };
     assert_eq!(said(&[]), "");
     for (from, to, told) in [
+        (
+            "[risk]\n",
+            "[protection]\nplace = \"venue\"\noverdue_ms = 1_000\nagain_ms = 5_000\n\n[risk]\n",
+            "protection.place: \"venue\" is not proven yet: on paper only; \"core\" where engine.mode = \"live\"\n",
+        ),
         ("mode = \"live\"", "mode = \"paper\"", "venues[1].environment: \"live\" needs engine.mode = \"live\"\n"),
         ("paper = \"binance\"", "paper = \"binance-live\"", "venues[1].paper: \"binance-live\" is live itself\n"),
         (

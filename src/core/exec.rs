@@ -219,7 +219,8 @@ impl Core {
             position,
         }));
         self.tell(report.order, 0, Text::default(), out);
-        if !realised.is_zero() {
+        // What opens is neither a gain nor a loss, though a commission in the base asset realises a little of it.
+        if before != 0 && (before > 0) != (signed > 0) {
             self.watch_streak(report.order, realised.saturating_sub(fee), out);
         }
         if executed {

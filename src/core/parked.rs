@@ -251,7 +251,9 @@ impl Core {
 
     /// Whether protection at the venue is in an order's way.
     fn is_short_of(&self, order: &PlaceOrder) -> bool {
-        self.shortage(order) > 0 && self.native_holds(order.instrument, order.side)
+        // What fills are still to come of protection that has ended is not known: until then it holds everything.
+        let told_all = self.portfolio.get(order.instrument).is_none_or(|inst| self.is_settled(inst));
+        (!told_all || self.shortage(order) > 0) && self.native_holds(order.instrument, order.side)
     }
 
     /// How much of what works on an order's side would have to go for it to sell nothing twice.

@@ -111,12 +111,11 @@ impl Core {
     /// One market order against the whole position. Through the gate, like every other. A balance that commissions
     /// have made smaller than the position bounds it.
     fn flatten(&mut self, id: InstrumentId, out: &mut Outbox) {
-        let venue_ready =
-            |core: &Core, venue: VenueId| core.venues.get(venue.index()).is_some_and(|v| v.state == VenueState::Ready);
         let Some(inst) = self.portfolio.get(id) else { return };
-        // A market that is closed is waited for: opens stay barred meanwhile.
+        // A market that is closed is waited for: opens stay barred meanwhile. So are fills that were lost: what is sold is
+        // what is left after them.
         let open = !inst.permit.keeps_hours || self.hours.venue_open(self.now, id);
-        if !venue_ready(self, inst.def.venue) || inst.quote_ns == 0 || !open {
+        if !self.is_settled(inst) || inst.quote_ns == 0 || !open {
             return;
         }
         let net = inst.position.net;

@@ -243,7 +243,8 @@ fn stop(engine: &mut Engine, config: &Config) -> RunEnd {
         std::thread::sleep(REST);
         let settled = {
             let view = engine.view.lock();
-            view.core().is_shutting_down() && view.core().orders().live_count() == 0
+            let left = view.core().orders().live().filter(|order| !order.is_native_protection()).count();
+            view.core().is_shutting_down() && left == 0
         };
         if settled {
             break;

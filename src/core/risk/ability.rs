@@ -52,7 +52,7 @@ wire_enum!(TermFault {
     11 => Protection, 12 => LegOfList, 13 => EntryOfList,
 });
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(inst: &Inst, order: &PlaceOrder) -> Result<(), DenyReason> {
     let can = &inst.def.can;
     let lacks = |what| Err(DenyReason::OrderTypeUnsupported { what });

@@ -12,7 +12,7 @@ use crate::domain::{Dec, Funding, Price, Qty, Round, Side, Text, num};
 /// A short sale on margin is valued so much above the ask, in parts per million.
 const SHORT_MARGIN_PPM: i64 = 30_000;
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     if !scene.covered.is_zero() {
         // It waits for an entry, and pays with what that brings.
@@ -29,7 +29,7 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
 }
 
 /// What the order pays with, how much of it it needs, and how much there is; in units of 10^-8.
-#[inline]
+#[inline(always)]
 pub(super) fn payment(scene: &Scene, c: &Candidate) -> Result<(Purse, i64, i64), DenyReason> {
     let venue = c.inst.def.venue;
     let needed = match (c.order.side, c.inst.def.funding) {
@@ -95,7 +95,7 @@ pub(crate) fn reserve(side: Side, short: bool, px: Price, qty: Qty, inst: &Inst,
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn account_min(scene: &Scene) -> Result<(), DenyReason> {
     let (equity, min) = (scene.totals.equity, scene.limits.account_balance_min);
     if equity < min {

@@ -14,7 +14,7 @@ use crate::domain::{Dec, FilterName, Nanos, Price, Side};
 /// A core session, and half an hour.
 const AGE_MAX_NS: Nanos = 7 * 3_600_000_000_000;
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate, reduces: bool) -> Result<(), DenyReason> {
     if c.inst.band.told_ns == 0 {
         return Ok(());

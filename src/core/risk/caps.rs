@@ -72,7 +72,7 @@ impl fmt::Display for Capped {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let caps = scene.caps;
     if caps.stage == 0 {

@@ -6,7 +6,7 @@
 use super::{Candidate, DenyReason, Scene, percent};
 use crate::domain::Dec;
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     if !c.order.kind.is_limit() {
         return Ok(());

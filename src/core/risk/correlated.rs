@@ -6,7 +6,7 @@
 
 use super::{Candidate, DenyReason, Scene};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let exposure = scene.portfolio.moving_with(c.inst).saturating_add(c.notional);
     let max = scene.limits.correlated_exposure_max;

@@ -11,7 +11,7 @@ pub struct DayCount {
 }
 wire_struct!(DayCount { orders, trades });
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene) -> Result<(), DenyReason> {
     let DayCount { orders, trades } = *scene.day;
     let limits = scene.limits;

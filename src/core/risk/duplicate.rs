@@ -100,7 +100,7 @@ impl Recent {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let window_ns = scene.limits.duplicate_window_ns;
     if window_ns <= 0 {

@@ -6,7 +6,7 @@ use super::{Candidate, DenyReason, Scene, Unevaluable};
 use crate::core::command::Scope;
 use crate::domain::{Qty, Round, Side, StrategyId, Usd};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
     let (totals, limits) = (scene.totals, scene.limits);

@@ -15,7 +15,7 @@ use crate::domain::{Dec, FilterName, Filters, Nanos, OpenCounts, OrderType, Pric
 /// The venue's price is not used any more when it was told so long ago; it is asked for every few seconds.
 const VENUE_PX_AGE_MAX_NS: Nanos = 60_000_000_000;
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     own(scene, c)?;
     let mut all = open_counts(c.order.kind, &c.order.terms);
@@ -28,7 +28,7 @@ pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
 }
 
 /// What binds the order by itself, whatever else is open.
-#[inline]
+#[inline(always)]
 pub(super) fn own(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let (def, order) = (&c.inst.def, c.order);
     let by_quote = !order.terms.quote_qty.is_zero();

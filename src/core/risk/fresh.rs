@@ -4,7 +4,7 @@ use super::{DenyReason, Scene, Unevaluable};
 use crate::core::portfolio::Inst;
 
 /// There is a price to value an order at.
-#[inline]
+#[inline(always)]
 pub(super) fn priced(inst: &Inst) -> Result<(), DenyReason> {
     let quote = &inst.quote;
     if inst.quote_ns == 0 || quote.bid_px.0 <= 0 || quote.ask_px.0 <= 0 || quote.bid_px >= quote.ask_px {
@@ -17,7 +17,7 @@ pub(super) fn priced(inst: &Inst) -> Result<(), DenyReason> {
 }
 
 /// And it is young.
-#[inline]
+#[inline(always)]
 pub(super) fn young(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
     let age = scene.now - inst.quote_ns;
     if age > scene.limits.quote_age_max_ns {

@@ -125,7 +125,7 @@ impl Hours {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, inst: &Inst, extended: bool, reduces: bool) -> Result<(), DenyReason> {
     if !inst.permit.keeps_hours {
         return Ok(());

@@ -42,7 +42,7 @@ impl Swing {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let (window_ns, max_ppm) = (scene.limits.price_move_window_ns, scene.limits.price_move_max_ppm);
     if window_ns <= 0 {

@@ -3,7 +3,7 @@
 use super::{Candidate, DenyReason, Scene, Unevaluable};
 use crate::domain::{Dec, Round, num};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
     let gross = scene.totals.exposure.checked_add(c.notional).ok_or(overflow)?;

@@ -2,7 +2,7 @@
 
 use super::{DenyReason, Scene};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene) -> Result<(), DenyReason> {
     match scene.barred_from_live {
         Some(state) => Err(DenyReason::NotLive { state }),

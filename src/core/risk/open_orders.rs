@@ -2,7 +2,7 @@
 
 use super::{DenyReason, Scene};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene) -> Result<(), DenyReason> {
     let max = scene.limits.open_orders_max;
     if scene.open_orders >= max as usize {

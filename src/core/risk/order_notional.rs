@@ -2,7 +2,7 @@
 
 use super::{Candidate, DenyReason, Scene};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let max = scene.limits.order_notional_max;
     if c.notional > max {

@@ -40,7 +40,7 @@ impl Allowed {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, inst: &Inst, reduces: bool) -> Result<(), DenyReason> {
     if inst.permit.restricted && !reduces {
         return Err(DenyReason::InstrumentRestricted);
@@ -87,7 +87,7 @@ pub(super) fn is_short(inst: &Inst, side: Side, qty: Qty, available: i64) -> boo
     i128::from(qty.0) * factor(8) > i128::from(available) * factor(inst.def.qty_scale)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn short_sale(c: &Candidate) -> Result<(), DenyReason> {
     if !c.short {
         return Ok(());

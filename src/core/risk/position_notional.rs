@@ -4,7 +4,7 @@ use super::{Candidate, DenyReason, Scene, Unevaluable};
 use crate::domain::{Round, Side, Usd};
 
 /// The notional that the instrument's position can come to with this order.
-#[inline]
+#[inline(always)]
 pub(super) fn worst(c: &Candidate) -> Result<Usd, DenyReason> {
     let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
     let worst = match c.order.side {
@@ -17,7 +17,7 @@ pub(super) fn worst(c: &Candidate) -> Result<Usd, DenyReason> {
     c.inst.notional(px, worst, Round::Up).ok_or(overflow)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let notional = worst(c)?;
     let max = scene.limits.position_notional_max;

@@ -42,7 +42,7 @@ pub(crate) fn interval_ns(per_second: u32) -> Nanos {
     SECOND_NS / i64::from(per_second.max(1))
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene) -> Result<(), DenyReason> {
     let venue = scene.inst.map(|inst| inst.def.venue).unwrap_or_default();
     let strategy = Scope::Strategy(scene.strategy);

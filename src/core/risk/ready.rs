@@ -4,7 +4,7 @@ use super::{DenyReason, Scene};
 use crate::core::portfolio::Inst;
 use crate::domain::{InstrumentStatus, Text, VenueState};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, inst: &Inst) -> Result<(), DenyReason> {
     if inst.paused {
         return Err(DenyReason::InstrumentNotTrading { why: inst.pause });

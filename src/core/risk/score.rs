@@ -117,7 +117,7 @@ pub(crate) fn moving(exposure: Usd, moves_ppm: u32, assumed_ppm: u32) -> Usd {
     Usd(num::mul_div(exposure.0, ppm.into(), 1_000_000, Round::Down).unwrap_or(i64::MAX))
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     let limits = scene.limits;
     let max = limits.risk_score_max;

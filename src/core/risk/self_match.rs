@@ -60,7 +60,7 @@ impl Resting {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(scene: &Scene, c: &Candidate) -> Result<(), DenyReason> {
     if c.order.kind.is_triggered() {
         // Where it meets the book is not known before it is triggered; the venue's own prevention is left.

@@ -5,7 +5,7 @@ use super::{DenyReason, Scene};
 use crate::core::command::{PlaceOrder, TradingState};
 use crate::core::portfolio::Inst;
 
-#[inline]
+#[inline(always)]
 pub(super) fn halted(scene: &Scene) -> Result<(), DenyReason> {
     if scene.trading == TradingState::Halted {
         return Err(DenyReason::TradingNotActive { state: scene.trading, scope: scene.scope });
@@ -13,7 +13,7 @@ pub(super) fn halted(scene: &Scene) -> Result<(), DenyReason> {
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn reducing(scene: &Scene, inst: &Inst, order: &PlaceOrder, reduces: bool) -> Result<(), DenyReason> {
     if reduces {
         return Ok(());

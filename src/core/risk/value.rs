@@ -15,7 +15,7 @@ use crate::domain::{OrderType, Price, Qty, Round, Side, Trail, Usd, num};
 const PPM: i64 = 1_000_000;
 const BIPS: i64 = 10_000;
 
-#[inline]
+#[inline(always)]
 pub(super) fn value(scene: &Scene, inst: &Inst, order: &PlaceOrder) -> Result<(Price, Qty, Usd), DenyReason> {
     let overflow = DenyReason::CannotEvaluate(Unevaluable::Overflow);
     if !order.terms.quote_qty.is_zero() {

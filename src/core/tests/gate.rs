@@ -461,6 +461,29 @@ fn losing_orders_in_a_row_reduce_trading_and_each_counts_once() {
     assert_eq!(rig.core.losses().streak, 0);
 }
 
+/// What is kept out of a purchase for its commission is sold, as it were, and realises a little; it opens all the same.
+#[test]
+fn a_purchase_whose_commission_is_taken_from_it_is_no_losing_order() {
+    let mut rig = Rig::with(|l| l.loss_streak_max = 2);
+    for (trade, px) in [(1, 60_000), (2, 59_990), (3, 59_980)] {
+        let order = rig.place(Side::Buy, E8 / 100).unwrap();
+        let effects = rig.step(Body::Exec(ExecReport {
+            order,
+            instrument: BTC,
+            exec: ExecType::Trade,
+            side: Side::Buy,
+            last_qty: Qty(E8 / 100),
+            last_px: Price(px * E8),
+            exec_id: ExecId::from_u64(trade),
+            fee: 1_000,
+            fee_asset: BTC_ASSET,
+            ..ExecReport::default()
+        }));
+        assert_eq!((alarms(&effects), rig.core.losses().streak), (vec![], 0), "purchase {trade}");
+    }
+    assert!(!rig.core.portfolio().get(BTC).unwrap().realised().is_zero(), "the commission realised something");
+}
+
 #[test]
 fn a_validation_tells_every_rule_that_is_broken_and_counts_none() {
     let mut rig = Rig::with(|l| (l.price_collar_ppm, l.exposure_gross_max) = (10_000, Usd::dollars(1_000)));

@@ -157,8 +157,9 @@ fn what_an_ended_entry_filled_rests_at_the_venue_as_its_levels_say() {
 fn what_the_venue_does_not_take_stays_with_the_core_and_says_why() {
     let trail = Protect::Set { stop: Guard::Trail(100), target: Guard::Off };
     type Change = fn(&mut Rig);
+    type Define = fn(&mut Instrument);
     let no_change: Change = |_| {};
-    let cases: [(&str, fn(&mut Instrument), Protect, Change, Why); 8] = [
+    let cases: [(&str, Define, Protect, Change, Why); 8] = [
         ("no OCO", |_| {}, Protect::Default, no_change, Why::Unsupported),
         ("trailing", |def| def.can = def.can.with(Feature::Oco), trail, no_change, Why::Trailing),
         (
