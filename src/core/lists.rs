@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - Every leg, and both orders of a replace, passes the gate before any of them is sent; one denial denies all.
+//! - What grows the position in one list is held to the limits together.
 //! - Of the two legs of an OCO one counts as working, as only one can fill; a leg that fills counts in place of its mate.
 //!   Legs that wait for an entry count once it has filled.
 //! - A replaced order and the one in its place both count until the venue has spoken of the old one: it may still fill.
@@ -10,11 +11,11 @@
 use super::command::{ListOrder, PlaceOrder, Scope, TradingState};
 use super::effect::{CancelOrder, Effect, EffectOf, Outbox, Reply};
 use super::orders::{Order, open_counts};
-use super::risk::{self, DenyReason, TermFault, Verdict};
+use super::risk::{self, DenyReason, TermFault, Unevaluable, Verdict};
 use super::{Core, ORDERS_PER_EVENT, Source, Tie};
 use crate::domain::{
     Abilities, Ability, Feature, ListKind, OpenCounts, OrdStatus, OrderId, OrderType, Price, Qty, ReplaceMode,
-    RequestId, Side, StrategyId, Text,
+    RequestId, Side, StrategyId, Text, Usd,
 };
 
 /// Most orders of one list.
@@ -87,7 +88,36 @@ impl Core {
             let id = OrderId(self.seq * ORDERS_PER_EVENT + self.made + n as u64);
             verdicts[n] = Some(self.gate(&scene, leg, id).map_err(|reason| (n, reason))?);
         }
+        self.approve_growth(list, legs, strategy, &verdicts)?;
         Ok(verdicts)
+    }
+
+    /// Orders of a list that grow the position after its entry are held, with it, to the limits of one order of them all
+    /// at the dearest price: one by one each would be weighed as if it were alone.
+    fn approve_growth(
+        &self,
+        list: &ListOrder,
+        legs: &[PlaceOrder],
+        strategy: StrategyId,
+        verdicts: &[Option<Verdict>; LEGS_MAX],
+    ) -> Result<(), (usize, DenyReason)> {
+        if list.kind == ListKind::Oco || legs.iter().skip(1).all(|leg| leg.side != list.first.side) {
+            return Ok(());
+        }
+        let (mut qty, mut dearest, mut last) = (0i64, (0, Price::ZERO), 0);
+        for (n, (leg, verdict)) in legs.iter().zip(verdicts).enumerate() {
+            let Some(verdict) = verdict.filter(|_| leg.side == list.first.side) else { continue };
+            let sum = qty.checked_add(verdict.qty.0);
+            qty = sum.ok_or((n, DenyReason::CannotEvaluate(Unevaluable::Overflow)))?;
+            last = n;
+            if verdict.value_px > dearest.1 {
+                dearest = (n, verdict.value_px);
+            }
+        }
+        let mut all = legs[dearest.0];
+        (all.qty, all.terms.quote_qty) = (Qty(qty), Usd::ZERO);
+        self.gate(&self.scene(&all, strategy), &all, self.next_order()).map_err(|reason| (last, reason))?;
+        Ok(())
     }
 
     pub(super) fn send_list(

@@ -68,6 +68,29 @@ fn exits(side: Side) -> [Leg; 2] {
     ]
 }
 
+#[test]
+fn orders_of_a_list_that_grow_are_held_to_the_limits_together() {
+    for (fits, first, second) in [(true, 2, 2), (false, 3, 3), (false, 1, 5), (true, 4, 1)] {
+        let mut rig = Rig::whole();
+        rig.core.limits.position_notional_max = Usd::dollars(3_200);
+        let buy = |qty: i64, px: i64| Leg {
+            side: Side::Buy,
+            kind: OrderType::Limit,
+            qty: Qty(qty * QTY),
+            px: Price(px * E8),
+            ..Leg::default()
+        };
+        let entry = PlaceOrder { kind: OrderType::Limit, px: Price(59_000 * E8), ..Rig::order(Side::Buy, first * QTY) };
+        let list = ListOrder { kind: ListKind::Oto, first: entry, second: buy(second, 58_000), third: Leg::default() };
+        let found = rig.list(list).map_err(|reason| reason.code());
+        assert_eq!(found.is_ok(), fits, "{first} and {second} hundredths: {found:?}");
+        if !fits {
+            assert_eq!(found, Err("POSITION_NOTIONAL_ABOVE_MAX"));
+            assert_eq!(rig.working(), (0, 0));
+        }
+    }
+}
+
 fn oco(side: Side) -> ListOrder {
     let [profit, stop] = exits(side);
     let first = PlaceOrder { kind: profit.kind, px: profit.px, ..Rig::order(side, QTY) };

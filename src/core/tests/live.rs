@@ -525,6 +525,8 @@ proptest! {
                     if matches!(effects.first(), Some(EffectOf::Moved(_))) {
                         match change {
                             Change::Initiate => { prop_assert!(enough); asked = true; names.clear(); }
+                            // What was approved there was the way up from another stage.
+                            Change::Demote => names.clear(),
                             Change::Approval | Change::Approve | Change::Promote | Change::PromoteLast => {
                                 prop_assert!(enough, "{:?} with too little", change);
                                 prop_assert!(names.insert(*who), "the same name twice");
