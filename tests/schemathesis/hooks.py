@@ -4,6 +4,7 @@ and that a decimal is no binary fraction."""
 import json
 import os
 from functools import lru_cache
+from itertools import cycle
 from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 PATH = "/api/trading/enhanced-execution"
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 NOT_AMOUNTS = {"order_id", "alert_id", "strategy"}
+
+GOOD_NOW = cycle((True, False))
 
 schemathesis.openapi.format("exchange", st.just("binance"))
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo"]))
@@ -38,7 +41,7 @@ def known(fields):
 def map_body(context, body):
     # Every other token is one that is good, where there is one.
     good = os.environ.get("TOLLGATE_TOKEN")
-    if good and isinstance(body, dict) and isinstance(body.get("token"), str) and len(body["token"]) in range(2, 100, 2):
+    if good and isinstance(body, dict) and isinstance(body.get("token"), str) and body["token"] and next(GOOD_NOW):
         body["token"] = good
     return known(body)
 
