@@ -4,7 +4,8 @@ use super::alarm::AlarmKind;
 use super::command::{Action, Ask, Command, PlaceOrder, Scope};
 use super::effect::{CancelOrder, Effect, EffectOf, Outbox, Reply};
 use super::orders::Order;
-use super::{Core, Source, risk};
+use super::risk::{self, DenyReason, Unevaluable, Verdict};
+use super::{Core, Source};
 use crate::domain::{InstrumentId, OrdStatus, OrderId, RequestId, StrategyId, Text, VenueState};
 
 impl Core {
@@ -124,7 +125,8 @@ impl Core {
         closing(cancels, flattens)
     }
 
-    /// The verdict of every rule, nothing placed and nothing counted. Where the order passes and the venue is to be
+    /// The verdict of every rule, nothing placed and nothing counted; of an order that would wait for protection at the
+    /// venue to make way, with that out of its way. Where the order passes and the venue is to be
     /// asked too, it is handed on as it would be sent.
     fn validate(&mut self, order: &PlaceOrder, request: RequestId, at_venue: bool, out: &mut Outbox) {
         let sized;
@@ -137,20 +139,34 @@ impl Core {
         let source = Source { request, strategy: StrategyId(0) };
         let leg = if at_venue { self.first_leg(order, source) } else { None };
         let order = leg.as_ref().unwrap_or(order);
-        let reply = match self.verdict(order, self.next_order(), source.strategy) {
+        let found = if self.would_wait(order, source) {
+            self.as_if_released(order, |core| core.found(order, request, out))
+        } else {
+            self.found(order, request, out)
+        };
+        let reply = match found {
+            Ok(_) if self.would_wait(order, source) && self.parked.is_full() => {
+                let reason = DenyReason::CannotEvaluate(Unevaluable::TooManyWait);
+                out.push(EffectOf::Broken { request, reason });
+                Reply::WouldFail { rules: 1 }
+            }
             Ok(verdict) => {
                 if at_venue {
                     out.push(Effect::Test { request, order: verdict.order });
                 }
                 Reply::WouldPass { notional: verdict.notional }
             }
-            Err(_) => {
-                let scene = self.scene(order, StrategyId(0));
-                let rules = risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }));
-                Reply::WouldFail { rules }
-            }
+            Err(rules) => Reply::WouldFail { rules },
         };
         out.push(EffectOf::Reply { request, reply });
+    }
+
+    /// The verdict on an order that a person asks about, or how many rules it breaks, each of which is told.
+    fn found(&self, order: &PlaceOrder, request: RequestId, out: &mut Outbox) -> Result<Verdict, u32> {
+        self.verdict(order, self.next_order(), StrategyId(0)).map_err(|_| {
+            let scene = self.scene(order, StrategyId(0));
+            risk::every(&scene, order, |reason| out.push(EffectOf::Broken { request, reason }))
+        })
     }
 
     /// Cancels an order. False where there is none to cancel. Cancels pass every trading state.

@@ -44,6 +44,7 @@ impl Core {
         if matches!(report.exec, ExecType::Working | ExecType::New) {
             order.seen = true;
         }
+        order.counted = order.counted.max(report.cum_qty);
         // The venue has filled more than we were told: those fills must come before anything is believed to be over.
         let fills_missing = report.cum_qty > order.cum
             && matches!(report.exec, ExecType::Working | ExecType::Canceled | ExecType::Expired);
@@ -125,7 +126,11 @@ impl Core {
     /// The venue counts fills that did not reach us: at the next tick it is asked for everything.
     fn fetch_fills(&mut self, report: &ExecReport, out: &mut Outbox) {
         self.alarm(AlarmKind::FillsMissing, report.instrument, report.order, out);
+        let now = self.now;
         if let Some(venue) = self.venues.get_mut(report.venue.index()) {
+            if !venue.fills_missing {
+                venue.missing_ns = now;
+            }
             (venue.reconcile_due, venue.fills_missing) = (true, true);
         }
     }
@@ -168,6 +173,7 @@ impl Core {
                 order.cum = Qty(order.cum.0.saturating_add(report.last_qty.0));
                 let value = i128::from(report.last_qty.0) * i128::from(report.last_px.0);
                 order.cum_value = order.cum_value.saturating_add(value);
+                order.counted = order.counted.max(report.cum_qty);
                 if !report.venue_order_id.is_none() {
                     order.venue_order_id = report.venue_order_id;
                 }

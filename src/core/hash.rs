@@ -54,6 +54,7 @@ impl Core {
             h.add(&venue.differs);
             h.add(&venue.barred);
             h.add(&venue.fills_missing);
+            h.add(&venue.missing_ns);
             h.add(&venue.fills);
             h.add(&venue.marked_fills);
             h.add(&venue.open);

@@ -143,6 +143,8 @@ struct Venue {
     differs: bool,
     /// The venue has counted fills that did not reach us, and has not told them yet.
     fills_missing: bool,
+    /// Since when.
+    missing_ns: Nanos,
     /// Fills since then, and how many of them had been counted when the last one was asked for.
     fills: u32,
     marked_fills: u32,

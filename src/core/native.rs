@@ -19,12 +19,15 @@ use super::risk::{self, DenyReason, RULES, Verdict};
 use super::{Core, ORDERS_PER_EVENT, Source};
 use crate::domain::{
     Feature, Instrument, InstrumentId, ListKind, Nanos, OrdStatus, OrderId, OrderType, Price, Qty, RequestId, Round,
-    Side, StrategyId, TimeInForce, VenueState, num,
+    Side, StrategyId, TimeInForce, VenueId, VenueState, num,
 };
 use crate::{wire_enum, wire_struct};
 
 /// Time between two tries of what a rule denied: it costs no message.
 const TRY_AGAIN_NS: Nanos = 1_000_000_000;
+/// Fills that are missing are waited for so long: a venue that does not tell them by then is not going to, and what it
+/// has counted is taken off what is left to sell.
+const FILLS_AWAITED_NS: Nanos = 30_000_000_000;
 /// How often the time between two orders that the venue turned away doubles.
 const DOUBLINGS_MAX: u8 = 6;
 
@@ -157,6 +160,18 @@ impl Order {
 }
 
 impl Core {
+    /// Open orders that an orderly stop ends, and waits for. Protection that rests at a venue outlives the engine.
+    pub fn orders_to_end(&self) -> usize {
+        self.orders.live().filter(|order| !order.is_native_protection()).count()
+    }
+
+    /// Open orders at a venue that are cancelled when the engine can go on no more. Protection stays there: it only
+    /// reduces, and nothing else watches the position until the next start. Of an account that is halted nothing stays.
+    pub fn orders_to_rescue(&self, venue: VenueId) -> impl Iterator<Item = &Order> {
+        let halted = self.trading == TradingState::Halted;
+        self.orders.live().filter(move |o| o.venue == venue && (halted || !o.is_native_protection()))
+    }
+
     /// Follows what rests at the venues, and places what can. Called when something has ended, and by each tick.
     pub(super) fn tend_natives(&mut self, out: &mut Outbox) {
         for n in 0..self.protections.all().len() {
@@ -186,10 +201,31 @@ impl Core {
         (qty - filled).max(0)
     }
 
-    /// The venue can be asked for something, and has told all that it has.
+    /// The venue can be asked for something, and has told all that it has, or had the time to.
     pub(super) fn is_settled(&self, inst: &Inst) -> bool {
         let venue = self.venues.get(inst.def.venue.index());
-        venue.is_some_and(|v| v.state == VenueState::Ready && !v.fills_missing)
+        let told = |v: &super::Venue| !v.fills_missing || self.now - v.missing_ns > FILLS_AWAITED_NS;
+        venue.is_some_and(|v| v.state == VenueState::Ready && told(v))
+    }
+
+    /// What of an instrument the venue has counted as sold (or bought), in orders that are over, and has not told yet.
+    pub(super) fn untold(&self, inst: &Inst, side: Side) -> i64 {
+        if !self.venues.get(inst.def.venue.index()).is_some_and(|v| v.fills_missing) {
+            return 0;
+        }
+        let of = |o: &&Order| o.instrument == inst.def.id && o.side == side;
+        let untold = |o: &Order| (o.counted.0 - o.cum.0).max(0);
+        self.orders.closed().filter(of).map(untold).fold(0, i64::saturating_add)
+    }
+
+    /// What can be sold (or bought back) of the position, and what works on that side.
+    pub(super) fn against(&self, inst: &Inst, side: Side) -> (i64, i64) {
+        let net = inst.position.net.0;
+        let (held, working) = match side {
+            Side::Sell => (net, inst.working.sell.0),
+            Side::Buy => (net.saturating_neg(), inst.working.buy.0),
+        };
+        (held.saturating_sub(self.untold(inst, side)).max(0), working)
     }
 
     fn follow_native(&mut self, n: usize, p: &Protection, out: &mut Outbox) {
@@ -313,7 +349,7 @@ impl Core {
         if p.reached(inst) != Trigger::None {
             return Err(Why::Reached);
         }
-        let (against, working) = against(inst, p.side);
+        let (against, working) = self.against(inst, p.side);
         if working.saturating_add(qty.0) > against || self.parked.holds(p.instrument, p.side) {
             return Err(Why::Taken);
         }
@@ -452,15 +488,6 @@ impl Core {
         let of = |p: &&Protection| p.instrument == id && p.native.passed == Trigger::None && !p.native.releasing;
         let legs = self.protections.all().iter().filter(of).flat_map(|p| p.native.legs());
         legs.filter(|leg| self.orders.get(*leg).is_some_and(|o| o.status == OrdStatus::New)).count() as u32
-    }
-}
-
-/// What can be sold (or bought back) of the position, and what works on that side.
-pub(super) fn against(inst: &Inst, side: Side) -> (i64, i64) {
-    let net = inst.position.net.0;
-    match side {
-        Side::Sell => (net.max(0), inst.working.sell.0),
-        Side::Buy => (net.min(0).saturating_neg(), inst.working.buy.0),
     }
 }
 

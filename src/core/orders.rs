@@ -42,6 +42,8 @@ pub struct Order {
     pub client: Text<36>,
     pub status: OrdStatus,
     pub cum: Qty,
+    /// The most of it that the venue has counted as filled. More than `cum` while fills are missing.
+    pub counted: Qty,
     /// Sum of fill quantity times price, in units of 10^-(px_scale + qty_scale).
     pub cum_value: i128,
     /// Held of the balance for what still works, in units of 10^-8 of the asset that the order pays with.
@@ -87,6 +89,7 @@ wire_struct!(Order {
     client,
     status,
     cum,
+    counted,
     cum_value,
     reserved,
     value_px,

@@ -1,17 +1,18 @@
-//! Orders that sell what protection at the venue holds: it is released first, and they wait for that.
+//! Orders that sell what protection at the venue holds, which is released first, or what fills that are missing may have
+//! sold already, which are fetched: they wait for that.
 //!
 //! Invariants:
 //! - Nothing of it is sent while the orders that hold the quantity may still fill: more than the position is never
-//!   offered.
+//!   offered, nor what the venue has counted as sold and not told yet.
 //! - An order is parked only where it would pass the gate with the protection out of its way, and takes the whole gate
 //!   once it is.
-//! - Each is answered: sent, or denied when the release takes longer than an answer may (`ack_timeout_ns`), when too many
+//! - Each is answered: sent, or denied when that takes longer than an answer may (`ack_timeout_ns`), when too many
 //!   wait, or when trading stops meanwhile. A strategy that has one waiting is not asked for another on that side.
 
 use super::account::Purse;
 use super::command::{ListOrder, PlaceOrder, TradingState};
 use super::effect::Outbox;
-use super::native::against;
+use super::portfolio::Inst;
 use super::risk::{DenyReason, Unevaluable};
 use super::routing::LEGS_MAX;
 use super::{Core, Source};
@@ -56,6 +57,10 @@ pub struct Parked(Vec<Waiting>);
 impl Parked {
     pub fn new() -> Parked {
         Parked(Vec::with_capacity(PARKED_MAX))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= PARKED_MAX
     }
 
     /// One waits to sell (or buy back) the instrument.
@@ -115,10 +120,10 @@ struct Freed {
 }
 
 impl Core {
-    /// Parks an order that protection at the venue is in the way of, or denies it. `None` where none is: it is the
-    /// caller's to place.
+    /// Parks an order that protection at the venue or a missing fill is in the way of, or denies it. `None` where none is:
+    /// it is the caller's to place.
     pub(super) fn park(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) -> Option<Placed> {
-        if self.held_by_natives(order, source).is_empty() {
+        if self.held_up(order, source).is_empty() {
             return None;
         }
         // A routed order is weighed at the venues when it goes there.
@@ -135,7 +140,7 @@ impl Core {
 
     /// As `park`, of a list. `None` where nothing is in its way.
     pub(super) fn park_list(&mut self, list: &ListOrder, source: Source, out: &mut Outbox) -> Option<Placed> {
-        if self.held_by_natives(&list.first, source).is_empty() {
+        if self.held_up(&list.first, source).is_empty() {
             return None;
         }
         if let Err((leg, reason)) =
@@ -148,10 +153,15 @@ impl Core {
         Some(self.wait_for_release(Wish::List(*list), source, out))
     }
 
+    /// Placed now, the order would be parked; and it is weighed here, not at the venues of its route.
+    pub(super) fn would_wait(&self, order: &PlaceOrder, source: Source) -> bool {
+        !self.routes.takes(order, source) && !self.held_up(order, source).is_empty()
+    }
+
     fn wait_for_release(&mut self, wish: Wish, source: Source, out: &mut Outbox) -> Placed {
         let Source { request, strategy } = source;
         let waiting = Waiting { wish, request, strategy, since_ns: self.now, shadows: OrderId::FOREIGN };
-        if self.parked.0.len() >= PARKED_MAX {
+        if self.parked.is_full() {
             let reason = DenyReason::CannotEvaluate(Unevaluable::TooManyWait);
             self.deny(waiting.order(), source, reason, out);
             return Placed::Denied;
@@ -169,13 +179,18 @@ impl Core {
             let order = *waiting.order();
             let halted =
                 self.strictest(self.portfolio.get(order.instrument), waiting.strategy).1 == TradingState::Halted;
-            let free = self.held_by_natives(&order, source).is_empty();
+            let free = self.held_up(&order, source).is_empty();
             if free || halted {
                 self.parked.0.remove(at);
                 self.place_parked(&waiting, source, out);
             } else if self.now - waiting.since_ns > self.limits.ack_timeout_ns {
                 self.parked.0.remove(at);
-                self.deny(&order, source, DenyReason::CannotEvaluate(Unevaluable::NotReleased), out);
+                let why = if self.protections.any_placed() && self.native_holds(order.instrument, order.side) {
+                    Unevaluable::NotReleased
+                } else {
+                    Unevaluable::FillsMissing
+                };
+                self.deny(&order, source, DenyReason::CannotEvaluate(why), out);
                 self.answer_parked(&waiting, None);
             } else {
                 self.release_for(&order, source, out);
@@ -228,12 +243,9 @@ impl Core {
         dropped
     }
 
-    /// The instruments of an order, or of its route's legs, where protection at the venue holds what it sells.
-    fn held_by_natives(&self, order: &PlaceOrder, source: Source) -> Held {
+    /// The instruments of an order, or of its route's legs, where it has to wait.
+    fn held_up(&self, order: &PlaceOrder, source: Source) -> Held {
         let mut held = Held::default();
-        if !self.protections.any_placed() {
-            return held;
-        }
         if !self.routes.takes(order, source) {
             if self.is_short_of(order) {
                 held.add(order.instrument);
@@ -249,17 +261,31 @@ impl Core {
         held
     }
 
-    /// Whether protection at the venue is in an order's way.
+    /// Whether protection at the venue is in an order's way, or fills that are missing.
     fn is_short_of(&self, order: &PlaceOrder) -> bool {
+        let Some(inst) = self.portfolio.get(order.instrument) else { return false };
+        let missing = self.venues.get(inst.def.venue.index()).is_some_and(|v| v.fills_missing);
+        if missing && self.sells_untold(inst, order) {
+            return true;
+        }
         // What fills are still to come of protection that has ended is not known: until then it holds everything.
-        let told_all = self.portfolio.get(order.instrument).is_none_or(|inst| self.is_settled(inst));
-        (!told_all || self.shortage(order) > 0) && self.native_holds(order.instrument, order.side)
+        self.protections.any_placed()
+            && (!self.is_settled(inst) || self.shortage(order) > 0)
+            && self.native_holds(order.instrument, order.side)
+    }
+
+    /// The order would sell what the venue has counted as sold already.
+    fn sells_untold(&self, inst: &Inst, order: &PlaceOrder) -> bool {
+        let untold = self.untold(inst, order.side);
+        let (against, working) = self.against(inst, order.side);
+        let most = against.saturating_add(untold);
+        untold > 0 && most > 0 && (!order.terms.quote_qty.is_zero() || working.saturating_add(order.qty.0) > against)
     }
 
     /// How much of what works on an order's side would have to go for it to sell nothing twice.
     fn shortage(&self, order: &PlaceOrder) -> i64 {
         let Some(inst) = self.portfolio.get(order.instrument) else { return 0 };
-        let (against, working) = against(inst, order.side);
+        let (against, working) = self.against(inst, order.side);
         if !order.terms.quote_qty.is_zero() {
             // How much it sells is not known before.
             return working;
@@ -278,7 +304,7 @@ impl Core {
 
     /// Has so much protection released as an order needs: of its own source first, then the oldest.
     fn release_for(&mut self, order: &PlaceOrder, source: Source, out: &mut Outbox) {
-        for id in self.held_by_natives(order, source).into_iter() {
+        for id in self.held_up(order, source).into_iter() {
             let Some(there) = self.on_leg(order, id) else { continue };
             let mut need = self.shortage(&there);
             for pass in 0..3 {

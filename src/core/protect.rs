@@ -16,7 +16,7 @@
 use super::command::{Guard, PlaceOrder, Protect, TradingState};
 use super::config::Limits;
 use super::effect::{AlarmKind, Outbox};
-use super::native::{self, Native, is_too_small};
+use super::native::{Native, is_too_small};
 use super::orders::Order;
 use super::portfolio::Inst;
 use super::{Core, Source};
@@ -454,7 +454,7 @@ impl Core {
             return Exit::Blocked;
         }
         let def = &inst.def;
-        let (against, working) = native::against(inst, p.side);
+        let (against, working) = self.against(inst, p.side);
         let left = p.qty.0.min(against);
         if inst.notional(inst.exit_px(), Qty(left), Round::Down).is_none() {
             return Exit::Blocked;

@@ -19,7 +19,7 @@ use crate::{wire_enum, wire_struct};
 /// Time between two questions to a venue that has something left.
 const ASK_AGAIN_NS: Nanos = 1_000_000_000;
 /// A question without an answer for this long, from a venue that is ready, is asked anew.
-const ANSWER_MAX_NS: Nanos = 30_000_000_000;
+pub(super) const ANSWER_MAX_NS: Nanos = 30_000_000_000;
 /// A venue that has not confirmed within this after the stop is told of.
 const UNCONFIRMED_TOLD_NS: Nanos = 5_000_000_000;
 

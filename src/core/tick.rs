@@ -3,7 +3,7 @@
 use super::command::{PlaceOrder, Scope, TradingState};
 use super::effect::{AlarmKind, EffectOf, Outbox};
 use super::portfolio::Closing;
-use super::stop::is_sellable;
+use super::stop::{ANSWER_MAX_NS, is_sellable};
 use super::{Core, Source};
 use crate::domain::{
     InstrumentId, OrdStatus, OrderId, OrderType, Qty, RequestId, Round, Side, StrategyId, Text, VenueId, VenueState,
@@ -27,7 +27,9 @@ impl Core {
         for n in 0..self.venues.len() {
             let venue = &self.venues[n];
             let due = venue.reconcile_due || self.now - venue.reconcile_ns > self.limits.reconcile_interval_ns;
-            if due && venue.state == VenueState::Ready {
+            // What was missed while one is on its way may not be in it; the next is asked for when it has come.
+            let waited = self.now - venue.reconcile_ns > ANSWER_MAX_NS;
+            if due && venue.state == VenueState::Ready && (!venue.reconciling || waited) {
                 self.reconcile(VenueId(n as u8), out);
             }
         }
@@ -119,7 +121,8 @@ impl Core {
             return;
         }
         let net = inst.position.net;
-        let mut qty = net.abs();
+        let side = if net.0 > 0 { Side::Sell } else { Side::Buy };
+        let mut qty = Qty(self.against(inst, side).0);
         if net.0 > 0 {
             let available = self.account.get(inst.def.venue, inst.def.base).available();
             let scaled = crate::domain::num::rescale(i128::from(available), 8, inst.def.qty_scale, Round::Down);
@@ -128,7 +131,7 @@ impl Core {
         let order = PlaceOrder {
             instrument: id,
             symbol: inst.def.symbol,
-            side: if net.0 > 0 { Side::Sell } else { Side::Buy },
+            side,
             kind: OrderType::Market,
             tif: inst.def.market_tif(),
             qty: inst.def.floor_to_lot(qty),

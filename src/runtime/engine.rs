@@ -378,7 +378,7 @@ impl Engine {
 
     /// Orders that the journal holds for open, but for protection that rests at a venue: that outlives the engine.
     pub fn open_orders(&self) -> usize {
-        self.view.lock().core().orders().live().filter(|order| !order.is_native_protection()).count()
+        self.view.lock().core().orders_to_end()
     }
 }
 

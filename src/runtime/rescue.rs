@@ -1,4 +1,6 @@
 //! The way out when a trading thread is gone: cancel what is open over REST, order by order, from the supervisor.
+//! Protection that rests at the venue stays, as after an orderly stop: it only reduces, and with the engine gone nothing
+//! else watches the position. Of an account that is halted, everything goes.
 //!
 //! It trusts nothing of the threads that may have died: its orders come from the journal, its connection is its own.
 
@@ -47,7 +49,7 @@ impl Rescue {
         }
     }
 
-    /// Cancels every order that the core holds for live at the venue. Returns a line for each.
+    /// Cancels what the core holds for live at the venue, but for protection that may stay. Returns a line for each.
     pub fn cancel_all(&self, core: &Core) -> Vec<String> {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
@@ -56,8 +58,7 @@ impl Rescue {
                 .tls_config(self.tls.clone())
                 .build(),
         );
-        let orders = core.orders().live().filter(|o| o.venue == self.venue);
-        orders
+        core.orders_to_rescue(self.venue)
             .filter_map(|o| Some((o.id, core.portfolio().get(o.instrument)?.def.symbol)))
             .map(|(order, symbol)| {
                 let outcome = match &self.way {

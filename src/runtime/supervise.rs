@@ -243,8 +243,7 @@ fn stop(engine: &mut Engine, config: &Config) -> RunEnd {
         std::thread::sleep(REST);
         let settled = {
             let view = engine.view.lock();
-            let left = view.core().orders().live().filter(|order| !order.is_native_protection()).count();
-            view.core().is_shutting_down() && left == 0
+            view.core().is_shutting_down() && view.core().orders_to_end() == 0
         };
         if settled {
             break;

@@ -128,13 +128,17 @@ pub enum Unevaluable {
         "protection at the venue holds what it sells, and was not released in time: ask again, or look at the venue"
     )]
     NotReleased,
-    #[error("protection at the venue holds what it sells, and too many orders wait for such a release: ask again")]
+    #[error("what it sells is not free yet, and too many orders wait for such: ask again")]
     TooManyWait,
-    #[error("it was cancelled while it waited for protection at the venue to be released")]
+    #[error("it was cancelled while it waited for what it sells to be free")]
     CancelledWaiting,
+    #[error(
+        "the venue has counted fills that did not arrive, so it may sell what is sold already; they are being fetched: ask again"
+    )]
+    FillsMissing,
 }
 wire_enum!(Unevaluable { 0 => Overflow, 1 => NoPrice, 2 => NoAccount, 3 => QuoteAssetNotUsd, 4 => OrderTableFull, 5 => NoCalendar,
-    6 => NoVenuePrice, 7 => NotReleased, 8 => TooManyWait, 9 => CancelledWaiting });
+    6 => NoVenuePrice, 7 => NotReleased, 8 => TooManyWait, 9 => CancelledWaiting, 10 => FillsMissing });
 
 wire_enum!(DenyReason {
     0 => TradingNotActive { state, scope },

@@ -88,6 +88,19 @@ impl Rig {
         }
     }
 
+    /// It is over at the venue, which counts so much of it as filled.
+    fn ended_with(&mut self, order: OrderId, filled: i64) -> Vec<RecordedEffect> {
+        self.step(Body::Exec(ExecReport {
+            order,
+            instrument: BTC,
+            venue: VENUE,
+            exec: ExecType::Canceled,
+            venue_order_id: VenueOrderId::from_u64(order.0 + 1),
+            cum_qty: Qty(filled),
+            ..ExecReport::default()
+        }))
+    }
+
     /// The venue cancels both; what the second answer brings.
     fn cancelled(&mut self, legs: [OrderId; 2]) -> Vec<RecordedEffect> {
         let first = self.report(legs[0], ExecType::Canceled);
@@ -613,14 +626,7 @@ fn fills_that_were_lost_come_before_anything_is_sold_again() {
     let (mut rig, legs) = Rig::resting();
     rig.report(legs[1], ExecType::Expired);
     // The target was cancelled, says the venue, after half of it had filled; that fill did not reach us.
-    rig.step(Body::Exec(ExecReport {
-        order: legs[0],
-        instrument: BTC,
-        venue: VENUE,
-        exec: ExecType::Canceled,
-        cum_qty: Qty(QTY / 2),
-        ..ExecReport::default()
-    }));
+    rig.ended_with(legs[0], QTY / 2);
     assert_eq!(went(&rig.quote(58_000)), [], "half of it is sold already");
     let effects = rig.wait(MS);
     assert!(effects.contains(&EffectOf::Reconcile { venue: VENUE }) && went(&effects).is_empty(), "{effects:?}");
@@ -629,6 +635,203 @@ fn fills_that_were_lost_come_before_anything_is_sold_again() {
     rig.step(Body::Reconciled { venue: VENUE });
     let exit = one(&rig.quote(58_000));
     assert_eq!(exit.qty, Qty(QTY / 2));
+}
+
+#[test]
+fn a_close_and_a_sale_that_waits_sell_what_is_left_once_lost_fills_have_come() {
+    let half = PlaceOrder { reduce_only: true, ..Rig::order(Side::Sell, QTY / 2) };
+    for action in [Action::Close(BTC), Action::EmergencyStop { flatten: true }, Action::Place(half)] {
+        let (mut rig, legs) = Rig::resting();
+        rig.command(action);
+        assert_eq!(went(&rig.ended_with(legs[1], 0)), [], "{action:?}");
+        // Half of the target filled before its cancel; that fill did not reach us.
+        assert_eq!(went(&rig.ended_with(legs[0], QTY / 2)), [], "{action:?}");
+        rig.quote(60_000);
+        let effects = rig.wait(MS);
+        assert!(effects.contains(&EffectOf::Reconcile { venue: VENUE }), "{action:?}: {effects:?}");
+        assert_eq!(went(&effects), [], "{action:?}");
+        assert_eq!(went(&rig.fill(legs[0], Side::Sell, QTY / 2, 62_400)), [], "{action:?}: there may be more");
+        rig.quote(60_000);
+        assert_eq!(went(&rig.wait(MS)), [], "{action:?}");
+        let mut effects = rig.step(Body::Reconciled { venue: VENUE });
+        effects.extend(rig.wait(MS));
+        assert_eq!(one(&effects).qty, Qty(QTY / 2), "{action:?}");
+        rig.offers_no_more_than_is_held();
+    }
+    // The fills do not come: the sale is answered all the same.
+    let (mut rig, legs) = Rig::resting();
+    rig.command(Action::Place(half));
+    rig.ended_with(legs[1], 0);
+    rig.ended_with(legs[0], QTY / 2);
+    rig.quote(60_000);
+    let told = rig.wait(6 * SECOND);
+    assert_eq!(denied(&told), Some(DenyReason::CannotEvaluate(Unevaluable::NotReleased)), "{told:?}");
+}
+
+#[test]
+fn an_orderly_stop_has_nothing_left_when_protection_alone_works() {
+    let (mut rig, legs) = Rig::resting();
+    let stop = PlaceOrder {
+        kind: OrderType::Stop,
+        terms: Terms { stop_px: Price(70_000 * E8), ..Terms::default() },
+        ..Rig::order(Side::Buy, QTY / 10)
+    };
+    let own = one(&rig.command(Action::Place(stop))).order;
+    rig.report(own, ExecType::New);
+    assert_eq!(rig.core.orders_to_end(), 1, "a stop of one's own is not protection");
+    assert_eq!(cancels(&rig.command(Action::Shutdown)), [own]);
+    assert_eq!(rig.core.orders_to_end(), 1, "until the venue has said that it is gone");
+    rig.report(own, ExecType::Canceled);
+    assert_eq!((rig.core.orders_to_end(), rig.core.orders().live_count()), (0, 2));
+    assert_eq!(legs.map(|leg| rig.status(leg)), [OrdStatus::New; 2]);
+
+    // The core's own exit is at the market now, and its end is awaited.
+    let (mut rig, legs) = Rig::resting();
+    rig.quote(58_700);
+    rig.now += SECOND;
+    rig.quote(58_700);
+    rig.wait(MS);
+    one(&rig.cancelled(legs));
+    rig.command(Action::Shutdown);
+    assert_eq!(rig.core.orders_to_end(), 1);
+}
+
+#[test]
+fn a_rescue_leaves_what_protects_positions_but_of_a_halted_account_nothing() {
+    let (mut rig, legs) = Rig::resting();
+    let own = rig.limit(Side::Buy, QTY / 10, 50_000).unwrap();
+    rig.report(own, ExecType::New);
+    let rescued = |rig: &Rig, venue| rig.core.orders_to_rescue(venue).map(|o| o.id).collect::<Vec<_>>();
+    assert_eq!((rescued(&rig, VENUE), rescued(&rig, VenueId(1))), (vec![own], vec![]));
+    // It closes the position, and is not there yet: until it is, what protects it may go on.
+    rig.command(Action::EmergencyStop { flatten: true });
+    assert_eq!(rescued(&rig, VENUE), [own]);
+    rig.command(Action::EmergencyStop { flatten: false });
+    let mut all = rescued(&rig, VENUE);
+    all.sort_unstable();
+    assert_eq!(all, [legs[0], legs[1], own]);
+}
+
+#[test]
+fn a_validation_looks_through_what_would_make_way_and_agrees_with_the_order() {
+    let (mut rig, legs) = Rig::resting();
+    let out = PlaceOrder { reduce_only: true, ..Rig::order(Side::Sell, QTY) };
+    for (what, order, passes) in [
+        ("all of it", out, true),
+        ("more than is held", PlaceOrder { qty: Qty(2 * QTY), ..out }, false),
+        ("an odd lot", PlaceOrder { qty: Qty(QTY + 1), ..out }, false),
+        ("what it does not hold back", PlaceOrder { qty: Qty(QTY / 10), ..Rig::order(Side::Buy, 0) }, true),
+    ] {
+        let before = rig.core.state_hash();
+        let effects = rig.command(Action::Validate(order));
+        let broken: Vec<DenyReason> = effects
+            .iter()
+            .filter_map(|e| if let EffectOf::Broken { reason, .. } = e { Some(*reason) } else { None })
+            .collect();
+        assert_eq!(broken.is_empty(), passes, "{what}: {effects:?}");
+        assert_eq!((went(&effects), cancels(&effects)), (vec![], vec![]), "{what}: nothing happens by it");
+        assert_ne!(before, rig.core.state_hash(), "but that it was asked");
+        assert_eq!(legs.map(|leg| rig.status(leg)), [OrdStatus::New; 2], "{what}");
+        if !passes {
+            assert_eq!(denied(&rig.command(Action::Place(order))), Some(broken[0]), "{what}");
+        }
+    }
+    assert_eq!(denied(&rig.command(Action::Place(out))), None, "it waits, as was said");
+    assert_eq!(cancels(&rig.command(Action::Validate(out))), []);
+    // Where the balance is all in protection, too.
+    let (mut rig, _) = Rig::resting();
+    rig.step(Body::Balance(Balance { venue: VENUE, asset: BTC_ASSET, free: QTY, locked: 0, ts_event_ns: 0 }));
+    let told = rig.command(Action::Validate(out));
+    assert!(matches!(told[..], [EffectOf::Reply { reply: Reply::WouldPass { .. }, .. }]), "{told:?}");
+    // One more than may wait is told so.
+    for n in 0..crate::core::parked::PARKED_MAX as i64 {
+        let order = PlaceOrder { qty: Qty(QTY - n * 1_000), ..out };
+        assert_eq!(denied(&rig.command(Action::Place(order))), None);
+    }
+    let told = rig.command(Action::Validate(out));
+    let full = DenyReason::CannotEvaluate(Unevaluable::TooManyWait);
+    assert_eq!(told[0], EffectOf::Broken { request: RequestId(9), reason: full });
+    assert_eq!(denied(&rig.command(Action::Place(out))), Some(full));
+}
+
+/// A hundredth was bought, and a quarter of it sold by an order that is over: the venue has counted that, and its fill did
+/// not arrive.
+fn untold() -> Rig {
+    let mut rig = Rig::ready();
+    let entry = rig.place(Side::Buy, QTY).unwrap();
+    rig.fill(entry, Side::Buy, QTY, 60_000);
+    let sold = rig.limit(Side::Sell, QTY / 2, 61_000).unwrap();
+    rig.report(sold, ExecType::New);
+    rig.ended_with(sold, QTY / 4);
+    rig
+}
+
+#[test]
+fn a_sale_of_what_may_be_sold_already_waits_for_the_fills_and_others_do_not() {
+    let sale = |qty| PlaceOrder { reduce_only: true, ..Rig::order(Side::Sell, qty) };
+    // What is left beyond doubt may go, and what is bought.
+    let mut rig = untold();
+    assert_eq!(one(&rig.command(Action::Place(sale(QTY / 4 * 3)))).qty, Qty(QTY / 4 * 3));
+    let mut rig = untold();
+    one(&rig.command(Action::Place(Rig::order(Side::Buy, QTY / 10))));
+
+    let mut rig = untold();
+    let effects = rig.command(Action::Place(sale(QTY)));
+    assert_eq!((went(&effects), denied(&effects)), (vec![], None));
+    let told = rig.command(Action::Validate(sale(QTY)));
+    assert!(matches!(told[..], [EffectOf::Reply { reply: Reply::WouldPass { .. }, .. }]), "{told:?}");
+    let effects = rig.wait(MS);
+    assert!(effects.contains(&EffectOf::Reconcile { venue: VENUE }) && went(&effects).is_empty(), "{effects:?}");
+    rig.trades += 1;
+    // All of it is there no more, so nothing is sold.
+    let order = rig.core.orders().closed().find(|o| o.side == Side::Sell).map(|o| o.id).unwrap();
+    let effects = rig.fill(order, Side::Sell, QTY / 4, 61_000);
+    assert_eq!((went(&effects), denied(&effects)), (vec![], Some(DenyReason::NotReducing)));
+
+    // Fills that do not come are a reason, and it has a name.
+    let mut rig = untold();
+    rig.command(Action::Place(sale(QTY)));
+    rig.wait(MS);
+    rig.quote(60_000);
+    let told = rig.wait(6 * SECOND);
+    assert_eq!(denied(&told), Some(DenyReason::CannotEvaluate(Unevaluable::FillsMissing)), "{told:?}");
+}
+
+#[test]
+fn a_close_does_not_wait_for_ever_and_takes_off_what_was_counted() {
+    for action in [Action::Close(BTC), Action::EmergencyStop { flatten: true }] {
+        let mut rig = untold();
+        rig.command(action);
+        for _ in 0..29 {
+            rig.quote(60_000);
+            assert_eq!(went(&rig.wait(SECOND)), [], "{action:?}");
+        }
+        rig.quote(60_000);
+        let exit = went(&rig.wait(SECOND));
+        assert!(matches!(exit[..], [Went::One(order)] if order.qty == Qty(QTY / 4 * 3)), "{action:?}: {exit:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_was_on_its_way_before_a_fill_was_missed_settles_nothing() {
+    let mut rig = Rig::ready();
+    let entry = rig.place(Side::Buy, QTY).unwrap();
+    rig.fill(entry, Side::Buy, QTY, 60_000);
+    let sold = rig.limit(Side::Sell, QTY / 2, 61_000).unwrap();
+    rig.report(sold, ExecType::New);
+    rig.command(Action::Reconcile(VENUE));
+    rig.ended_with(sold, QTY / 4);
+    let asked = |effects: &[RecordedEffect]| effects.contains(&EffectOf::Reconcile { venue: VENUE });
+    assert!(!asked(&rig.wait(MS)), "one is on its way");
+    rig.step(Body::Reconciled { venue: VENUE });
+    let all = PlaceOrder { reduce_only: true, ..Rig::order(Side::Sell, QTY) };
+    assert_eq!(went(&rig.command(Action::Place(all))), []);
+    assert!(asked(&rig.wait(MS)), "the next one brings it");
+    rig.step(Body::Reconciled { venue: VENUE });
+    // Of one that is never answered another is asked for.
+    rig.command(Action::Reconcile(VENUE));
+    rig.ended_with(sold, QTY / 2);
+    assert!(!asked(&rig.wait(29 * SECOND)) && asked(&rig.wait(2 * SECOND)));
 }
 
 #[test]

@@ -156,12 +156,40 @@ fn what_an_exit_leaves_goes_out_again_and_what_is_too_small_is_told() {
     assert_eq!(sends(&rig.quote(57_000)), 0, "the rest is reserved until the exit has ended");
     let second = exit(&rig.report(first.order, ExecType::Expired)).unwrap();
     assert_eq!(second.qty, Qty(QTY / 4 * 3));
-    // All but a thousandth of a lot's worth of dollars.
+    // All but two lots, worth a dollar: the venue takes that many, but no order of less than five dollars.
     rig.fill(second.order, Side::Sell, QTY / 4 * 3 - 2_000, 58_000);
     let effects = rig.report(second.order, ExecType::Expired);
     assert_eq!(sends(&effects), 0);
     assert_eq!(alarms(&effects), [AlarmKind::NotFlattened]);
     assert_eq!((rig.net(), rig.protected()), (2_000, 0));
+}
+
+#[test]
+fn an_order_in_the_way_whose_fate_is_unknown_is_awaited_and_cancelled_once_it_works() {
+    for lives in [true, false] {
+        let mut rig = Rig::guarded();
+        let entry = rig.buy(Protect::Default);
+        rig.fill(entry, Side::Buy, QTY, 60_000);
+        let resting = rig.limit(Side::Sell, QTY, 61_000).unwrap();
+        rig.report_plain(resting, ExecType::Unknown);
+        let cancels = |effects: &[RecordedEffect]| {
+            effects.iter().filter(|e| matches!(e, EffectOf::Cancel(c) if c.order == resting)).count()
+        };
+        let mut effects = rig.quote(58_000);
+        for _ in 0..10 {
+            effects.extend(rig.wait(2 * SECOND));
+            effects.extend(rig.quote(58_000));
+        }
+        assert_eq!((sends(&effects), cancels(&effects)), (0, 0), "what it is doing is asked for: {effects:?}");
+        assert!(effects.iter().any(|e| matches!(e, EffectOf::Query(q) if q.order == resting)));
+        let effects = if lives {
+            assert_eq!(cancels(&rig.report(resting, ExecType::Working)), 1);
+            rig.report(resting, ExecType::Canceled)
+        } else {
+            rig.report_plain(resting, ExecType::NotFound)
+        };
+        assert_eq!(exit(&effects).map(|o| o.qty), Some(Qty(QTY)), "{effects:?}");
+    }
 }
 
 #[test]

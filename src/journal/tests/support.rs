@@ -818,6 +818,7 @@ fn deny_reason() -> impl Strategy<Value = DenyReason> {
         Just(Unevaluable::NotReleased),
         Just(Unevaluable::TooManyWait),
         Just(Unevaluable::CancelledWaiting),
+        Just(Unevaluable::FillsMissing),
     ];
     let no_short = prop::sample::select(vec![
         NoShort::NotConfigured,
