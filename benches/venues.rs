@@ -540,7 +540,7 @@ fn rest(calls: u64) {
             pool.add(took.as_nanos() as u64);
         }
         // What the stream says of them goes before the next is timed.
-        (0..50).for_each(|_| engine.turn());
+        (0..4).for_each(|_| engine.turn());
 
         engine.taken = None;
         engine.step(Desk::order(Route::Venue(ALPACA)));
